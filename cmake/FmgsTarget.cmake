@@ -1,0 +1,41 @@
+# Properties that every target of this project shares. Nothing here touches a global variable.
+
+# Warnings, C++20 and OpenMP: at::parallel_for runs on one thread in a file compiled without -fopenmp.
+function(fmgs_configure target)
+    target_compile_features(${target} PUBLIC cxx_std_20)
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -fopenmp)
+    target_link_options(${target} PRIVATE -fopenmp)
+    set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+endfunction()
+
+function(fmgs_add_library target)
+    add_library(${target} ${ARGN})
+    fmgs_configure(${target})
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON
+        VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+    target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+    if(FMGS_PRECOMPILE)
+        target_precompile_headers(${target} PRIVATE <torch/torch.h>)
+    endif()
+    if(NOT TARGET fmgs::${target})
+        add_library(fmgs::${target} ALIAS ${target})
+    endif()
+endfunction()
+
+# A program in build/bin that links fmgs and, where it exists, fmgs_data.
+function(fmgs_add_program target)
+    add_executable(${target} ${ARGN})
+    fmgs_configure(${target})
+    target_link_libraries(${target} PRIVATE fmgs $<TARGET_NAME_IF_EXISTS:fmgs_data>)
+    set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+    if(FMGS_PRECOMPILE)
+        if(NOT TARGET fmgs_program_pch)
+            file(WRITE ${PROJECT_BINARY_DIR}/program_pch.cpp "")
+            add_library(fmgs_program_pch OBJECT ${PROJECT_BINARY_DIR}/program_pch.cpp)
+            fmgs_configure(fmgs_program_pch)
+            target_link_libraries(fmgs_program_pch PRIVATE fmgs)
+            target_precompile_headers(fmgs_program_pch PRIVATE <torch/torch.h>)
+        endif()
+        target_precompile_headers(${target} REUSE_FROM fmgs_program_pch)
+    endif()
+endfunction()

@@ -1,0 +1,78 @@
+# The only place that knows how LibTorch is found. It defines fmgs::torch, an imported target made from the folders
+# of a PyPI wheel or of a LibTorch zip (both have include/ and lib/), and changes no global flag.
+#
+# Looked up in this order: an existing target `torch` (the consumer called find_package(Torch)), Torch_DIR,
+# CMAKE_PREFIX_PATH, FMGS_RECORDED_TORCH (set by the installed package), and .deps/torch, where scripts/setup.sh puts it.
+include_guard(GLOBAL)
+
+set(FMGS_TORCH_MINIMUM 2.7)
+
+function(fmgs_find_torch_root out)
+    set(candidates)
+    if(TARGET torch)
+        get_target_property(location torch IMPORTED_LOCATION)
+        if(NOT location)
+            get_target_property(location torch IMPORTED_LOCATION_RELEASE)
+        endif()
+        if(location)
+            get_filename_component(lib "${location}" DIRECTORY)
+            list(APPEND candidates "${lib}/..")
+        endif()
+    endif()
+    if(Torch_DIR)
+        list(APPEND candidates "${Torch_DIR}/../../..")
+    endif()
+    foreach(prefix IN LISTS CMAKE_PREFIX_PATH)
+        list(APPEND candidates "${prefix}" "${prefix}/torch")
+    endforeach()
+    string(REPLACE ":" ";" environment_prefixes "$ENV{CMAKE_PREFIX_PATH}")
+    foreach(prefix IN LISTS environment_prefixes)
+        list(APPEND candidates "${prefix}" "${prefix}/torch")
+    endforeach()
+    if(DEFINED ENV{Torch_DIR})
+        list(APPEND candidates "$ENV{Torch_DIR}/../../..")
+    endif()
+    list(APPEND candidates "${FMGS_RECORDED_TORCH}" "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../.deps/torch/torch")
+    foreach(candidate IN LISTS candidates)
+        if(candidate AND EXISTS "${candidate}/include/torch/csrc/api/include/torch/torch.h")
+            get_filename_component(candidate "${candidate}" ABSOLUTE)
+            set(${out} "${candidate}" PARENT_SCOPE)
+            return()
+        endif()
+    endforeach()
+    message(FATAL_ERROR
+        "fmgs: LibTorch was not found.\n"
+        "Run scripts/setup.sh, which unpacks a CPU-only LibTorch into .deps/, or point CMake at yours with\n"
+        "  -DCMAKE_PREFIX_PATH=/path/to/libtorch   or   -DTorch_DIR=/path/to/libtorch/share/cmake/Torch")
+endfunction()
+
+if(NOT TARGET fmgs::torch)
+    fmgs_find_torch_root(FMGS_TORCH_ROOT)
+    file(STRINGS "${FMGS_TORCH_ROOT}/include/torch/csrc/api/include/torch/version.h" FMGS_TORCH_VERSION_LINES
+         REGEX "#define TORCH_VERSION_(MAJOR|MINOR|PATCH) [0-9]+")
+    if(NOT FMGS_TORCH_VERSION_LINES)
+        file(STRINGS "${FMGS_TORCH_ROOT}/include/torch/headeronly/version.h" FMGS_TORCH_VERSION_LINES
+             REGEX "#define TORCH_VERSION_(MAJOR|MINOR|PATCH) [0-9]+")
+    endif()
+    string(REGEX REPLACE "[^0-9;]" "" FMGS_TORCH_VERSION "${FMGS_TORCH_VERSION_LINES}")
+    string(REPLACE ";" "." FMGS_TORCH_VERSION "${FMGS_TORCH_VERSION}")
+    if(FMGS_TORCH_VERSION VERSION_LESS FMGS_TORCH_MINIMUM)
+        message(FATAL_ERROR
+            "fmgs: LibTorch ${FMGS_TORCH_VERSION} at ${FMGS_TORCH_ROOT} is too old; ${FMGS_TORCH_MINIMUM} or newer is needed.\n"
+            "Point -DCMAKE_PREFIX_PATH at a newer one, or run scripts/setup.sh.")
+    endif()
+    message(STATUS "fmgs: LibTorch ${FMGS_TORCH_VERSION} at ${FMGS_TORCH_ROOT}")
+
+    add_library(fmgs::torch INTERFACE IMPORTED)
+    set_target_properties(fmgs::torch PROPERTIES
+        INTERFACE_SYSTEM_INCLUDE_DIRECTORIES
+            "${FMGS_TORCH_ROOT}/include;${FMGS_TORCH_ROOT}/include/torch/csrc/api/include"
+        INTERFACE_LINK_LIBRARIES "${FMGS_TORCH_ROOT}/lib/libtorch_cpu.so;${FMGS_TORCH_ROOT}/lib/libc10.so")
+    # The wheel's libtorch_cpu needs libcudart and libcupti, found at run time by its own run path;
+    # the linker has to be told where they lie.
+    foreach(runtime IN ITEMS "${FMGS_TORCH_ROOT}/lib" "${FMGS_TORCH_ROOT}/../nvidia/cu13/lib")
+        if(EXISTS "${runtime}")
+            set_property(TARGET fmgs::torch APPEND PROPERTY INTERFACE_LINK_OPTIONS "LINKER:-rpath-link,${runtime}")
+        endif()
+    endforeach()
+endif()

@@ -1,0 +1,21 @@
+#include <fmgs/core/check.h>
+
+namespace fmgs {
+
+std::string shape_text(torch::IntArrayRef shape) {
+    std::string text = "[";
+    for (size_t i = 0; i < shape.size(); ++i) {
+        text += (i ? "," : "") + (shape[i] < 0 ? std::string("any") : std::to_string(shape[i]));
+    }
+    return text + "]";
+}
+
+void check_shape(const torch::Tensor& x, std::initializer_list<int64_t> shape, const char* name) {
+    const torch::IntArrayRef expected(shape.begin(), shape.size());
+    if (!x.defined()) throw Error("{}: expected {}, got an undefined tensor", name, shape_text(expected));
+    bool same = x.dim() == static_cast<int64_t>(expected.size());
+    for (size_t i = 0; same && i < expected.size(); ++i) same = expected[i] < 0 || expected[i] == x.size(i);
+    if (!same) throw Error("{}: expected {}, got {}", name, shape_text(expected), shape_text(x.sizes()));
+}
+
+}  // namespace fmgs

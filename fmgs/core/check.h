@@ -1,0 +1,30 @@
+#pragma once
+/// Errors that users see, and shape checks of tensors.
+#include <fmt/format.h>
+#include <torch/types.h>
+
+#include <initializer_list>
+#include <stdexcept>
+#include <string>
+
+namespace fmgs {
+
+/// Anything that is wrong with what a user gave: a file, a key, a tensor. The message says what, where, what was expected
+/// and what came.
+class Error : public std::runtime_error {
+  public:
+    explicit Error(const std::string& message) : std::runtime_error(message) {}
+    template <class... Args>
+        requires(sizeof...(Args) > 0)
+    explicit Error(fmt::format_string<Args...> format, Args&&... args)
+        : std::runtime_error(fmt::format(format, std::forward<Args>(args)...)) {}
+};
+
+/// Throws Error unless `x` is defined and has this shape; -1 stands for any size.
+/// "position: expected [55104,3], got [55104,4]"
+void check_shape(const torch::Tensor& x, std::initializer_list<int64_t> shape, const char* name);
+
+/// "[55104,3]"
+std::string shape_text(torch::IntArrayRef shape);
+
+}  // namespace fmgs

@@ -1,0 +1,76 @@
+#include <fmgs/core/check.h>
+#include <fmgs/core/surfels.h>
+
+namespace fmgs {
+
+Reach Reach::everything() { return {true, true, true, true, true, true, {}}; }
+
+Reach Reach::of(const std::vector<std::string>& columns) {
+    Reach reach;
+    for (const auto& column : columns) {
+        if (column == "everything") reach = everything();
+        else if (column == "position") reach.position = true;
+        else if (column == "rotation") reach.rotation = true;
+        else if (column == "scale") reach.scale = true;
+        else if (column == "opacity") reach.opacity = true;
+        else if (column == "skinning") reach.skinning = true;
+        else reach.features.insert(column);
+    }
+    if (reach.skinning && !reach.position && !reach.rotation) {
+        throw Error("reach: 'skinning' is reached only through 'position' or 'rotation'; open one of them or drop it");
+    }
+    return reach;
+}
+
+bool Reach::same_geometry(const Reach& other) const {
+    return position == other.position && rotation == other.rotation && scale == other.scale &&
+           opacity == other.opacity && skinning == other.skinning;
+}
+
+torch::Tensor blend_bones(const torch::Tensor& skinning, const torch::Tensor& bones) {
+    return torch::matmul(skinning, bones.reshape({-1, 16})).view({-1, 4, 4});
+}
+
+// This file is the only place that detaches surfels (routing table: losses/routes.h).
+namespace {
+
+torch::Tensor cut_unless(bool open, const torch::Tensor& x) { return open ? x : x.detach(); }
+
+Maps cut_unless(const Reach& reach, const Maps& maps, const std::string& suffix = "") {
+    Maps out;
+    for (const auto& [name, value] : maps) out.set(name, cut_unless(reach.feature(name + suffix), value));
+    return out;
+}
+
+}  // namespace
+
+Surfels Surfels::restricted(const Reach& reach) const {
+    return {.position = cut_unless(reach.position, position),
+            .rotation = cut_unless(reach.rotation, rotation),
+            .scale = cut_unless(reach.scale, scale),
+            .opacity = cut_unless(reach.opacity, opacity),
+            .skinning = cut_unless(reach.skinning, skinning),
+            .bones = cut_unless(reach.skinning, bones),
+            .features = cut_unless(reach, features),
+            .latents = cut_unless(reach, latents, ".latent")};
+}
+
+PosedSurfels Surfels::posed(const Reach& reach) const {
+    const Surfels s = restricted(reach);
+    const auto T = blend_bones(s.skinning, s.bones);  // (10)
+    const auto T_center = cut_unless(reach.position, T);
+    const auto T_tangent = cut_unless(reach.rotation, T);
+
+    // (11) μ_o = T μ′
+    const auto center =
+        torch::matmul(T_center.narrow(1, 0, 3).narrow(2, 0, 3), s.position.unsqueeze(2)).squeeze(2) +
+        T_center.narrow(1, 0, 3).select(2, 3);
+    // (12) R_o = T₃ R′, its two tangents pushed forward exactly: no orthonormalisation
+    const auto T3 = T_tangent.narrow(1, 0, 3).narrow(2, 0, 3);
+    const auto directions = torch::matmul(T3, s.rotation.narrow(2, 0, 2));
+    const auto cross = torch::cross(directions.select(2, 0), directions.select(2, 1), 1);
+    const auto normal = cross / (cross.square().sum(1, true) + 1e-24).sqrt();
+    return {center, directions * s.scale.unsqueeze(1), normal, s.opacity, s.features};
+}
+
+}  // namespace fmgs

@@ -1,0 +1,62 @@
+#pragma once
+/// Canonical surfels, their pose, and what a gradient may reach (eqs. 10–12 and the coordinated strategy of §4.5).
+#include <fmgs/core/types.h>
+
+#include <set>
+
+namespace fmgs {
+
+/// The attributes of the *observed* surfel that a loss may move. `position` is μ_o: μ′, and T = Σ w_b B_b where it moves the
+/// centre. `rotation` is R_o: R′, and T where it turns tangents and normal. `skinning` opens T (weights and bones), reached
+/// only through an open position or rotation. `features` names columns such as "color", "semantic", "semantic.latent".
+struct Reach {
+    bool position = false;
+    bool rotation = false;
+    bool scale = false;
+    bool opacity = false;
+    bool skinning = false;
+    bool all_features = false;
+    std::set<std::string> features;
+
+    static Reach everything();
+    static Reach nothing() { return {}; }
+    /// From column names ("position", …, "skinning", "everything"; any other word is a feature).
+    /// Error when skinning is opened with neither position nor rotation.
+    static Reach of(const std::vector<std::string>& columns);
+
+    bool feature(const std::string& name) const { return all_features || features.count(name) > 0; }
+    /// Do two reaches agree on all geometry columns? Then their losses can share a route.
+    bool same_geometry(const Reach& other) const;
+};
+
+/// Surfels in the observed (world) frame, ready to render.
+struct PosedSurfels {
+    torch::Tensor center;    ///< [N,3] μ_o, metres
+    torch::Tensor tangents;  ///< [N,3,2] scaled: columns a = s_u·T₃·t_u and b = s_v·T₃·t_v, metres
+    torch::Tensor normal;    ///< [N,3] unit, T₃t_u × T₃t_v
+    torch::Tensor opacity;   ///< [N,1] in (0,1)
+    Maps features;           ///< name → [N,C]
+};
+
+/// Surfels in the canonical pose with everything needed to pose them; differentiable.
+struct Surfels {
+    torch::Tensor position;  ///< [N,3] μ′ (eq. 4), metres
+    torch::Tensor rotation;  ///< [N,3,3] R′ (eq. 6), columns t_u, t_v, t_w
+    torch::Tensor scale;     ///< [N,2] s′ (eq. 5), metres
+    torch::Tensor opacity;   ///< [N,1] in (0,1)
+    torch::Tensor skinning;  ///< [N,J] w (eq. 9), rows sum to one
+    torch::Tensor bones;     ///< [J,4,4] B, canonical → observed
+    Maps features;           ///< name → [N,C]: color, semantic, …
+    Maps latents;            ///< name → [N,32]: the features sampled from a modality's volume
+
+    int64_t size() const { return position.size(0); }
+    /// The same values, with every attribute outside `reach` cut off from the gradient.
+    Surfels restricted(const Reach& reach) const;
+    /// Forward skinning (eqs. 10–12). Every value is the same whatever the reach; only gradients differ.
+    PosedSurfels posed(const Reach& reach = Reach::everything()) const;
+};
+
+/// T = Σ_b w_b B_b (eq. 10). skinning: [N,J]; bones: [J,4,4]. Returns [N,4,4].
+torch::Tensor blend_bones(const torch::Tensor& skinning, const torch::Tensor& bones);
+
+}  // namespace fmgs

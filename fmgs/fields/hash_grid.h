@@ -1,0 +1,62 @@
+#pragma once
+/// A multi-resolution hash grid (Müller et al. 2022) over a box, with tiny-cuda-nn's level rule; float or double.
+#include <torch/nn/module.h>
+
+#include <memory>
+#include <vector>
+
+namespace fmgs {
+
+struct HashGridOptions {
+    int64_t levels = 16;
+    int64_t features = 2;  ///< per level
+    int64_t base = 16;     ///< resolution of the coarsest level
+    int64_t finest = 2048;
+    int64_t log2_entries = 16;
+
+    template <class V>
+    void visit(V& v) {
+        v("levels", levels, "resolution levels");
+        v("features", features, "features per level");
+        v("base", base, "resolution of the coarsest level");
+        v("finest", finest, "resolution of the finest level");
+        v("log2_entries", log2_entries, "log2 of the table size of a level");
+    }
+};
+
+/// Points that never move, with their 8 corners per level found once, and the transposed list (entry → who reads it), so that the
+/// backward is a gather: parallel, deterministic, no atomics. Not a parameter, never saved. Fits every grid of equal options and box.
+struct FixedPoints {
+    torch::Tensor indices;     ///< [N,L,8] int32 rows of the table
+    torch::Tensor weights;     ///< [N,L,8] trilinear
+    torch::Tensor offsets;     ///< [entries+1] int32 into readers
+    torch::Tensor readers;     ///< [N·L·8] int32: flat positions in `indices`, sorted by entry
+    int64_t size() const { return indices.defined() ? indices.size(0) : 0; }
+};
+
+class HashGridImpl : public torch::nn::Module {
+  public:
+    /// box: [2,3] lower and upper corner; inputs are clamped to it. Table initialised uniformly in ±1e-4 from `seed`.
+    HashGridImpl(const HashGridOptions& options, const torch::Tensor& box, uint64_t seed = 0);
+
+    int64_t width() const { return options_.levels * options_.features; }
+    /// Do FixedPoints located by `other` fit this grid?
+    bool same_layout(const HashGridImpl& other) const;
+    /// Finds the corners of points [N,3] once.
+    FixedPoints locate(const torch::Tensor& points) const;
+    /// [N,width]; gradient to the table only.
+    torch::Tensor forward(const FixedPoints& at);
+    /// x: [N,3]. Returns [N,width]; gradients to the table and to x.
+    torch::Tensor forward(const torch::Tensor& x);
+
+  private:
+    HashGridOptions options_;
+    std::vector<int64_t> resolutions_, starts_;
+    torch::Tensor table_, box_;  // parameter [entries,features]; buffer
+};
+TORCH_MODULE(HashGrid);
+
+/// The canonical box of the volumes: min and max of vertices [V,3], padded on each side by `padding` of the extent. [2,3].
+torch::Tensor padded_box(const torch::Tensor& vertices, double padding = 0.1);
+
+}  // namespace fmgs

@@ -1,0 +1,23 @@
+#pragma once
+/// A fully connected network, LeakyReLU(0.01) between the layers, none at the end.
+#include <torch/nn/module.h>
+
+#include <vector>
+
+namespace fmgs {
+
+class MlpImpl : public torch::nn::Module {
+  public:
+    /// widths: input, hidden…, output. Uniform ±1/√fan_in from `seed`.
+    explicit MlpImpl(const std::vector<int64_t>& widths, uint64_t seed = 0);
+    /// x: [N,widths.front()]. Returns [N,widths.back()].
+    torch::Tensor forward(const torch::Tensor& x);
+    /// Sets rows [first, first+count) of the last layer to zero.
+    void zero_outputs(int64_t first, int64_t count);
+
+  private:
+    std::vector<torch::Tensor> weights_, biases_;  // parameters weight0, bias0, …
+};
+TORCH_MODULE(Mlp);
+
+}  // namespace fmgs
