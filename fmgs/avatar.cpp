@@ -97,7 +97,7 @@ AvatarImpl::AvatarImpl(AvatarParts parts) : parts_(std::move(parts)) {
 }
 
 Surfels AvatarImpl::forward(const Camera& camera, const BodyPose& pose, const Random* random) {
-    const auto& [body, surfels, encoder, geometry, skinning, appearance, features] = parts_;
+    auto& [body, surfels, encoder, geometry, skinning, appearance, features] = parts_;
     // Z_p. The encoder reads the pose detached: bones are the only path to θ_p.
     const auto pose_code = encoder->forward(pose.rotations.detach(), random);
 
