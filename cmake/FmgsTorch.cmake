@@ -65,7 +65,7 @@ if(NOT TARGET fmgs::torch)
 
     add_library(fmgs::torch INTERFACE IMPORTED)
     set_target_properties(fmgs::torch PROPERTIES
-        INTERFACE_INCLUDE_DIRECTORIES  # SYSTEM, as of every imported target
+        INTERFACE_INCLUDE_DIRECTORIES
             "${FMGS_TORCH_ROOT}/include;${FMGS_TORCH_ROOT}/include/torch/csrc/api/include"
         INTERFACE_LINK_LIBRARIES "${FMGS_TORCH_ROOT}/lib/libtorch_cpu.so;${FMGS_TORCH_ROOT}/lib/libc10.so")
     # The wheel's libtorch_cpu needs libcudart and libcupti, found at run time by its own run path;

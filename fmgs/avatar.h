@@ -15,29 +15,46 @@
 namespace fmgs {
 
 struct AvatarOptions {
-    int64_t subdivisions = -1;  ///< midpoint subdivisions of the template; -1: chosen from the capture (`auto`)
-    double box_padding = 0.1;   ///< of the canonical box, share of the extent
-    bool geometry_field = true; ///< off: the surfels stay on the template
+    int64_t subdivisions =
+        -1;  ///< midpoint subdivisions of the template; -1: chosen from the capture (`auto`)
+    double box_padding = 0.1;    ///< of the canonical box, share of the extent
+    bool geometry_field = true;  ///< off: the surfels stay on the template
     SurfelSetOptions surfels;
     PoseEncoderOptions encoder;
     GeometryFieldOptions geometry;
     SkinningFieldOptions skinning;
     AppearanceFieldOptions appearance;
-    std::map<std::string, FeatureFieldOptions> modalities = {{"semantic", {}}};
+    std::map<std::string, FeatureFieldOptions> modalities = {
+        {"semantic", {}}};  ///< by name of the rendered map
 
     template <class V>
     void visit(V& v) {
-        v("subdivisions", subdivisions, "midpoint subdivisions of the template; -1 chooses by the projected surfel size");
+        v("subdivisions", subdivisions,
+          "midpoint subdivisions of the template; -1 chooses by the projected surfel size");
         v("box_padding", box_padding, "padding of the canonical box, share of its extent");
-        v("geometry_field", geometry_field, "learn residual geometry (eq. 3); off keeps the surfels on the template");
+        v("geometry_field", geometry_field,
+          "learn residual geometry (eq. 3); off keeps the surfels on the template");
         v.group("surfels", surfels);
         v.group("encoder", encoder);
         v.group("geometry", geometry);
         v.group("skinning", skinning);
         v.group("appearance", appearance);
-        v.groups("modalities", modalities, "feature fields by name; each is rendered under its name");
+        // `modalities` is a table of its own at the top of a configuration.
     }
 };
+
+/// The canonical template after midpoint subdivisions, with the skinning weights of its vertices.
+struct Template {
+    Mesh mesh;
+    torch::Tensor weights;  ///< [V,J]
+};
+Template canonical_template(const BodyModel& body, int64_t subdivisions);
+
+/// `auto`: 1 when the median surfel of the once subdivided template still has σ ≥ 0.8 px in this
+/// camera and pose, else 0 (below 0.71 px the rasterizer's low-pass starves scale and rotation of
+/// gradient).
+int64_t choose_subdivisions(const BodyModel& body, const SurfelSetOptions& options,
+                            const Camera& camera, const BodyPose& pose);
 
 /// The exchangeable parts. Replace a member, then construct the Avatar. `geometry` may be null.
 struct AvatarParts {
@@ -56,17 +73,22 @@ AvatarParts paper_parts(const BodyModel& body, const AvatarOptions& options, uin
 class AvatarImpl : public torch::nn::Module {
   public:
     explicit AvatarImpl(AvatarParts parts);
-    /// Canonical surfels with colour for this camera and pose. With `random` (training) encoder input and view direction are perturbed.
+    /// Canonical surfels with colour for this camera and pose. With `random` (training) encoder
+    /// input and view direction are perturbed.
     Surfels forward(const Camera& camera, const BodyPose& pose, const Random* random = nullptr);
     const AvatarParts& parts() const { return parts_; }
 
   private:
     AvatarParts parts_;
-    FixedPoints at_;     ///< corners of μ in every volume that shares the first one's layout
+    FixedPoints at_geometry_, at_appearance_;  ///< corners of μ in the volumes; caches, never
+                                               ///< saved; one storage where layouts agree
+    std::vector<FixedPoints> at_features_;
 };
 TORCH_MODULE(Avatar);
 
-/// The bare posed template as surfels: what an untrained avatar should look like; exact skinning weights, grey.
-Surfels template_surfels(const BodyModel& body, const SurfelSet& surfels, int64_t subdivisions, const BodyPose& pose);
+/// The bare posed template as surfels, with exact skinning weights and grey colour: what an
+/// untrained avatar looks like.
+Surfels template_surfels(const BodyModel& body, const SurfelSet& surfels, int64_t subdivisions,
+                         const BodyPose& pose);
 
 }  // namespace fmgs

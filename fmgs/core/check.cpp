@@ -5,9 +5,11 @@ namespace fmgs {
 std::string shape_text(torch::IntArrayRef shape) {
     std::string text = "[";
     for (size_t i = 0; i < shape.size(); ++i) {
-        text += (i ? "," : "") + (shape[i] < 0 ? std::string("any") : std::to_string(shape[i]));
+        if (i) text += ',';
+        text += shape[i] < 0 ? std::string("any") : std::to_string(shape[i]);
     }
-    return text + "]";
+    text += ']';
+    return text;
 }
 
 void check_shape(const torch::Tensor& x, std::initializer_list<int64_t> shape, const char* name) {

@@ -49,7 +49,10 @@ const torch::Tensor* Maps::find(std::string_view name) const {
 const torch::Tensor& Maps::at(std::string_view name) const {
     if (const auto* tensor = find(name)) return *tensor;
     std::string have;
-    for (const auto& [key, tensor] : entries_) have += (have.empty() ? "" : ", ") + key;
+    for (const auto& [key, tensor] : entries_) {
+        if (!have.empty()) have += ", ";
+        have += key;
+    }
     throw Error("there is no map '{}'; there are: {}", name, have.empty() ? "none" : have);
 }
 
