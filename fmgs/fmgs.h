@@ -1,9 +1,10 @@
 #pragma once
-/// Everything of fmgs::fmgs: core, fields, raster, avatar, losses. The file formats of fmgs::data
-/// are included one by one.
+/// Everything of fmgs::fmgs that a program of one's own needs: core, fields, raster, avatar,
+/// losses. The headers of fmgs/train and the file formats of fmgs::data are included one by one.
 #include <fmgs/avatar.h>
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
+#include <fmgs/core/config.h>
 #include <fmgs/core/mesh.h>
 #include <fmgs/core/npz.h>
 #include <fmgs/core/random.h>
@@ -20,7 +21,16 @@
 #include <fmgs/fields/pose_encoder.h>
 #include <fmgs/fields/pose_table.h>
 #include <fmgs/fields/skinning_field.h>
+#include <fmgs/losses/depth_rank.h>
 #include <fmgs/losses/loss.h>
+#include <fmgs/losses/map_losses.h>
+#include <fmgs/losses/mask.h>
+#include <fmgs/losses/normal.h>
 #include <fmgs/losses/objective.h>
+#include <fmgs/losses/paper_objective.h>
+#include <fmgs/losses/photometric.h>
+#include <fmgs/losses/regularizers.h>
+#include <fmgs/losses/routes.h>
+#include <fmgs/losses/semantic.h>
 #include <fmgs/raster/rasterize.h>
 #include <fmgs/raster/render.h>
