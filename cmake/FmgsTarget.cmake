@@ -1,6 +1,7 @@
 # Properties that every target of this project shares. Nothing here touches a global variable.
 
-# Warnings (options are named at the call, the rest keep their defaults), C++20 and OpenMP: at::parallel_for runs on one thread in a file compiled without -fopenmp.
+# Warnings (but none for options that keep their defaults in a designated initialiser), C++20 and OpenMP:
+# at::parallel_for runs on one thread in a file compiled without -fopenmp.
 function(fmgs_configure target)
     target_compile_features(${target} PUBLIC cxx_std_20)
     target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wno-missing-field-initializers -fopenmp)
@@ -19,6 +20,7 @@ function(fmgs_add_library target)
         add_library(${target} SHARED ${ARGN})
     else()
         add_library(${target} STATIC ${ARGN})
+        target_link_options(${target} INTERFACE -fopenmp)
     endif()
     fmgs_configure(${target})
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON
