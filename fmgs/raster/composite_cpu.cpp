@@ -26,24 +26,15 @@ InstructionSet best_instruction_set() {
     return InstructionSet::portable;
 }
 
-template <class T>
-TileFunctions<T> tile_functions(InstructionSet set) {
-    const auto pick = [](TileFunctions<float> (*f)(), TileFunctions<double> (*d)()) {
-        if constexpr (std::is_same_v<T, float>) {
-            return f();
-        } else {
-            return d();
-        }
-    };
+TileBackend tile_backend(InstructionSet set) {
 #if defined(__x86_64__)
     if (set == InstructionSet::avx512)
-        return pick(avx512::functions_float, avx512::functions_double);
-    if (set == InstructionSet::avx2) return pick(avx2::functions_float, avx2::functions_double);
+        return {avx512::functions_float(), avx512::functions_double()};
+    if (set == InstructionSet::avx2) return {avx2::functions_float(), avx2::functions_double()};
 #endif
-    return pick(portable::functions_float, portable::functions_double);
+    static_cast<void>(set);
+    return {portable::functions_float(), portable::functions_double()};
 }
-template TileFunctions<float> tile_functions<float>(InstructionSet);
-template TileFunctions<double> tile_functions<double>(InstructionSet);
 
 int64_t workspace_size(int64_t size, int64_t channels, int64_t routes) {
     constexpr int64_t kMaxLanes = 16;
@@ -55,6 +46,15 @@ int64_t workspace_size(int64_t size, int64_t channels, int64_t routes) {
 
 namespace {
 
+template <class T>
+TileFunctions<T> functions_of(const TileBackend& backend) {
+    if constexpr (std::is_same_v<T, float>) {
+        return backend.single;
+    } else {
+        return backend.twofold;
+    }
+}
+
 /// Everything of a call that does not depend on the tile.
 template <class T>
 struct Call {
@@ -64,7 +64,7 @@ struct Call {
     std::vector<int32_t> channel, begin;
     TileFunctions<T> functions;
 
-    Call(const RasterizeInputs& inputs, InstructionSet set);
+    Call(const RasterizeInputs& inputs, const TileBackend& backend);
     Surfel<T> surfel(int64_t i) const {
         const T *p = in.center.const_data_ptr<T>() + 3 * i,
                 *t = in.tangents.const_data_ptr<T>() + 6 * i;
@@ -81,8 +81,8 @@ struct Call {
 };
 
 template <class T>
-Call<T>::Call(const RasterizeInputs& inputs, InstructionSet set)
-    : in(inputs), functions(tile_functions<T>(set)) {
+Call<T>::Call(const RasterizeInputs& inputs, const TileBackend& backend)
+    : in(inputs), functions(functions_of<T>(backend)) {
     n = in.center.size(1);
     routes = in.center.size(0);
     channels = in.features.size(1);
@@ -166,8 +166,8 @@ std::vector<int64_t> filled_tiles(const Call<T>& call) {
 }
 
 template <class T>
-RasterizeOutputs forward(const RasterizeInputs& in, InstructionSet set) {
-    const Call<T> call(in, set);
+RasterizeOutputs forward(const RasterizeInputs& in, const TileBackend& backend) {
+    const Call<T> call(in, backend);
     const auto options = in.center.options();
     RasterizeOutputs out;
     out.image = torch::zeros({call.channels, in.height, in.width}, options);
@@ -292,8 +292,8 @@ std::vector<const T*> planes(const torch::Tensor& x, int64_t count, int64_t pixe
 
 template <class T>
 RasterizeGradients backward(const RasterizeInputs& in, const RasterizeCotangents& cotangents,
-                            InstructionSet set) {
-    const Call<T> call(in, set);
+                            const TileBackend& backend) {
+    const Call<T> call(in, backend);
     const int64_t pixels = in.width * in.height;
     const auto contiguous = [](const torch::Tensor& x) { return x.defined() ? x.contiguous() : x; };
     const auto g_image = contiguous(cotangents.image), g_alpha = contiguous(cotangents.alpha),
@@ -332,19 +332,19 @@ RasterizeGradients backward(const RasterizeInputs& in, const RasterizeCotangents
 
 }  // namespace
 
-RasterizeOutputs rasterize_cpu(const RasterizeInputs& in, InstructionSet set) {
+RasterizeOutputs rasterize_cpu(const RasterizeInputs& in, const TileBackend& backend) {
     RasterizeOutputs out;
     AT_DISPATCH_FLOATING_TYPES(in.center.scalar_type(), "rasterize",
-                               [&] { out = forward<scalar_t>(in, set); });
+                               [&] { out = forward<scalar_t>(in, backend); });
     return out;
 }
 
 RasterizeGradients rasterize_cpu_backward(const RasterizeInputs& in,
                                           const RasterizeCotangents& cotangents,
-                                          InstructionSet set) {
+                                          const TileBackend& backend) {
     RasterizeGradients out;
     AT_DISPATCH_FLOATING_TYPES(in.center.scalar_type(), "rasterize_backward",
-                               [&] { out = backward<scalar_t>(in, cotangents, set); });
+                               [&] { out = backward<scalar_t>(in, cotangents, backend); });
     return out;
 }
 

@@ -56,9 +56,14 @@ struct TileFunctions {
     void (*backward)(const BackwardTile<T>&);
 };
 
-/// The tile functions of an instruction set; of the best one below where the build lacks it.
-template <class T>
-TileFunctions<T> tile_functions(InstructionSet set);
+/// What draws tiles.
+struct TileBackend {
+    TileFunctions<float> single;
+    TileFunctions<double> twofold;
+};
+
+/// The tile functions of an instruction set; the portable ones where the build lacks it.
+TileBackend tile_backend(InstructionSet set = best_instruction_set());
 
 // One per source file composite_<set>.cpp.
 namespace portable {

@@ -29,11 +29,11 @@ struct RasterizeGradients {
     torch::Tensor center, tangents, opacity, features, intrinsics;
 };
 
-/// `set` is for tests; the operator takes the best.
+/// `backend` is for tests; the operator takes the best.
 RasterizeOutputs rasterize_cpu(const RasterizeInputs& in,
-                               InstructionSet set = best_instruction_set());
+                               const TileBackend& backend = tile_backend());
 RasterizeGradients rasterize_cpu_backward(const RasterizeInputs& in,
                                           const RasterizeCotangents& cotangents,
-                                          InstructionSet set = best_instruction_set());
+                                          const TileBackend& backend = tile_backend());
 
 }  // namespace fmgs::raster

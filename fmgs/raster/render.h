@@ -22,8 +22,8 @@ Maps render(const PosedSurfels& surfels, const Camera& camera,
             const std::vector<std::string>& names, const Tiles* tiles = nullptr);
 
 /// The same for several routes in one pass: routes have equal values (Surfels::posed with different
-/// reaches). Returns one Maps per route. Feature channels take their gradient from the route that
-/// names them first.
+/// reaches). Returns one Maps per route. A map takes its gradient from the route that names it; a
+/// map that two routes name is drawn for each.
 std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera,
                          const Tiles* tiles = nullptr);
 

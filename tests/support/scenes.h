@@ -25,31 +25,38 @@ struct Scene {
     /// Drawn with one route.
     Raster draw(int64_t tile_size = 16) const {
         return rasterize(center.unsqueeze(0), tangents.unsqueeze(0), opacity.unsqueeze(0), features,
-                         torch::zeros({features.size(1)}, torch::kLong), intrinsics, tiles(tile_size), near);
+                         torch::zeros({features.size(1)}, torch::kLong), intrinsics,
+                         tiles(tile_size), near);
     }
     Scene to(torch::ScalarType type) const {
         Scene s = *this;
-        for (auto* x : {&s.center, &s.tangents, &s.opacity, &s.features, &s.intrinsics}) *x = x->to(type);
+        for (auto* x : {&s.center, &s.tangents, &s.opacity, &s.features, &s.intrinsics})
+            *x = x->to(type);
         return s;
     }
     Scene select(const torch::Tensor& index) const {
         Scene s = *this;
-        for (auto* x : {&s.center, &s.tangents, &s.opacity, &s.features}) *x = x->index_select(0, index);
+        for (auto* x : {&s.center, &s.tangents, &s.opacity, &s.features})
+            *x = x->index_select(0, index);
         return s;
     }
     void require_gradients() {
-        for (auto* x : {&center, &tangents, &opacity, &features, &intrinsics}) *x = x->detach().clone().requires_grad_(true);
+        for (auto* x : {&center, &tangents, &opacity, &features, &intrinsics})
+            *x = x->detach().clone().requires_grad_(true);
     }
-    std::vector<torch::Tensor> inputs() const { return {center, tangents, opacity, features, intrinsics}; }
+    std::vector<torch::Tensor> inputs() const {
+        return {center, tangents, opacity, features, intrinsics};
+    }
 };
 
 inline torch::Tensor pinhole(double focal, double cx, double cy) {
     return torch::tensor({focal, focal, cx, cy}, torch::kDouble);
 }
 
-/// n slanted, overlapping surfels of σ between `small` and `large` pixels all over the image. Double.
-inline Scene random_scene(uint64_t seed, int64_t n, int64_t channels, int64_t width = 32, int64_t height = 32,
-                          double small = 0.5, double large = 4) {
+/// n slanted, overlapping surfels of σ between `small` and `large` pixels all over the image.
+/// Double.
+inline Scene random_scene(uint64_t seed, int64_t n, int64_t channels, int64_t width = 32,
+                          int64_t height = 32, double small = 0.5, double large = 4) {
     auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
     const auto uniform = [&](std::vector<int64_t> shape, double lo, double hi) {
         return torch::rand(shape, generator, torch::kDouble) * (hi - lo) + lo;
@@ -58,10 +65,15 @@ inline Scene random_scene(uint64_t seed, int64_t n, int64_t channels, int64_t wi
     s.width = width;
     s.height = height;
     const double focal = 1.1 * static_cast<double>(width);
-    s.intrinsics = torch::tensor({focal, 1.05 * focal, 0.48 * static_cast<double>(width), 0.53 * static_cast<double>(height)}, torch::kDouble);
+    s.intrinsics = torch::tensor({focal, 1.05 * focal, 0.48 * static_cast<double>(width),
+                                  0.53 * static_cast<double>(height)},
+                                 torch::kDouble);
     const auto z = uniform({n, 1}, 1.5, 3);
-    const auto pixel = torch::cat({uniform({n, 1}, -2, static_cast<double>(width) + 2), uniform({n, 1}, -2, static_cast<double>(height) + 2)}, 1);
-    s.center = torch::cat({(pixel - s.intrinsics.slice(0, 2)) / s.intrinsics.slice(0, 0, 2) * z, z}, 1);
+    const auto pixel = torch::cat({uniform({n, 1}, -2, static_cast<double>(width) + 2),
+                                   uniform({n, 1}, -2, static_cast<double>(height) + 2)},
+                                  1);
+    s.center =
+        torch::cat({(pixel - s.intrinsics.slice(0, 2)) / s.intrinsics.slice(0, 0, 2) * z, z}, 1);
     auto [q, r] = torch::linalg_qr(torch::randn({n, 3, 3}, generator, torch::kDouble));
     const auto sigma = uniform({n, 1, 2}, small, large) * z.unsqueeze(2) / focal;
     s.tangents = q.slice(2, 0, 2) * sigma;
@@ -77,7 +89,8 @@ inline Scene facing_surfel(double sigma, double opacity, double z = 2, int64_t s
     const double focal = 40;
     s.intrinsics = pinhole(focal, 0.5 * static_cast<double>(size), 0.5 * static_cast<double>(size));
     s.center = torch::tensor({{0.0, 0.0, z}}, torch::kDouble);
-    s.tangents = torch::tensor({{{1.0, 0.0}, {0.0, 1.0}, {0.0, 0.0}}}, torch::kDouble) * (sigma * z / focal);
+    s.tangents =
+        torch::tensor({{{1.0, 0.0}, {0.0, 1.0}, {0.0, 0.0}}}, torch::kDouble) * (sigma * z / focal);
     s.opacity = torch::full({1, 1}, opacity, torch::kDouble);
     s.features = torch::ones({1, 1}, torch::kDouble);
     return s;
