@@ -1,6 +1,5 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/mesh.h>
-
 #include <torch/torch.h>
 
 namespace fmgs {
@@ -35,7 +34,9 @@ struct Corners {
 };
 
 Corners corners(const Mesh& mesh) {
-    const auto at = [&](int64_t k) { return mesh.vertices.index_select(0, mesh.faces.select(1, k)); };
+    const auto at = [&](int64_t k) {
+        return mesh.vertices.index_select(0, mesh.faces.select(1, k));
+    };
     return {at(0), at(1), at(2)};
 }
 
@@ -61,15 +62,17 @@ Subdivision subdivide(const Mesh& mesh) {
     const auto [unique, inverse, unused] = at::_unique2(keys, true, true);
     const auto edges = split_keys(unique, bound);
     const auto middle = (inverse + count).view({3, -1});  // of edges 01, 12, 20
-    const auto a = mesh.faces.select(1, 0), b = mesh.faces.select(1, 1), c = mesh.faces.select(1, 2);
+    const auto a = mesh.faces.select(1, 0), b = mesh.faces.select(1, 1),
+               c = mesh.faces.select(1, 2);
     const auto ab = middle[0], bc = middle[1], ca = middle[2];
     Subdivision out;
     // The four children of a face lie together: 4f … 4f+3, the middle one last.
     out.mesh.faces = torch::stack({a, ab, ca, b, bc, ab, c, ca, bc, ab, bc, ca}, 1).view({-1, 3});
-    out.parents = torch::cat({torch::arange(count, edges.options()).unsqueeze(1).expand({-1, 2}), edges});
-    out.mesh.vertices = torch::cat({mesh.vertices, mesh.vertices.index_select(0, edges.reshape({-1}))
-                                                       .view({-1, 2, 3})
-                                                       .mean(1)});
+    out.parents =
+        torch::cat({torch::arange(count, edges.options()).unsqueeze(1).expand({-1, 2}), edges});
+    out.mesh.vertices =
+        torch::cat({mesh.vertices,
+                    mesh.vertices.index_select(0, edges.reshape({-1})).view({-1, 2, 3}).mean(1)});
     return out;
 }
 
@@ -77,10 +80,13 @@ FaceFrames face_frames(const Mesh& mesh) {
     check_mesh(mesh);
     const auto [a, b, c] = corners({mesh.vertices.to(torch::kDouble), mesh.faces});
     const auto center = (a + b + c) / 3;
-    // Conjugate semi-diameters of the Steiner circum-ellipse (twice those of the in-ellipse), and its axes by rotating
-    // their parameter: p(t) = f1 cos t + f2 sin t is longest at tan 2t = 2 f1·f2 / (|f1|² - |f2|²).
+    // Conjugate semi-diameters of the Steiner circum-ellipse (twice those of the in-ellipse), and
+    // its axes by rotating their parameter: p(t) = f1 cos t + f2 sin t is longest at tan 2t = 2
+    // f1·f2 / (|f1|² - |f2|²).
     const auto f1 = c - center, f2 = (b - a) / std::sqrt(3.0);
-    const auto dot = [](const torch::Tensor& x, const torch::Tensor& y) { return (x * y).sum(1, true); };
+    const auto dot = [](const torch::Tensor& x, const torch::Tensor& y) {
+        return (x * y).sum(1, true);
+    };
     const auto t = 0.5 * torch::atan2(2 * dot(f1, f2), dot(f1, f1) - dot(f2, f2));
     const auto major = f1 * t.cos() + f2 * t.sin(), minor = f2 * t.cos() - f1 * t.sin();
 
@@ -131,8 +137,8 @@ SurfaceSamples sample_surface(const Mesh& mesh, int64_t count, at::Generator gen
         throw Error("sample_surface: expected a mesh with a positive finite area, got {}", area);
     }
     const auto draws = torch::rand({3, count}, generator, torch::kDouble);
-    const auto face = torch::searchsorted(total, draws[0] * area, false, true)
-                          .clamp_max(mesh.faces.size(0) - 1);
+    const auto face =
+        torch::searchsorted(total, draws[0] * area, false, true).clamp_max(mesh.faces.size(0) - 1);
     const auto root = draws[1].sqrt();  // Turk 1990: uniform in the triangle
     const auto weights = torch::stack({1 - root, root * (1 - draws[2]), root * draws[2]}, 1);
     return {face.to(mesh.faces.device()), weights.to(mesh.vertices.options())};

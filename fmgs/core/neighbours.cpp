@@ -1,7 +1,6 @@
+#include <ATen/Parallel.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/mesh.h>
-
-#include <ATen/Parallel.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -24,14 +23,18 @@ double square_distance(const Point& a, const Point& b) {
 // A balanced k-d tree laid out in one index array: the median of a range is its node.
 class Tree {
   public:
-    explicit Tree(std::vector<Point> points) : points_(std::move(points)), order_(points_.size()), axis_(points_.size()) {
+    explicit Tree(std::vector<Point> points)
+        : points_(std::move(points)), order_(points_.size()), axis_(points_.size()) {
         std::iota(order_.begin(), order_.end(), int64_t{0});
         build(0, static_cast<int64_t>(order_.size()));
     }
 
-    // The nearest `count` points to point `query`, itself left out, into hits[0..count), nearest first.
+    // The nearest `count` points to point `query`, itself left out, into hits[0..count), nearest
+    // first.
     void nearest(int64_t query, int64_t count, Hit* hits) const {
-        std::fill(hits, hits + count, Hit{std::numeric_limits<double>::infinity(), std::numeric_limits<int64_t>::max()});
+        std::fill(
+            hits, hits + count,
+            Hit{std::numeric_limits<double>::infinity(), std::numeric_limits<int64_t>::max()});
         search(0, static_cast<int64_t>(order_.size()), query, count, hits);
     }
 
@@ -74,10 +77,12 @@ class Tree {
         if (end - begin < 2) return;
         const double side = p[axis_[middle]] - points_[index][axis_[middle]];
         const bool left = side < 0;
-        left ? search(begin, middle, query, count, hits) : search(middle + 1, end, query, count, hits);
+        left ? search(begin, middle, query, count, hits)
+             : search(middle + 1, end, query, count, hits);
         // `<=`: an equally near point on the other side may have the smaller index.
         if (side * side <= hits[count - 1].first) {
-            left ? search(middle + 1, end, query, count, hits) : search(begin, middle, query, count, hits);
+            left ? search(middle + 1, end, query, count, hits)
+                 : search(begin, middle, query, count, hits);
         }
     }
 
@@ -92,12 +97,15 @@ torch::Tensor nearest_neighbours(const torch::Tensor& points, int64_t k) {
     check_shape(points, {-1, 3}, "points");
     const int64_t count = points.size(0);
     if (k < 0 || k >= std::max<int64_t>(count, 1)) {
-        throw Error("nearest_neighbours: expected 0 <= k < {} (the number of points), got {}", count, k);
+        throw Error("nearest_neighbours: expected 0 <= k < {} (the number of points), got {}",
+                    count, k);
     }
     const auto x = points.to(torch::kCPU, torch::kDouble).contiguous();
-    if (!x.isfinite().all().item<bool>()) throw Error("nearest_neighbours: the points are not all finite");
+    if (!x.isfinite().all().item<bool>())
+        throw Error("nearest_neighbours: the points are not all finite");
     std::vector<Point> copy(count);
-    for (int64_t i = 0; i < count; ++i) std::copy_n(x.data_ptr<double>() + 3 * i, 3, copy[i].begin());
+    for (int64_t i = 0; i < count; ++i)
+        std::copy_n(x.data_ptr<double>() + 3 * i, 3, copy[i].begin());
     auto out = torch::empty({count, k}, torch::kLong);
     if (k == 0) return out.to(points.device());
     const Tree tree(std::move(copy));

@@ -1,13 +1,13 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/rotation.h>
-
 #include <torch/torch.h>
 
 namespace fmgs {
 namespace {
 
-// Below this θ² the quotients sin θ/θ and (1-cos θ)/θ² are taken from their series: five terms are exact to 1e-16 there, and
-// the gradient at 0 is that of a polynomial. (The quotient's own gradient loses digits long before θ reaches 0.)
+// Below this θ² the quotients sin θ/θ and (1-cos θ)/θ² are taken from their series: five terms are
+// exact to 1e-16 there, and the gradient at 0 is that of a polynomial. (The quotient's own gradient
+// loses digits long before θ reaches 0.)
 constexpr double kSmallSquare = 0.02;
 
 // c0 + t (c1 + t (c2 + …))
@@ -18,8 +18,8 @@ torch::Tensor polynomial(const torch::Tensor& t, std::initializer_list<double> c
     return value;
 }
 
-// The quaternion (w,x,y,z) of each rotation, w ≥ 0. Of Shepperd's four forms the one with the largest pivot is taken, so that
-// nothing is divided by less than 1/2 in magnitude.
+// The quaternion (w,x,y,z) of each rotation, w ≥ 0. Of Shepperd's four forms the one with the
+// largest pivot is taken, so that nothing is divided by less than 1/2 in magnitude.
 torch::Tensor quaternion(const torch::Tensor& R) {
     const auto m = [&](int64_t i, int64_t j) { return R.select(1, i).select(1, j); };
     const auto xx = m(0, 0), yy = m(1, 1), zz = m(2, 2);
@@ -53,8 +53,9 @@ torch::Tensor exp_map(const torch::Tensor& r) {
     const auto near = torch::where(small, square, 0);
     const auto angle = torch::where(small, 1, square).sqrt();
     const auto half_sinc = (0.5 * angle).sin() / (0.5 * angle);
-    const auto a = torch::where(
-        small, polynomial(near, {1, -1. / 6, 1. / 120, -1. / 5040, 1. / 362880}), angle.sin() / angle);
+    const auto a =
+        torch::where(small, polynomial(near, {1, -1. / 6, 1. / 120, -1. / 5040, 1. / 362880}),
+                     angle.sin() / angle);
     const auto b = torch::where(
         small, polynomial(near, {1. / 2, -1. / 24, 1. / 720, -1. / 40320, 1. / 3628800}),
         0.5 * half_sinc * half_sinc);  // (1-cos θ)/θ² without its cancellation
