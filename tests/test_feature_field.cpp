@@ -8,10 +8,15 @@ using namespace fmgs;
 
 namespace {
 FeatureFieldOptions small() {
-    return {.volume = {.levels = 3, .base = 3, .finest = 9, .log2_entries = 6}, .channels = 5, .hidden = 8, .folder = ""};
+    return {.volume = {.levels = 3, .base = 3, .finest = 9, .log2_entries = 6},
+            .channels = 5,
+            .hidden = 8,
+            .folder = ""};
 }
 torch::Tensor box() { return torch::tensor({{-1.0f, -1.0f, -1.0f}, {1.0f, 1.0f, 1.0f}}); }
-torch::Tensor points() { return torch::rand({9, 3}, Random{3}.generator("points"), torch::kFloat32) * 2 - 1; }
+torch::Tensor points() {
+    return torch::rand({9, 3}, Random{3}.generator("points"), torch::kFloat32) * 2 - 1;
+}
 }  // namespace
 
 TEST_CASE("a feature field decodes the latent that it samples", "[feature_field]") {
@@ -46,7 +51,8 @@ TEST_CASE("a feature field with copied parameters gives the same bits", "[featur
 TEST_CASE("a feature field learns labels that follow position", "[feature_field]") {
     FeatureField field(small(), box());
     const auto x = torch::rand({400, 3}, Random{5}.generator("points"), torch::kFloat32) * 2 - 1;
-    const auto label = (x.select(1, 0) > 0).to(torch::kInt64) + 2 * (x.select(1, 1) > 0).to(torch::kInt64);
+    const auto label =
+        (x.select(1, 0) > 0).to(torch::kInt64) + 2 * (x.select(1, 1) > 0).to(torch::kInt64);
     const auto at = field->volume()->locate(x);
     torch::optim::Adam optimizer(field->parameters(), torch::optim::AdamOptions(2e-2));
     for (int step = 0; step < 150; ++step) {
@@ -54,6 +60,7 @@ TEST_CASE("a feature field learns labels that follow position", "[feature_field]
         torch::nn::functional::cross_entropy(field->forward(at).value, label).backward();
         optimizer.step();
     }
-    const auto share = (field->forward(at).value.argmax(1) == label).to(torch::kFloat32).mean().item<double>();
+    const auto share =
+        (field->forward(at).value.argmax(1) == label).to(torch::kFloat32).mean().item<double>();
     REQUIRE(share > 0.95);
 }

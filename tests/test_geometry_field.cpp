@@ -10,7 +10,10 @@ using namespace fmgs;
 namespace {
 
 GeometryFieldOptions small() {
-    return {.volume = {.levels = 3, .base = 3, .finest = 9, .log2_entries = 6}, .hidden = 8, .layers = 2, .code = 4};
+    return {.volume = {.levels = 3, .base = 3, .finest = 9, .log2_entries = 6},
+            .hidden = 8,
+            .layers = 2,
+            .code = 4};
 }
 torch::Tensor box() { return torch::tensor({{-1.0f, -1.0f, -1.0f}, {1.0f, 1.0f, 1.0f}}); }
 torch::Tensor draw(std::initializer_list<int64_t> shape, uint64_t seed = 3) {
@@ -19,7 +22,9 @@ torch::Tensor draw(std::initializer_list<int64_t> shape, uint64_t seed = 3) {
 void perturb(torch::nn::Module& module, double size = 0.5) {
     torch::NoGradGuard guard;
     uint64_t seed = 0;
-    for (auto& p : module.parameters()) p.add_(size * torch::randn(p.sizes(), Random{++seed}.generator("perturb"), p.options().requires_grad(false)));
+    for (auto& p : module.parameters())
+        p.add_(size * torch::randn(p.sizes(), Random{++seed}.generator("perturb"),
+                                   p.options().requires_grad(false)));
 }
 
 }  // namespace
@@ -34,7 +39,8 @@ TEST_CASE("a fresh geometry field leaves the template exactly as it is", "[geome
         REQUIRE(out.scale.sizes() == torch::IntArrayRef({10, 2}));
         REQUIRE(out.rotation.sizes() == torch::IntArrayRef({10, 3}));
         REQUIRE(out.code.sizes() == torch::IntArrayRef({10, 4}));
-        for (const auto& residual : {out.offset, out.scale, out.rotation}) REQUIRE(residual.abs().max().item<float>() == 0);
+        for (const auto& residual : {out.offset, out.scale, out.rotation})
+            REQUIRE(residual.abs().max().item<float>() == 0);
         REQUIRE(out.code.abs().max().item<float>() > 0);
     }
 }
@@ -74,7 +80,8 @@ TEST_CASE("a geometry field with copied parameters gives the same bits", "[geome
     REQUIRE(torch::equal(a->forward(at, code).code, b->forward(at, code).code));
 }
 
-TEST_CASE("a geometry field refuses a pose code of another width and senseless bounds", "[geometry_field]") {
+TEST_CASE("a geometry field refuses a pose code of another width and senseless bounds",
+          "[geometry_field]") {
     GeometryField field(small(), box(), 5);
     const auto at = field->volume()->locate(draw({6, 3}));
     REQUIRE(test::throws_error([&] { field->forward(at, draw({4})); }, "input of the Mlp"));

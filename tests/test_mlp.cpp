@@ -32,7 +32,8 @@ TEST_CASE("a constant input equals the same input repeated in every row", "[mlp]
 }
 
 TEST_CASE("weights and biases start uniform within one over the root of the fan-in", "[mlp]") {
-    Mlp a(std::vector<int64_t>{16, 64, 4}, 1), b(std::vector<int64_t>{16, 64, 4}, 1), c(std::vector<int64_t>{16, 64, 4}, 2);
+    Mlp a(std::vector<int64_t>{16, 64, 4}, 1), b(std::vector<int64_t>{16, 64, 4}, 1),
+        c(std::vector<int64_t>{16, 64, 4}, 2);
     for (const char* name : {"weight0", "bias0"}) {
         const auto value = a->named_parameters()[name];
         REQUIRE(value.abs().max().item<double>() <= 0.25);
@@ -55,7 +56,9 @@ TEST_CASE("zeroed outputs are exactly zero and learn", "[mlp]") {
 TEST_CASE("gradients to inputs and parameters are right in double", "[mlp]") {
     Mlp mlp(std::vector<int64_t>{5, 7, 7, 3}, 2);
     mlp->to(torch::kDouble);
-    const auto value = [&](const std::vector<torch::Tensor>& in) { return mlp->forward(in[0], in[1]).sin().sum(); };
+    const auto value = [&](const std::vector<torch::Tensor>& in) {
+        return mlp->forward(in[0], in[1]).sin().sum();
+    };
     const auto x = draw({4, 3}), constant = draw({2}, 4);
     REQUIRE(test::gradient_error(value, {x, constant}) < 1e-7);
     REQUIRE(test::parameter_gradient_error(*mlp, [&] { return value({x, constant}); }) < 1e-7);
@@ -64,7 +67,11 @@ TEST_CASE("gradients to inputs and parameters are right in double", "[mlp]") {
 TEST_CASE("an Mlp refuses a wrong width", "[mlp]") {
     Mlp mlp(std::vector<int64_t>{5, 2});
     REQUIRE(test::throws_error([&] { mlp->forward(torch::zeros({4, 3})); }, "[-1,5]"));
-    REQUIRE(test::throws_error([&] { mlp->forward(torch::zeros({4, 4}), torch::zeros({2})); }, "[-1,3]"));
+    REQUIRE(test::throws_error(
+        [&] {
+            mlp->forward(torch::zeros({4, 4}), torch::zeros({2}));
+        },
+        "[-1,3]"));
     REQUIRE(test::throws_error([] { Mlp(std::vector<int64_t>{5}); }, "widths"));
     REQUIRE(test::throws_error([] { Mlp(std::vector<int64_t>{5, 0, 2}); }, "widths"));
 }
