@@ -49,7 +49,7 @@ torch::Tensor spherical_harmonics(const torch::Tensor& direction) {
 AppearanceFieldImpl::AppearanceFieldImpl(const AppearanceFieldOptions& options,
                                          const torch::Tensor& box, int64_t geometry_code_width,
                                          int64_t pose_code_width, uint64_t seed)
-    : options_(options) {
+    : options_(options), geometry_code_width_(geometry_code_width) {
     constexpr int64_t kHarmonics = 15;
     const Random random{seed};
     volume_ = register_module("volume",
@@ -63,7 +63,7 @@ torch::Tensor AppearanceFieldImpl::forward(const FixedPoints& at,
                                            const torch::Tensor& geometry_code,
                                            const torch::Tensor& pose_code,
                                            const torch::Tensor& direction, const Random* random) {
-    check_shape(geometry_code, {at.size(), -1}, "geometry_code");
+    check_shape(geometry_code, {at.size(), geometry_code_width_}, "geometry_code");
     check_shape(direction, {at.size(), 3}, "direction");
     auto seen = direction;
     if (random && options_.view_noise > 0) {
