@@ -25,7 +25,7 @@ torch::Tensor pose(uint64_t seed = 1) { return exp_map(0.5 * draw({7, 3}, seed))
 /// Recipe 1.2 joint by joint, without batching.
 torch::Tensor by_definition(PoseEncoder& encoder, const torch::Tensor& rotations) {
     const auto p = encoder->named_parameters();
-    const auto order = encoder->named_buffers()["order"];
+    const auto order = encoder->named_buffers()["order"].to(torch::kInt64);
     const auto V = vertices().to(rotations.dtype()), c = V.mean(0), m = (V - c).min(),
                range = (V - c).max() - m;
     const auto J =
