@@ -63,7 +63,7 @@ torch::Tensor AppearanceFieldImpl::forward(const FixedPoints& at,
                                            const torch::Tensor& geometry_code,
                                            const torch::Tensor& pose_code,
                                            const torch::Tensor& direction, const Random* random) {
-    check_shape(geometry_code, {at.size(), -1}, "geometry_code");
+    check_shape(geometry_code, {at.size(), geometry_code_width_}, "geometry_code");
     check_shape(direction, {at.size(), 3}, "direction");
     auto seen = direction;
     if (random && options_.view_noise > 0) {

@@ -96,6 +96,8 @@ PoseEncoderImpl::PoseEncoderImpl(const torch::Tensor& parents, const torch::Tens
 
 torch::Tensor PoseEncoderImpl::forward(const torch::Tensor& rotations, const Random* random) {
     const int64_t J = order_.size(0);
+    // Module::to(kDouble) converts buffers of integers as well.
+    const auto order = order_.to(torch::kInt64), parent_slot = parent_slot_.to(torch::kInt64);
     check_shape(rotations, {J, 3, 3}, "rotations");
     const auto identity = torch::eye(3, rotations.options().requires_grad(false)).view({1, 9});
     auto local = torch::cat({identity, rotations.slice(0, 1).reshape({J - 1, 9})});  // [J,9]
@@ -108,7 +110,7 @@ torch::Tensor PoseEncoderImpl::forward(const torch::Tensor& rotations, const Ran
             local = local + options_.noise * noise.to(local.options().requires_grad(false));
         }
     }
-    local = local.index_select(0, order_);
+    local = local.index_select(0, order);
     const auto joint = rest_.narrow(1, 0, 3);
     const auto everything = torch::cat({local.flatten(), joint.flatten()});
     auto parent_code =
@@ -116,7 +118,7 @@ torch::Tensor PoseEncoderImpl::forward(const torch::Tensor& rotations, const Ran
     std::vector<torch::Tensor> codes;
     int64_t start = 0;
     for (const int64_t count : level_sizes_) {
-        const auto from_parent = parent_code.index_select(0, parent_slot_.narrow(0, start, count));
+        const auto from_parent = parent_code.index_select(0, parent_slot.narrow(0, start, count));
         const auto input = torch::cat(
             {local.narrow(0, start, count), rest_.narrow(0, start, count), from_parent}, 1);
         const auto hidden =

@@ -9,7 +9,7 @@ namespace fmgs {
 
 SkinningFieldImpl::SkinningFieldImpl(const SkinningFieldOptions& options, const torch::Tensor& box,
                                      int64_t joint_count, uint64_t seed)
-    : options_(options) {
+    : options_(options), joint_count_(joint_count) {
     if (options.layers < 1 || options.prefit_steps < 1 || options.prefit_points < 1 ||
         options.prefit_shell < 0) {
         throw Error(
@@ -33,6 +33,7 @@ torch::Tensor SkinningFieldImpl::forward(const torch::Tensor& x) {
 
 double SkinningFieldImpl::prefit(const Mesh& canonical, const torch::Tensor& weights, uint64_t seed,
                                  const std::function<void(int64_t, int64_t, double)>& progress) {
+    check_shape(weights, {canonical.vertices.size(0), joint_count_}, "weights of the template");
     const int64_t steps = options_.prefit_steps, points = options_.prefit_points;
     const auto normals = face_normals(canonical);
     const auto device = volume_->parameters().front().device();
