@@ -13,11 +13,9 @@ namespace fmgs {
 /// other name needs a type.
 struct LossTermOptions {
     Schedule weight = 1.0;
-    std::string
-        type;  ///< empty: the term's name; or l1, l2, cosine, cross_entropy, or a term of the paper
-    std::string map;  ///< empty: the term's name (semantic: "semantic"); read by map and semantic
-                      ///< terms only
-    std::vector<std::string> reaches;  ///< empty: the row of the routing table
+    std::string type = {};  ///< empty: the name; or l1, l2, cosine, cross_entropy, a paper's term
+    std::string map = {};   ///< empty: the name, or "semantic"; only map and semantic terms read it
+    std::vector<std::string> reaches = {};  ///< empty: the row of the routing table
 
     template <class V>
     void visit(V& v) {

@@ -17,7 +17,8 @@ RoutingTable routing_table(const std::string& name) {
                     .rotation = open(row.rotation),
                     .scale = open(row.scale),
                     .opacity = open(row.opacity),
-                    .skinning = open(row.skinning)};
+                    .skinning = open(row.skinning),
+                    .features = {}};
         if (*row.feature) reach.features.insert(row.feature);
         table.rows[row.loss] = name == "off" && row.rendered ? Reach::everything() : reach;
     }
