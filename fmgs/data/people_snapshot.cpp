@@ -119,8 +119,11 @@ void link_rows(Split& split, const Names& images) {
 // train and test share the images and the cameras of the root folder.
 std::optional<Split> find_root_split(const fs::path& root, const std::string& name,
                                      const Names& images, const CameraFile& cameras) {
-    Split split{
-        .name = name, .folder = root, .pose_path = find_poses(root, name), .cameras = cameras};
+    Split split;
+    split.name = name;
+    split.folder = root;
+    split.pose_path = find_poses(root, name);
+    split.cameras = cameras;
     const fs::path list = root / "splits" / (name + ".txt");
     const bool own_poses = split.pose_path.filename() != "poses.npz";
     if (name != "train" && !own_poses && !fs::exists(list)) return std::nullopt;
@@ -152,10 +155,11 @@ std::optional<Split> find_root_split(const fs::path& root, const std::string& na
 std::optional<Split> find_sub_capture(const fs::path& root, const std::string& name) {
     const fs::path folder = root / name;
     if (!fs::exists(folder)) return std::nullopt;
-    Split split{.name = name,
-                .folder = folder,
-                .pose_path = folder / "poses.npz",
-                .cameras = read_camera_file(folder / "cameras.npz")};
+    Split split;
+    split.name = name;
+    split.folder = folder;
+    split.pose_path = folder / "poses.npz";
+    split.cameras = read_camera_file(folder / "cameras.npz");
     split.poses = read_pose_file(split.pose_path);
     const Names images = list_images(folder / "images");
     split.names = split.poses.names.empty() ? images : split.poses.names;
@@ -229,7 +233,8 @@ void unify_betas(std::vector<Split>& splits, const CaptureOptions& options, Capt
 FrameReading find_priors(const fs::path& root, int64_t downscale,
                          const std::map<std::string, std::string>& modalities,
                          std::vector<std::string>& notes) {
-    FrameReading out{.downscale = downscale};
+    FrameReading out;
+    out.downscale = downscale;
     const fs::path priors = root / "priors";
     if (fs::exists(priors / "priors.json")) {
         out.format = read_prior_format(priors / "priors.json");
@@ -291,7 +296,8 @@ void read_all(const std::vector<Split>& splits, const FrameReading& reading, Cap
     for (const auto& split : splits) {
         for (auto& frame : capture.splits[split.name]) jobs.push_back({&frame, &split});
     }
-    const FrameReading bare{.downscale = reading.downscale};
+    FrameReading bare;
+    bare.downscale = reading.downscale;
     std::vector<std::exception_ptr> failed(jobs.size());
     at::parallel_for(0, static_cast<int64_t>(jobs.size()), 1, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {

@@ -49,7 +49,7 @@ torch::Tensor spherical_harmonics(const torch::Tensor& direction) {
 AppearanceFieldImpl::AppearanceFieldImpl(const AppearanceFieldOptions& options,
                                          const torch::Tensor& box, int64_t geometry_code_width,
                                          int64_t pose_code_width, uint64_t seed)
-    : options_(options) {
+    : options_(options), geometry_code_width_(geometry_code_width) {
     constexpr int64_t kHarmonics = 15;
     const Random random{seed};
     volume_ = register_module("volume",
