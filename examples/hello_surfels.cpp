@@ -5,6 +5,8 @@
 #include <fmgs/raster/render.h>
 #include <torch/torch.h>
 
+#include <cmath>
+
 namespace {
 
 constexpr int64_t kSide = 96;
