@@ -30,8 +30,8 @@ torch::Tensor blurred(const torch::Tensor& image, double sigma) {
     auto kernel = torch::exp(-x * x / (2 * sigma * sigma));
     kernel = kernel / kernel.sum();
     auto out = image.unsqueeze(1);
-    out = at::conv2d(out, kernel.view({1, 1, -1, 1}), {}, 1, {reach, 0});
-    out = at::conv2d(out, kernel.view({1, 1, 1, -1}), {}, 1, {0, reach});
+    out = at::conv2d(out, kernel.view({1, 1, -1, 1}), {}, at::IntArrayRef{1, 1}, at::IntArrayRef{reach, 0});
+    out = at::conv2d(out, kernel.view({1, 1, 1, -1}), {}, at::IntArrayRef{1, 1}, at::IntArrayRef{0, reach});
     return out.squeeze(1);
 }
 
