@@ -1,8 +1,11 @@
 // The 30-line introduction: a few hundred 2D Gaussian surfels learn a picture.
 //   hello_surfels [PICTURE] [OUTPUT]      default: a drawn test picture, hello_surfels.png
+#include <ATen/CPUGeneratorImpl.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/raster/render.h>
 #include <torch/torch.h>
+
+#include <cmath>
 
 namespace {
 
@@ -36,8 +39,12 @@ void fit(const torch::Tensor& picture, const std::string& output) {
                         .requires_grad_();  // two scaled axes: 2.5 cm wide
     auto opacity = torch::zeros({n, 1}, torch::requires_grad());
     auto color = torch::zeros({n, 3}, torch::requires_grad());
-    torch::optim::Adam adam({place, tangents, opacity, color}, torch::optim::AdamOptions(0.01));
-    std::vector<torch::optim::OptimizerParamGroup> groups;
+    const auto group = [](std::vector<torch::Tensor> parameters, double rate) {
+        return torch::optim::OptimizerParamGroup(std::move(parameters),
+                                                 std::make_unique<torch::optim::AdamOptions>(rate));
+    };
+    torch::optim::Adam adam(
+        {group({place}, 2e-3), group({tangents}, 1e-3), group({opacity, color}, 5e-2)});
     const auto normal = torch::tensor({0.F, 0.F, -1.F}).expand({n, 3});
     for (int64_t step = 0; step <= 600; ++step) {
         const fmgs::PosedSurfels surfels{

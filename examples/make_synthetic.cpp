@@ -58,6 +58,10 @@ Tensor overview(const fmgs::Capture& capture) {
 
 void make(const fs::path& folder, const std::string& body_file,
           const fmgs::SyntheticOptions& options) {
+    if (fs::exists(folder) && !fs::is_empty(folder)) {  // before the rendering, not after
+        throw fmgs::Error("{}: expected a new or empty folder, got one with files in it",
+                          folder.string());
+    }
     const auto body = body_file.empty() ? fmgs::procedural_body() : fmgs::read_body(body_file);
     const auto labels =
         body_file.empty() ? fmgs::procedural_labels(body) : fmgs::clothed_labels(body);
@@ -67,7 +71,6 @@ void make(const fs::path& folder, const std::string& body_file,
                          static_cast<long>(total));
         });
     std::fprintf(stderr, "\nwriting %s\n", folder.c_str());
-    fs::create_directories(folder);
     fmgs::write_capture(folder, capture);
     fmgs::write_body(folder / "body.npz", body);
     fmgs::write_color(folder / "overview.png", overview(capture));
@@ -93,12 +96,10 @@ int main(int argc, char** argv) {
         "network's errors.");
     fs::path folder;
     std::string body_file;
-    bool overwrite = false;
     fmgs::SyntheticOptions options;
     app.add_option("folder", folder, "where to write")->required();
     app.add_option("--body", body_file,
                    "body file in SMPL's key layout with 24 joints (default: the procedural body)");
-    app.add_flag("--overwrite", overwrite, "write into a folder that is not empty");
     struct Options {
         CLI::App& app;
         template <class T>
@@ -111,10 +112,6 @@ int main(int argc, char** argv) {
     options.visit(visitor);
     CLI11_PARSE(app, argc, argv);
     try {
-        if (fs::exists(folder) && !fs::is_empty(folder) && !overwrite) {
-            throw fmgs::Error("{}: the folder is not empty; give another one or --overwrite",
-                              folder.string());
-        }
         make(folder, body_file, options);
     } catch (const std::exception& e) {
         std::fprintf(stderr, "make_synthetic: %s\n", e.what());

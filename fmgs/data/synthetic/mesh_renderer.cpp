@@ -62,6 +62,7 @@ void draw_triangle(int32_t face, const std::array<Vec, 3>& c, const View& view, 
             const double a = dot(edge[0], ray), b = dot(edge[1], ray), w = dot(edge[2], ray);
             if (a < 0 || b < 0 || w < 0) continue;
             const double sum = a + b + w;  // = volume / z
+            if (!(sum > 0)) continue;  // a triangle without area, met along its line
             const double z = volume / sum;
             if (!(z >= view.near)) continue;
             const auto at = static_cast<size_t>(j * image.width + i);

@@ -1,12 +1,15 @@
 #include <fmgs/data/synthetic/prior_errors.h>
 #include <torch/torch.h>
 
+#include <array>
 #include <cmath>
 
 namespace fmgs {
 namespace {
 
-namespace F = torch::nn::functional;
+torch::Tensor unit(const torch::Tensor& n) {
+    return n / n.norm(2, 0, true).clamp_min(1e-12);
+}  // [3,H,W]
 
 double uniform(const Random& random, std::string_view purpose) {
     return torch::rand({1}, random.generator(purpose), torch::kDouble).item<double>();
@@ -16,10 +19,7 @@ double uniform(const Random& random, std::string_view purpose) {
 torch::Tensor smooth_field(at::Generator generator, int64_t channels, int64_t cells, int64_t height,
                            int64_t width) {
     const auto coarse = torch::randn({1, channels, cells, cells}, generator);
-    auto field = F::interpolate(coarse, F::InterpolateFuncOptions()
-                                            .size(std::vector<int64_t>{height, width})
-                                            .mode(torch::kBicubic)
-                                            .align_corners(true))[0];
+    const auto field = at::upsample_bicubic2d(coarse, {height, width}, /*align_corners=*/true)[0];
     return field / field.std({1, 2}, true, true).clamp_min(1e-6);
 }
 
@@ -30,8 +30,8 @@ torch::Tensor blurred(const torch::Tensor& image, double sigma) {
     auto kernel = torch::exp(-x * x / (2 * sigma * sigma));
     kernel = kernel / kernel.sum();
     auto out = image.unsqueeze(1);
-    out = F::conv2d(out, kernel.view({1, 1, -1, 1}), F::Conv2dFuncOptions().padding({reach, 0}));
-    out = F::conv2d(out, kernel.view({1, 1, 1, -1}), F::Conv2dFuncOptions().padding({0, reach}));
+    out = at::conv2d(out, kernel.view({1, 1, -1, 1}), {}, at::IntArrayRef{1, 1}, at::IntArrayRef{reach, 0});
+    out = at::conv2d(out, kernel.view({1, 1, 1, -1}), {}, at::IntArrayRef{1, 1}, at::IntArrayRef{0, reach});
     return out.squeeze(1);
 }
 
@@ -46,24 +46,22 @@ torch::Tensor over_box(const torch::Tensor& field, const torch::Tensor& mask) {
     const auto x = (torch::arange(mask.size(2), torch::kFloat) - low[1]) / size[1] * 2 - 1;
     const auto grid = torch::stack(
         {x.expand({y.size(0), x.size(0)}), y.unsqueeze(1).expand({y.size(0), x.size(0)})}, -1);
-    return F::grid_sample(
-        field.unsqueeze(0), grid.unsqueeze(0),
-        F::GridSampleFuncOptions().padding_mode(torch::kBorder).align_corners(true))[0];
+    return at::grid_sampler(field.unsqueeze(0), grid.unsqueeze(0), /*bilinear*/ 0, /*border*/ 1,
+                            true)[0];
 }
 
 torch::Tensor wrong_normals(const Maps& truth, const PriorErrors& e, const Random& random) {
     const auto& mask = truth.at("mask");
     const int64_t H = mask.size(1), W = mask.size(2);
     const double degree = M_PI / 180;
-    auto n = blurred(truth.at("normal"), e.normal_blur);
-    n = F::normalize(n, F::NormalizeFuncOptions().dim(0));
+    const auto n = unit(blurred(truth.at("normal"), e.normal_blur));
     const Random body{random.seed, 0};  // the same in all frames
     const auto fixed = over_box(smooth_field(body.generator("normal_fixed"), 3, 5, 64, 64), mask);
     const auto fresh = smooth_field(random.generator("normal_fresh"), 3, 6, H, W);
     const auto noise = torch::randn({3, H, W}, random.generator("normal_noise"));
     const auto turn = (fixed + fresh) * (e.normal_bias_deg * degree / 2) +
                       noise * (e.normal_noise_deg * degree / std::sqrt(2.0));
-    return F::normalize(n + torch::cross(turn, n, 0), F::NormalizeFuncOptions().dim(0)) * mask;
+    return unit(n + torch::cross(turn, n, 0)) * mask;
 }
 
 torch::Tensor wrong_depth(const Maps& truth, const PriorErrors& e, const Random& random) {
@@ -83,7 +81,8 @@ torch::Tensor wrong_depth(const Maps& truth, const PriorErrors& e, const Random&
     const auto near = valid.min(), far = valid.max();
     auto d = ((z - near) / (far - near).clamp_min(1e-6)).clamp(0, 1);
     const double gamma = std::exp(0.5 * (uniform(random, "depth_gamma") - 0.5));
-    const double bend = 0.5 * (uniform(random, "depth_bend") - 0.5);  // monotonic: |bend| < 1/2π·…
+    const double bend =
+        0.5 * (uniform(random, "depth_bend") - 0.5);  // below 1 in size: the curve stays monotonic
     d = d.pow(gamma);
     d = d + bend * (2 * M_PI * d).sin() / (2 * M_PI);
     d = d + e.depth_bias * smooth_field(random.generator("depth_bias"), 1, 5, H, W);
