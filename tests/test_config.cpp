@@ -233,12 +233,12 @@ TEST_CASE("descriptions stand beside the defaults in YAML and in the table", "[c
 
 TEST_CASE("the avatar's options can be visited and come back", "[config]") {
     Config config;
-    config.add_argument("modalities.dino={channels: 32, hidden: 64, folder: priors/dino}");
+    config.add_argument("geometry={code: 8, volume: {finest: 512}}");
     config.add_argument("skinning.volume.finest=64");
     AvatarOptions options;
     config.read(options);
-    REQUIRE(options.modalities.at("dino").channels == 32);
-    REQUIRE(options.modalities.count("semantic") == 1);
+    REQUIRE(options.geometry.code == 8);
+    REQUIRE(options.geometry.volume.finest == 512);
     REQUIRE(options.skinning.volume.finest == 64);
     REQUIRE(options.skinning.volume.levels == 8);
 }
