@@ -1,40 +1,48 @@
 #pragma once
-/// The differentiable 2D Gaussian surfel rasterizer (eq. 1), registered as fmgs::rasterize. One camera per call.
+/// The differentiable 2D Gaussian surfel rasterizer (eq. 1), registered as fmgs::rasterize. One
+/// camera per call.
 #include <torch/types.h>
 
 #include <cstdint>
 
 namespace fmgs {
 
-/// Which surfels touch which tile, front to back. Carries no gradient; shared by all routes and by the backward pass.
+/// Which surfels touch which tile, front to back. Carries no gradient; shared by all routes and by
+/// the backward pass.
 struct Tiles {
-    torch::Tensor offsets;  ///< [T+1] int32: surfels of tile t are indices[offsets[t] … offsets[t+1])
+    torch::Tensor
+        offsets;  ///< [T+1] int32: surfels of tile t are indices[offsets[t] … offsets[t+1])
     torch::Tensor indices;  ///< [P] int32 surfel ids, by centre depth (ties by id) within each tile
     int64_t width = 0;      ///< pixels
     int64_t height = 0;     ///< pixels
     int64_t size = 16;      ///< edge of a tile, pixels
 };
 
-/// Bins surfels by their exact support box: the α ≥ 1/255 contour of the projected disc, united with the low-pass disc.
-/// center: [N,3] camera frame; tangents: [N,3,2] scaled; opacity: [N,1]; intrinsics: [4] fx fy cx cy.
-/// Surfels that are not finite, too faint or not wholly in front of `near` are left out.
-Tiles find_tiles(const torch::Tensor& center, const torch::Tensor& tangents, const torch::Tensor& opacity,
-                 const torch::Tensor& intrinsics, int64_t width, int64_t height, double near, int64_t tile_size = 16);
+/// Bins surfels by their exact support box: the α ≥ 1/255 contour of the projected disc, united
+/// with the low-pass disc. center: [N,3] camera frame; tangents: [N,3,2] scaled; opacity: [N,1];
+/// intrinsics: [4] fx fy cx cy. Surfels that are not finite, too faint or not wholly in front of
+/// `near` are left out.
+Tiles find_tiles(const torch::Tensor& center, const torch::Tensor& tangents,
+                 const torch::Tensor& opacity, const torch::Tensor& intrinsics, int64_t width,
+                 int64_t height, double near, int64_t tile_size = 16);
 
 /// What rasterize draws.
 struct Raster {
     torch::Tensor image;  ///< [C,H,W] Σ w_i f_i, w_i = α_i Π_{j<i}(1-α_j)
     torch::Tensor alpha;  ///< [R,1,H,W] Σ w_i
-    torch::Tensor depth;  ///< [R,1,H,W] Σ w_i z_i, not divided by alpha; z is the (bounded) ray–surfel hit, metres
+    torch::Tensor depth;  ///< [R,1,H,W] Σ w_i z_i, not divided by alpha; z is the (bounded)
+                          ///< ray–surfel hit, metres
 };
 
-/// R ≥ 1 routes whose rows have equal values: the forward reads row 0; the backward evaluates each surfel–pixel pair once and
-/// gives every route the gradient of its own channels, alpha and depth. Undefined cotangents cost nothing.
-/// center: [R,N,3] camera frame, metres; tangents: [R,N,3,2] scaled, metres; opacity: [R,N,1];
-/// features: [N,C]; channel_route: [C] int64 in [0,R), the route of each channel; intrinsics: [4]; float or double.
-/// Error on wrong shapes, dtypes, devices or tile indices. A second derivative raises.
-Raster rasterize(const torch::Tensor& center, const torch::Tensor& tangents, const torch::Tensor& opacity,
-                 const torch::Tensor& features, const torch::Tensor& channel_route, const torch::Tensor& intrinsics,
+/// R ≥ 1 routes whose rows have equal values: the forward reads row 0; the backward evaluates each
+/// surfel–pixel pair once and gives every route the gradient of its own channels, alpha and depth.
+/// Undefined cotangents cost nothing. center: [R,N,3] camera frame, metres; tangents: [R,N,3,2]
+/// scaled, metres; opacity: [R,N,1]; features: [N,C]; channel_route: [C] int64 in [0,R), the route
+/// of each channel; intrinsics: [4]; float or double. Error on wrong shapes, dtypes, devices or
+/// tile indices. A second derivative raises.
+Raster rasterize(const torch::Tensor& center, const torch::Tensor& tangents,
+                 const torch::Tensor& opacity, const torch::Tensor& features,
+                 const torch::Tensor& channel_route, const torch::Tensor& intrinsics,
                  const Tiles& tiles, double near);
 
 }  // namespace fmgs

@@ -14,14 +14,17 @@ struct Route {
     std::vector<std::string> names;  ///< "alpha", "depth", "normal", or any feature of the surfels
 };
 
-/// Renders the named maps: alpha [1,H,W]; depth [1,H,W] = Σwz / max(α, 1e-6), metres; normal [3,H,W] = Σwn normalised (0 where
-/// nothing is drawn), camera frame, each surfel's normal flipped towards the camera; any other name: Σ w f, [C,H,W] on black.
-/// Error when a name is neither of these nor a feature. `tiles` as found by find_tiles for the same surfels and camera.
-Maps render(const PosedSurfels& surfels, const Camera& camera, const std::vector<std::string>& names,
-            const Tiles* tiles = nullptr);
+/// Renders the named maps: alpha [1,H,W]; depth [1,H,W] = Σwz / max(α, 1e-6), metres; normal
+/// [3,H,W] = Σwn normalised (0 where nothing is drawn), camera frame, each surfel's normal flipped
+/// towards the camera; any other name: Σ w f, [C,H,W] on black. Error when a name is neither of
+/// these nor a feature. `tiles` as found by find_tiles for the same surfels and camera.
+Maps render(const PosedSurfels& surfels, const Camera& camera,
+            const std::vector<std::string>& names, const Tiles* tiles = nullptr);
 
-/// The same for several routes in one pass: routes have equal values (Surfels::posed with different reaches).
-/// Returns one Maps per route. Feature channels take their gradient from the route that names them first.
-std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera, const Tiles* tiles = nullptr);
+/// The same for several routes in one pass: routes have equal values (Surfels::posed with different
+/// reaches). Returns one Maps per route. A map takes its gradient from the route that names it; a
+/// map that two routes name is drawn for each.
+std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera,
+                         const Tiles* tiles = nullptr);
 
 }  // namespace fmgs

@@ -1,0 +1,97 @@
+#include "support/run.h"
+
+#include <fmgs/core/check.h>
+#include <fmgs/core/config.h>
+#include <fmgs/raster/render.h>
+
+#include <filesystem>
+
+namespace fmgs {
+
+namespace fs = std::filesystem;
+
+RunOptions read_options(const std::vector<std::string>& arguments) {
+    Config config;
+    // Files first, whatever their place on the command line: arguments win over files.
+    for (const auto& argument : arguments) {
+        if (argument.find('=') == std::string::npos) {
+            config.add_file(fs::is_directory(argument)
+                                ? (fs::path(argument) / "config.yaml").string()
+                                : argument);
+        }
+    }
+    for (const auto& argument : arguments) {
+        if (argument.find('=') != std::string::npos) config.add_argument(argument);
+    }
+    RunOptions options;
+    config.read(options);
+    if (options.train.device != "cpu") {
+        throw Error("train.device: this build renders on 'cpu' only, got '{}'",
+                    options.train.device);
+    }
+    return options;
+}
+
+namespace {
+
+/// Surfels' initial scale decides `auto`; the answer is written back so that config.yaml and later
+/// programs agree.
+int64_t subdivisions_for(const RunOptions& options, const Capture& capture, const BodyModel& body) {
+    if (options.avatar.subdivisions >= 0) return options.avatar.subdivisions;
+    const Frame& frame = capture.splits.at("train").front();
+    return choose_subdivisions(body, options.avatar.surfels, frame.camera, frame.pose);
+}
+
+std::map<std::string, std::string> modality_folders(const AvatarOptions& options) {
+    std::map<std::string, std::string> folders;
+    for (const auto& [name, modality] : options.modalities) {
+        if (name != "semantic")
+            folders[name] = modality.folder.empty() ? "priors/" + name : modality.folder;
+    }
+    return folders;
+}
+
+}  // namespace
+
+Run open_run(const RunOptions& options) {
+    if (options.data.root.empty())
+        throw Error("data.root: the folder of the capture is not set; add data.root=FOLDER");
+    Run run;
+    run.options = options;
+    if (run.options.data.body.empty()) {
+        const auto beside = fs::path(options.data.root) / "body.npz";
+        if (!fs::exists(beside)) {
+            throw Error("data.body: not set, and {} does not exist; add data.body=FILE.npz",
+                        beside.string());
+        }
+        run.options.data.body = beside.string();
+    }
+    run.capture = read_capture(run.options.data, modality_folders(options.avatar));
+    const auto& train = run.capture.splits.at("train");
+    run.body = BodyModel(read_body(run.options.data.body), run.capture.betas);
+    run.options.avatar.subdivisions = subdivisions_for(options, run.capture, run.body);
+    const auto seed = static_cast<uint64_t>(options.train.seed);
+    run.avatar = Avatar(paper_parts(run.body, run.options.avatar, seed));
+
+    std::vector<BodyPose> poses;
+    for (const auto& frame : train) poses.push_back(frame.pose);
+    run.poses = PoseTable(poses);
+    run.root = std::make_shared<torch::nn::Module>("run");
+    run.root->register_module("avatar", run.avatar);
+    run.root->register_module("poses", run.poses);
+    return run;
+}
+
+BodyPose Run::pose(const Frame& frame) {
+    return options.pose.learn && frame.index >= 0 ? poses->forward(frame.index) : frame.pose;
+}
+
+Maps draw(Run& run, const Camera& camera, const BodyPose& pose) {
+    const torch::NoGradGuard guard;
+    const auto surfels = run.avatar->forward(camera, pose);
+    std::vector<std::string> names = {"alpha", "depth", "normal"};
+    for (const auto& [name, feature] : surfels.features) names.push_back(name);
+    return render(surfels.posed(), camera, names);
+}
+
+}  // namespace fmgs

@@ -1,0 +1,351 @@
+/// The CPU backend of fmgs::rasterize: projects, hands tiles to threads, and adds up gradients in a
+/// fixed order.
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+#include <fmgs/core/check.h>
+#include <fmgs/raster/composite_cpu.h>
+#include <fmgs/raster/rasterize_op.h>
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <numeric>
+#include <vector>
+
+namespace fmgs::raster {
+
+InstructionSet best_instruction_set() {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+        return InstructionSet::avx512;
+    if (avx2) return InstructionSet::avx2;
+#endif
+    return InstructionSet::portable;
+}
+
+TileBackend tile_backend(InstructionSet set) {
+#if defined(__x86_64__)
+    if (set == InstructionSet::avx512)
+        return {avx512::functions_float(), avx512::functions_double()};
+    if (set == InstructionSet::avx2) return {avx2::functions_float(), avx2::functions_double()};
+#endif
+    static_cast<void>(set);
+    return {portable::functions_float(), portable::functions_double()};
+}
+
+int64_t workspace_size(int64_t size, int64_t channels, int64_t routes) {
+    constexpr int64_t kMaxLanes = 16;
+    const int64_t row = channels + routes * kMaxLanes, pixels = size * size,
+                  strided = size * (size + kMaxLanes);
+    return 3 * strided + 2 * row + pixels * row + 4 * routes * (pixels + kMaxLanes) +
+           7 * (pixels + kMaxLanes);
+}
+
+namespace {
+
+template <class T>
+TileFunctions<T> functions_of(const TileBackend& backend) {
+    if constexpr (std::is_same_v<T, float>) {
+        return backend.single;
+    } else {
+        return backend.twofold;
+    }
+}
+
+/// Everything of a call that does not depend on the tile.
+template <class T>
+struct Call {
+    RasterizeInputs in;  // contiguous
+    int64_t n, channels, routes, across;
+    std::vector<Projected<T>> surfels;
+    std::vector<int32_t> channel, begin;
+    TileFunctions<T> functions;
+
+    Call(const RasterizeInputs& inputs, const TileBackend& backend);
+    Surfel<T> surfel(int64_t i) const {
+        const T *p = in.center.const_data_ptr<T>() + 3 * i,
+                *t = in.tangents.const_data_ptr<T>() + 6 * i;
+        return {{p[0], p[1], p[2]},
+                {t[0], t[2], t[4]},
+                {t[1], t[3], t[5]},
+                in.opacity.const_data_ptr<T>()[i]};
+    }
+    /// Fills what both directions share.
+    void set_tile(Tile<T>& tile, int64_t index) const;
+    /// Runs f(tile, workspace) for the given tiles on all threads, the fullest first.
+    template <class F>
+    void for_tiles(std::vector<int64_t> tiles, F&& f) const;
+};
+
+template <class T>
+Call<T>::Call(const RasterizeInputs& inputs, const TileBackend& backend)
+    : in(inputs), functions(functions_of<T>(backend)) {
+    n = in.center.size(1);
+    routes = in.center.size(0);
+    channels = in.features.size(1);
+    across = (in.width + in.tile_size - 1) / in.tile_size;
+    for (auto* x : {&in.center, &in.tangents, &in.opacity, &in.features, &in.intrinsics,
+                    &in.offsets, &in.indices, &in.channel_route})
+        *x = x->contiguous();
+
+    const int64_t* route = in.channel_route.const_data_ptr<int64_t>();
+    channel.resize(static_cast<size_t>(channels));
+    std::iota(channel.begin(), channel.end(), 0);
+    std::stable_sort(channel.begin(), channel.end(),
+                     [route](int32_t a, int32_t b) { return route[a] < route[b]; });
+    begin.assign(static_cast<size_t>(routes + 1), 0);
+    for (int64_t k = 0; k < channels; ++k) ++begin[static_cast<size_t>(route[k] + 1)];
+    std::partial_sum(begin.begin(), begin.end(), begin.begin());
+
+    surfels.resize(static_cast<size_t>(n));
+    const T* features = in.features.const_data_ptr<T>();
+    const T* k = in.intrinsics.const_data_ptr<T>();
+    at::parallel_for(0, n, 2048, [&](int64_t first, int64_t last) {
+        for (int64_t i = first; i < last; ++i) {
+            auto& s = surfels[static_cast<size_t>(i)];
+            if (!project(surfel(i), k, static_cast<T>(in.near), in.width, in.height, s)) continue;
+            T check = 0;  // becomes NaN with the first feature that is not finite
+            for (int64_t c = 0; c < channels; ++c) check += features[i * channels + c] * T(0);
+            if (!(check == 0)) s.x1 = s.x0 - 1;
+        }
+    });
+}
+
+template <class T>
+void Call<T>::set_tile(Tile<T>& tile, int64_t index) const {
+    const int32_t* offsets = in.offsets.template const_data_ptr<int32_t>();
+    tile.surfels = surfels.data();
+    tile.indices = in.indices.template const_data_ptr<int32_t>() + offsets[index];
+    tile.count = offsets[index + 1] - offsets[index];
+    tile.features = in.features.template const_data_ptr<T>();
+    tile.channel = channel.data();
+    tile.begin = begin.data();
+    tile.channels = channels;
+    tile.routes = routes;
+    tile.x0 = static_cast<int32_t>(index % across * in.tile_size);
+    tile.y0 = static_cast<int32_t>(index / across * in.tile_size);
+    tile.x1 = static_cast<int32_t>(std::min(tile.x0 + in.tile_size, in.width));
+    tile.y1 = static_cast<int32_t>(std::min(tile.y0 + in.tile_size, in.height));
+    tile.width = in.width;
+    tile.height = in.height;
+}
+
+template <class T>
+template <class F>
+void Call<T>::for_tiles(std::vector<int64_t> tiles, F&& f) const {
+    const int32_t* offsets = in.offsets.template const_data_ptr<int32_t>();
+    std::stable_sort(tiles.begin(), tiles.end(), [offsets](int64_t a, int64_t b) {
+        return offsets[a + 1] - offsets[a] > offsets[b + 1] - offsets[b];
+    });
+    // Which thread takes a tile does not matter: no two tiles write the same place.
+    std::atomic<size_t> next{0};
+    at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t first, int64_t last) {
+        for (; first < last; ++first) {
+            std::unique_ptr<T[]> workspace;
+            for (size_t i; (i = next++) < tiles.size();) {
+                if (!workspace)
+                    workspace.reset(
+                        new T[static_cast<size_t>(workspace_size(in.tile_size, channels, routes))]);
+                f(tiles[i], workspace.get());
+            }
+        }
+    });
+}
+
+template <class T>
+std::vector<int64_t> filled_tiles(const Call<T>& call) {
+    const int32_t* offsets = call.in.offsets.template const_data_ptr<int32_t>();
+    std::vector<int64_t> tiles;
+    for (int64_t i = 0; i + 1 < call.in.offsets.numel(); ++i) {
+        if (offsets[i + 1] > offsets[i]) tiles.push_back(i);
+    }
+    return tiles;
+}
+
+template <class T>
+RasterizeOutputs forward(const RasterizeInputs& in, const TileBackend& backend) {
+    const Call<T> call(in, backend);
+    const auto options = in.center.options();
+    RasterizeOutputs out;
+    out.image = torch::zeros({call.channels, in.height, in.width}, options);
+    auto alpha = torch::zeros({1, 1, in.height, in.width}, options);
+    auto depth = torch::zeros({1, 1, in.height, in.width}, options);
+    out.transmittance = torch::ones({in.height, in.width}, options);
+    out.last = torch::full({in.height, in.width}, -1, options.dtype(torch::kInt));
+    T *image = out.image.template data_ptr<T>(), *a = alpha.template data_ptr<T>(),
+      *d = depth.template data_ptr<T>();
+    T* transmittance = out.transmittance.template data_ptr<T>();
+    int32_t* last = out.last.template data_ptr<int32_t>();
+    call.for_tiles(filled_tiles(call), [&](int64_t index, T* workspace) {
+        ForwardTile<T> tile;
+        call.set_tile(tile, index);
+        tile.image = image;
+        tile.alpha = a;
+        tile.depth = d;
+        tile.transmittance = transmittance;
+        tile.last = last;
+        tile.workspace = workspace;
+        call.functions.forward(tile);
+    });
+    out.alpha = alpha.repeat({call.routes, 1, 1, 1});
+    out.depth = depth.repeat({call.routes, 1, 1, 1});
+    return out;
+}
+
+/// Positions at which each surfel stands in the tiles' lists, in order: [offsets [N+1], positions
+/// [P]].
+std::pair<std::vector<int32_t>, std::vector<int32_t>> invert(const int32_t* indices, int64_t pairs,
+                                                             int64_t n) {
+    std::vector<int32_t> start(static_cast<size_t>(n + 1), 0), position(static_cast<size_t>(pairs));
+    for (int64_t i = 0; i < pairs; ++i) ++start[static_cast<size_t>(indices[i] + 1)];
+    std::partial_sum(start.begin(), start.end(), start.begin());
+    std::vector<int32_t> next(start.begin(), start.end() - 1);
+    for (int64_t i = 0; i < pairs; ++i)
+        position[static_cast<size_t>(next[static_cast<size_t>(indices[i])]++)] =
+            static_cast<int32_t>(i);
+    return {std::move(start), std::move(position)};
+}
+
+/// Adds up the slots of every surfel in the order of the tiles and turns the sums into gradients.
+template <class T>
+RasterizeGradients reduce(const Call<T>& call, const T* slots, const uint8_t* touched,
+                          bool needs_features) {
+    const auto& in = call.in;
+    const auto [start, position] =
+        invert(in.indices.template const_data_ptr<int32_t>(), in.indices.numel(), call.n);
+    RasterizeGradients out{
+        torch::zeros_like(in.center), torch::zeros_like(in.tangents), torch::zeros_like(in.opacity),
+        needs_features ? torch::zeros_like(in.features) : torch::Tensor(), torch::Tensor()};
+    T *center = out.center.template data_ptr<T>(), *tangents = out.tangents.template data_ptr<T>();
+    T* opacity = out.opacity.template data_ptr<T>();
+    T* features = needs_features ? out.features.template data_ptr<T>() : nullptr;
+    const T* k = in.intrinsics.template const_data_ptr<T>();
+    const auto sums_size = static_cast<size_t>(call.routes * kSums),
+               size = sums_size + static_cast<size_t>(call.channels);
+    const size_t used = needs_features ? size : sums_size;
+    // Chunks do not depend on the number of threads, and so neither does the order of any sum.
+    constexpr int64_t kChunk = 1024;
+    const int64_t chunks = (call.n + kChunk - 1) / kChunk;
+    std::vector<std::array<T, 4>> partial(static_cast<size_t>(chunks), std::array<T, 4>{});
+    at::parallel_for(0, chunks, 1, [&](int64_t first, int64_t last) {
+        std::vector<T> sum(size);
+        for (int64_t i = first * kChunk; i < std::min(last * kChunk, call.n); ++i) {
+            bool any = false;
+            for (int32_t j = start[static_cast<size_t>(i)]; j < start[static_cast<size_t>(i + 1)];
+                 ++j) {
+                const auto at = static_cast<size_t>(position[static_cast<size_t>(j)]);
+                if (!touched[at]) continue;
+                const T* slot = slots + at * size;
+                if (!any) {
+                    std::copy(slot, slot + used, sum.begin());
+                } else {
+                    for (size_t c = 0; c < used; ++c) sum[c] += slot[c];
+                }
+                any = true;
+            }
+            if (!any) continue;
+            for (int64_t r = 0; r < call.routes; ++r) {
+                Surfel<T> g;
+                project_vjp(call.surfel(i), k, call.surfels[static_cast<size_t>(i)],
+                            sum.data() + r * kSums, g,
+                            partial[static_cast<size_t>(i / kChunk)].data());
+                const int64_t row = r * call.n + i;
+                opacity[row] = g.opacity;
+                for (int64_t c = 0; c < 3; ++c) {
+                    center[3 * row + c] = g.p[c];
+                    tangents[6 * row + 2 * c] = g.a[c];
+                    tangents[6 * row + 2 * c + 1] = g.b[c];
+                }
+            }
+            for (int64_t c = 0; needs_features && c < call.channels; ++c)
+                features[i * call.channels + call.channel[static_cast<size_t>(c)]] =
+                    sum[sums_size + static_cast<size_t>(c)];
+        }
+    });
+    std::array<T, 4> total{};
+    for (const auto& part : partial) {
+        for (size_t c = 0; c < 4; ++c) total[c] += part[c];
+    }
+    out.intrinsics = torch::empty({4}, in.intrinsics.options());
+    std::copy(total.begin(), total.end(), out.intrinsics.template data_ptr<T>());
+    return out;
+}
+
+/// One pointer per leading index of x [K,…,H,W]; null where x is undefined or all zero.
+template <class T>
+std::vector<const T*> planes(const torch::Tensor& x, int64_t count, int64_t pixels) {
+    std::vector<const T*> out(static_cast<size_t>(count), nullptr);
+    if (!x.defined()) return out;
+    const T* data = x.const_data_ptr<T>();
+    at::parallel_for(0, count, 1, [&](int64_t first, int64_t last) {
+        for (; first < last; ++first) {
+            const T* plane = data + first * pixels;
+            if (std::any_of(plane, plane + pixels, [](T v) { return v != 0; }))
+                out[static_cast<size_t>(first)] = plane;
+        }
+    });
+    return out;
+}
+
+template <class T>
+RasterizeGradients backward(const RasterizeInputs& in, const RasterizeCotangents& cotangents,
+                            const TileBackend& backend) {
+    const Call<T> call(in, backend);
+    const int64_t pixels = in.width * in.height;
+    const auto contiguous = [](const torch::Tensor& x) { return x.defined() ? x.contiguous() : x; };
+    const auto g_image = contiguous(cotangents.image), g_alpha = contiguous(cotangents.alpha),
+               g_depth = contiguous(cotangents.depth);
+    const auto unordered = planes<T>(g_image, call.channels, pixels);
+    std::vector<const T*> image;
+    for (const int32_t c : call.channel) image.push_back(unordered[static_cast<size_t>(c)]);
+    const auto alpha = planes<T>(g_alpha, call.routes, pixels),
+               depth = planes<T>(g_depth, call.routes, pixels);
+    const auto final = cotangents.transmittance.contiguous(), last = cotangents.last.contiguous();
+
+    const int64_t pairs = in.indices.numel(), slot = call.routes * kSums + call.channels;
+    const std::unique_ptr<T[]> slots(new T[static_cast<size_t>(pairs * slot)]);
+    const std::unique_ptr<uint8_t[]> touched(new uint8_t[static_cast<size_t>(pairs)]());
+    const int32_t* offsets = call.in.offsets.template const_data_ptr<int32_t>();
+    const bool needs_features = cotangents.needs_features && g_image.defined();
+    call.for_tiles(filled_tiles(call), [&](int64_t index, T* workspace) {
+        BackwardTile<T> tile;
+        call.set_tile(tile, index);
+        // The tile functions only read these two in the backward pass.
+        tile.transmittance = const_cast<T*>(final.template const_data_ptr<T>());
+        tile.last = const_cast<int32_t*>(last.template const_data_ptr<int32_t>());
+        tile.workspace = workspace;
+        tile.grad_image = image.data();
+        tile.grad_alpha = alpha.data();
+        tile.grad_depth = depth.data();
+        tile.needs_features = needs_features;
+        tile.slots = slots.get() + offsets[index] * slot;
+        tile.touched = touched.get() + offsets[index];
+        call.functions.backward(tile);
+    });
+    auto out = reduce(call, slots.get(), touched.get(), needs_features);
+    if (!out.features.defined()) out.features = torch::zeros_like(in.features);
+    return out;
+}
+
+}  // namespace
+
+RasterizeOutputs rasterize_cpu(const RasterizeInputs& in, const TileBackend& backend) {
+    RasterizeOutputs out;
+    AT_DISPATCH_FLOATING_TYPES(in.center.scalar_type(), "rasterize",
+                               [&] { out = forward<scalar_t>(in, backend); });
+    return out;
+}
+
+RasterizeGradients rasterize_cpu_backward(const RasterizeInputs& in,
+                                          const RasterizeCotangents& cotangents,
+                                          const TileBackend& backend) {
+    RasterizeGradients out;
+    AT_DISPATCH_FLOATING_TYPES(in.center.scalar_type(), "rasterize_backward",
+                               [&] { out = backward<scalar_t>(in, cotangents, backend); });
+    return out;
+}
+
+}  // namespace fmgs::raster

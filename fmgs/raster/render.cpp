@@ -1,0 +1,120 @@
+#include <fmgs/core/check.h>
+#include <fmgs/raster/render.h>
+#include <torch/torch.h>
+
+namespace fmgs {
+namespace {
+
+using torch::Tensor;
+
+bool is_geometry(const std::string& name) { return name == "alpha" || name == "depth"; }
+
+/// [N,3,2] world → camera.
+Tensor tangents_to_camera(const Tensor& tangents, const Camera& camera) {
+    return torch::matmul(camera.rotation, tangents);
+}
+
+/// Normals [N,3] in camera frame, each turned to the side from which the camera sees it. The side
+/// is a comparison: it passes no gradient on.
+Tensor facing_normals(const PosedSurfels& surfels, const Tensor& center_cam, const Camera& camera) {
+    const auto normal = torch::matmul(surfels.normal, camera.rotation.t());
+    const auto away = (normal * center_cam).sum(1, /*keepdim=*/true) > 0;
+    return torch::where(away, -normal, normal);
+}
+
+/// The channels that a name stands for, [N,C].
+Tensor channels_of(const std::string& name, const PosedSurfels& surfels, const Tensor& center_cam,
+                   const Camera& camera) {
+    if (name == "normal") {
+        check_shape(surfels.normal, {surfels.center.size(0), 3}, "render: normal");
+        return facing_normals(surfels, center_cam, camera);
+    }
+    const auto* feature = surfels.features.find(name);
+    if (!feature) {
+        std::string known = "alpha, depth, normal";
+        for (const auto& [key, tensor] : surfels.features) known += ", " + key;
+        throw Error("render: the surfels have no feature '{}'; what can be rendered: {}", name,
+                    known);
+    }
+    check_shape(*feature, {surfels.center.size(0), -1}, ("render: feature " + name).c_str());
+    return *feature;
+}
+
+/// Unit length; 0 where nothing is drawn. A normal drawn at α = 1/255 loses 3e-8 of it.
+Tensor normalized(const Tensor& normal) {
+    return normal * torch::rsqrt((normal * normal).sum(0, true) + 1e-12);
+}
+
+}  // namespace
+
+Tiles find_tiles(const PosedSurfels& surfels, const Camera& camera) {
+    return find_tiles(camera.to_camera(surfels.center),
+                      tangents_to_camera(surfels.tangents, camera), surfels.opacity,
+                      camera.intrinsics, camera.width, camera.height, camera.near);
+}
+
+Maps render(const PosedSurfels& surfels, const Camera& camera,
+            const std::vector<std::string>& names, const Tiles* tiles) {
+    return render(std::vector<Route>{{surfels, names}}, camera, tiles).front();
+}
+
+std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera,
+                         const Tiles* tiles) {
+    if (routes.empty()) throw Error("render: expected at least one route, got none");
+    if (tiles && (tiles->width != camera.width || tiles->height != camera.height))
+        throw Error(
+            "render: the tiles are for {}x{} pixels, the camera has {}x{}; find them for this "
+            "camera",
+            tiles->width, tiles->height, camera.width, camera.height);
+    const int64_t n = routes.front().surfels.center.size(0);
+    std::vector<Tensor> center, tangents, opacity, channels;
+    std::vector<int64_t> widths, channel_route;
+    for (size_t r = 0; r < routes.size(); ++r) {
+        const auto& surfels = routes[r].surfels;
+        check_shape(surfels.center, {n, 3}, "render: center");
+        check_shape(surfels.tangents, {n, 3, 2}, "render: tangents");
+        check_shape(surfels.opacity, {n, 1}, "render: opacity");
+        center.push_back(camera.to_camera(surfels.center));
+        tangents.push_back(tangents_to_camera(surfels.tangents, camera));
+        opacity.push_back(surfels.opacity);
+        for (const auto& name : routes[r].names) {
+            if (is_geometry(name)) continue;
+            channels.push_back(channels_of(name, surfels, center.back(), camera));
+            widths.push_back(channels.back().size(1));
+            channel_route.insert(channel_route.end(), static_cast<size_t>(widths.back()),
+                                 static_cast<int64_t>(r));
+        }
+    }
+    Tiles found;
+    if (!tiles) {
+        found = find_tiles(center.front(), tangents.front(), opacity.front(), camera.intrinsics,
+                           camera.width, camera.height, camera.near);
+        tiles = &found;
+    }
+    const auto features =
+        channels.empty() ? torch::zeros({n, 0}, center.front().options()) : torch::cat(channels, 1);
+    const auto raster = rasterize(
+        torch::stack(center), torch::stack(tangents), torch::stack(opacity), features,
+        torch::tensor(channel_route, torch::kLong), camera.intrinsics, *tiles, camera.near);
+
+    // One split and one unbind: their backward passes assemble each cotangent once.
+    const auto images = raster.image.split_with_sizes(widths);
+    const auto alpha = raster.alpha.unbind(), depth = raster.depth.unbind();
+    std::vector<Maps> out(routes.size());
+    size_t next = 0;
+    for (size_t r = 0; r < routes.size(); ++r) {
+        for (const auto& name : routes[r].names) {
+            if (name == "alpha") {
+                out[r].set(name, alpha[r]);
+            } else if (name == "depth") {
+                out[r].set(name, depth[r] / alpha[r].clamp_min(1e-6));
+            } else {
+                const auto& image = images[next++];
+                out[r].set(name, name == "normal" ? normalized(image) : image);
+            }
+        }
+    }
+    return out;
+}
+
+}  // namespace fmgs

@@ -1,0 +1,296 @@
+#pragma once
+/// The arithmetic of one surfel and of one surfel–pixel pair, shared by every backend and by the
+/// tests. Host and device, C++17, no torch. Templates over a policy M that names the value type of
+/// a pair (a scalar or a SIMD pack) and its select, min, max, sqrt and exp.
+///
+/// A surfel with camera-frame centre p and scaled tangents a, b maps (u,v) to T·(u,v,1)ᵀ, T =
+/// K·[a|b|p]. The ray of a pixel at (dx,dy) from the projected centre c hits its plane at (u,v) =
+/// (q0,q1)/q2, q affine in (dx,dy) (both identities follow from the adjugate of T; the signs are
+/// chosen such that q2 > 0 in front of the camera):
+///   ρ = min(u²+v², 2|d|²)      exponent of the Gaussian; the second is a low-pass of σ = 0.7071
+///   px; a tie goes to the first α = min(0.99, o·exp(-ρ/2)) below 1/255 the pair is skipped z = p_z
+///   + u′a_z + v′b_z    depth of the hit, with (u′,v′) = (u,v)·min(1, 3.33/√(u²+v²))
+/// A surfel is culled unless all its points within 3.33 σ (or within its support, if larger) lie in
+/// front of `near`. Hence z > near for every pair, and no plane behind the camera is ever drawn: no
+/// per-pixel depth test is needed.
+#include <cmath>
+#include <cstdint>
+
+#if defined(__CUDACC__)
+#define FMGS_HD __host__ __device__ __forceinline__
+#else
+// always_inline: a copy of such a function compiled for AVX must never be linked into code that
+// runs anywhere.
+#define FMGS_HD __attribute__((always_inline)) inline
+#endif
+
+namespace fmgs::raster {
+
+constexpr double kAlphaMax = 0.99;         ///< α is clamped here; beyond, its gradient is zero
+constexpr double kAlphaMin = 1.0 / 255.0;  ///< fainter pairs are skipped
+constexpr double kTransmittanceMin =
+    1e-4;  ///< a pair that would take the transmittance below ends its pixel, undrawn
+constexpr double kDepthBound = 3.33;  ///< the hit used for the depth stays within this many σ
+constexpr double kLowPass = 2.0;      ///< 1/σ² of the low-pass, 1/px²
+
+/// Scalar policy, exact functions.
+template <class T>
+struct ScalarMath {
+    using Scalar = T;
+    using Value = T;
+    using Mask = bool;
+    static FMGS_HD T select(bool m, T a, T b) { return m ? a : b; }
+    static FMGS_HD T min(T a, T b) { return b < a ? b : a; }
+    static FMGS_HD T max(T a, T b) { return a < b ? b : a; }
+    static FMGS_HD T sqrt(T a) { return std::sqrt(a); }
+    static FMGS_HD T exp(T a) { return std::exp(a); }
+};
+
+/// One surfel in camera frame.
+template <class T>
+struct Surfel {
+    T p[3];     ///< centre, metres
+    T a[3];     ///< first scaled tangent, metres
+    T b[3];     ///< second
+    T opacity;  ///< o
+};
+
+/// What all pairs of a surfel share.
+template <class T>
+struct Projected {
+    T c0, c1;          ///< projected centre, pixels
+    T f0, g0, f1, g1;  ///< q0 = f0·dx + g0·dy, q1 = f1·dx + g1·dy
+    T d, f2, g2;       ///< q2 = d + f2·dx + g2·dy
+    T z, w0, w1;       ///< depths of centre and tangents: p_z, a_z, b_z
+    T opacity;
+    int32_t x0, y0, x1,
+        y1;  ///< pixels of the support box, x0 ≤ x ≤ x1; empty (x1 < x0) for a culled surfel
+};
+
+/// What one pair is made of. Value is a scalar or a SIMD pack.
+template <class M>
+struct Pair {
+    typename M::Value
+        r;  ///< 1/q2, or 0 where the ray does not meet the plane in front of the camera
+    typename M::Value q0, q1;
+    typename M::Value rho3;   ///< u²+v²
+    typename M::Value gauss;  ///< o·exp(-ρ/2), not clamped
+    typename M::Value alpha;
+    typename M::Mask is_3d;  ///< ρ = u²+v², not the low-pass
+};
+
+/// The bounded hit.
+template <class M>
+struct Hit {
+    typename M::Value u, v, z;
+    typename M::Value k;      ///< (u,v) = k·(q0,q1)
+    typename M::Mask inside;  ///< not bounded
+};
+
+template <class M, class T>
+FMGS_HD Pair<M> pair_alpha(const Projected<T>& s, typename M::Value dx, typename M::Value dy) {
+    using V = typename M::Value;
+    Pair<M> pair;
+    pair.q0 = s.f0 * dx + s.g0 * dy;
+    pair.q1 = s.f1 * dx + s.g1 * dy;
+    const V q2 = s.d + s.f2 * dx + s.g2 * dy;
+    const auto front = q2 > T(0);
+    const V zero = q2 - q2;
+    pair.r = M::select(front, T(1) / M::select(front, q2, zero + T(1)), zero);
+    const V u = pair.q0 * pair.r, v = pair.q1 * pair.r;
+    pair.rho3 = u * u + v * v;
+    const V rho2 = T(kLowPass) * (dx * dx + dy * dy);
+    pair.is_3d = front & (pair.rho3 <= rho2);
+    pair.gauss = s.opacity * M::exp(T(-0.5) * M::select(pair.is_3d, pair.rho3, rho2));
+    pair.alpha = M::min(zero + T(kAlphaMax), pair.gauss);
+    return pair;
+}
+
+template <class M, class T>
+FMGS_HD Hit<M> pair_hit(const Projected<T>& s, const Pair<M>& pair) {
+    using V = typename M::Value;
+    Hit<M> hit;
+    const V zero = pair.r - pair.r;
+    const V length2 = pair.q0 * pair.q0 + pair.q1 * pair.q1;
+    const V bound = T(kDepthBound) / M::sqrt(M::max(length2, zero + T(1e-30)));
+    hit.inside = (pair.r > T(0)) & (pair.r <= bound);
+    hit.k = M::select(hit.inside, pair.r, bound);
+    hit.u = pair.q0 * hit.k;
+    hit.v = pair.q1 * hit.k;
+    hit.z = s.z + hit.u * s.w0 + hit.v * s.w1;
+    return hit;
+}
+
+/// Sums over the pairs of a surfel from which its gradient follows; q0, q1, q2 stand for the
+/// gradient to them.
+enum Sum {
+    kQ0,
+    kQ0x,
+    kQ0y,
+    kQ1,
+    kQ1x,
+    kQ1y,
+    kQ2,
+    kQ2x,
+    kQ2y,
+    kLowX,
+    kLowY,
+    kZ,
+    kZu,
+    kZv,
+    kO,
+    kSums
+};
+
+/// Adds one pair's share. grad_alpha: dL/dα, gated to 0 where α is clamped; grad_z: dL/dz of this
+/// pair.
+template <class M, class T>
+FMGS_HD void pair_vjp(const Projected<T>& s, const Pair<M>& pair, const Hit<M>& hit,
+                      typename M::Value dx, typename M::Value dy, typename M::Value grad_alpha,
+                      typename M::Value grad_z, bool has_depth, typename M::Value* sums) {
+    using V = typename M::Value;
+    const V zero = grad_alpha - grad_alpha;
+    const V grad_gauss = grad_alpha * pair.gauss;
+    sums[kO] += grad_gauss;
+    const V grad_rho = T(-0.5) * grad_gauss;
+    const V grad_3d = M::select(pair.is_3d, grad_rho, zero), grad_low = grad_rho - grad_3d;
+    sums[kLowX] += grad_low * dx;
+    sums[kLowY] += grad_low * dy;
+    const V r2 = T(2) * grad_3d * pair.r;
+    V q0 = r2 * pair.q0 * pair.r, q1 = r2 * pair.q1 * pair.r, q2 = -r2 * pair.rho3;
+    if (has_depth) {
+        const V gu = grad_z * s.w0, gv = grad_z * s.w1;
+        const V along = gu * hit.u + gv * hit.v;
+        const V radial = M::select(hit.inside, zero, along * T(1 / (kDepthBound * kDepthBound)));
+        q0 += hit.k * (gu - hit.u * radial);
+        q1 += hit.k * (gv - hit.v * radial);
+        q2 -= M::select(hit.inside, along * hit.k, zero);
+        sums[kZ] += grad_z;
+        sums[kZu] += grad_z * hit.u;
+        sums[kZv] += grad_z * hit.v;
+    }
+    sums[kQ0] += q0;
+    sums[kQ0x] += q0 * dx;
+    sums[kQ0y] += q0 * dy;
+    sums[kQ1] += q1;
+    sums[kQ1x] += q1 * dx;
+    sums[kQ1y] += q1 * dy;
+    sums[kQ2] += q2;
+    sums[kQ2x] += q2 * dx;
+    sums[kQ2y] += q2 * dy;
+}
+
+/// Pixels whose centre i + ½ lies in [lo, hi], clamped to [0, count): false when there is none.
+template <class T>
+FMGS_HD bool pixel_range(T lo, T hi, int64_t count, int32_t& first, int32_t& last) {
+    const T n = static_cast<T>(count);
+    lo = std::ceil(lo - T(0.5));
+    hi = std::floor(hi - T(0.5));
+    if (!(lo <= n - 1) || !(hi >= 0) || !(lo <= hi)) return false;
+    first = lo > 0 ? static_cast<int32_t>(lo) : 0;
+    last = hi < n - 1 ? static_cast<int32_t>(hi) : static_cast<int32_t>(n - 1);
+    return true;
+}
+
+/// Projects a surfel; false when it is culled: not finite, fainter than 1/255, not wholly in front
+/// of `near`, or off screen. intrinsics: fx fy cx cy. The box is that of the contour ρ = 2 ln(255
+/// o), united with the low-pass disc: an exact support, so that the image does not depend on the
+/// tiles.
+template <class T>
+FMGS_HD bool project(const Surfel<T>& s, const T* intrinsics, T near, int64_t width, int64_t height,
+                     Projected<T>& out) {
+    out.x0 = out.y0 = 0;
+    out.x1 = out.y1 = -1;
+    const T fx = intrinsics[0], fy = intrinsics[1];
+    if (!(s.opacity * T(255) >= 1) || !(s.p[2] > near)) return false;
+    const T X = s.p[0] / s.p[2], Y = s.p[1] / s.p[2];
+    const T a = fx * (s.a[0] - X * s.a[2]), b = fx * (s.b[0] - X * s.b[2]);
+    const T e = fy * (s.a[1] - Y * s.a[2]), f = fy * (s.b[1] - Y * s.b[2]);
+    const T det = a * f - b * e, sign = det < 0 ? T(-1) : T(1);
+    out.c0 = fx * X + intrinsics[2];
+    out.c1 = fy * Y + intrinsics[3];
+    out.z = s.p[2];
+    out.w0 = s.a[2];
+    out.w1 = s.b[2];
+    out.f0 = sign * out.z * f;
+    out.g0 = -sign * out.z * b;
+    out.f1 = -sign * out.z * e;
+    out.g1 = sign * out.z * a;
+    out.d = sign * det;
+    out.f2 = sign * (e * out.w1 - f * out.w0);
+    out.g2 = sign * (b * out.w0 - a * out.w1);
+    out.opacity = s.opacity;
+
+    const T rho_max = 2 * std::log(T(255) * s.opacity), low = std::sqrt(rho_max / T(kLowPass));
+    const T slope2 = out.w0 * out.w0 + out.w1 * out.w1;
+    const T reach2 =
+        rho_max > T(kDepthBound * kDepthBound) ? rho_max : T(kDepthBound * kDepthBound);
+    if (!(out.z - std::sqrt(reach2 * slope2) > near)) return false;
+    const T t = rho_max / (rho_max * slope2 -
+                           out.z * out.z);  // negative: the contour is in front of the camera
+    const T ox = t * (a * out.w0 + b * out.w1), oy = t * (e * out.w0 + f * out.w1);
+    const T vx = ox * ox - t * (a * a + b * b), vy = oy * oy - t * (e * e + f * f);
+    const T hx = std::sqrt(vx > 0 ? vx : T(0)), hy = std::sqrt(vy > 0 ? vy : T(0));
+    // One NaN or Inf anywhere ends here as NaN. The fourth powers may overflow in q where the parts
+    // do not: squared too.
+    const T q = out.f0 * out.f0 + out.g0 * out.g0 + out.f1 * out.f1 + out.g1 * out.g1;
+    const T check =
+        (q + out.d + out.f2 + out.g2 + out.c0 + out.c1 + hx + hy + ox + oy + s.opacity) * T(0);
+    if (!(check == 0)) return false;
+    // Rounding must not make the box smaller than the support; the pair itself decides about the
+    // last pixel.
+    const T mx = T(0.01) + T(1e-5) * hx, my = T(0.01) + T(1e-5) * hy;
+    const T lo_x = ox - hx < -low ? ox - hx : -low, hi_x = ox + hx > low ? ox + hx : low;
+    const T lo_y = oy - hy < -low ? oy - hy : -low, hi_y = oy + hy > low ? oy + hy : low;
+    int32_t x0, x1, y0, y1;
+    if (!pixel_range(out.c0 + lo_x - mx, out.c0 + hi_x + mx, width, x0, x1)) return false;
+    if (!pixel_range(out.c1 + lo_y - my, out.c1 + hi_y + my, height, y0, y1)) return false;
+    out.x0 = x0;
+    out.x1 = x1;
+    out.y0 = y0;
+    out.y1 = y1;
+    return true;
+}
+
+/// Gradient of a surfel, and of the intrinsics (added), from the sums over its pairs.
+template <class T>
+FMGS_HD void project_vjp(const Surfel<T>& s, const T* intrinsics, const Projected<T>& j,
+                         const T* sums, Surfel<T>& grad, T* grad_intrinsics) {
+    const T fx = intrinsics[0], fy = intrinsics[1];
+    const T X = s.p[0] / s.p[2], Y = s.p[1] / s.p[2];
+    const T ax = s.a[0] - X * s.a[2], bx = s.b[0] - X * s.b[2], ay = s.a[1] - Y * s.a[2],
+            by = s.b[1] - Y * s.b[2];
+    const T a = fx * ax, b = fx * bx, e = fy * ay, f = fy * by;
+    const T sign = a * f - b * e < 0 ? T(-1) : T(1);
+    const T gc0 =
+        -(j.f0 * sums[kQ0] + j.f1 * sums[kQ1] + j.f2 * sums[kQ2] + 2 * T(kLowPass) * sums[kLowX]);
+    const T gc1 =
+        -(j.g0 * sums[kQ0] + j.g1 * sums[kQ1] + j.g2 * sums[kQ2] + 2 * T(kLowPass) * sums[kLowY]);
+    const T z = j.z, w0 = j.w0, w1 = j.w1;
+    const T ga = sign * (z * sums[kQ1y] - w1 * sums[kQ2y] + f * sums[kQ2]);
+    const T gb = sign * (-z * sums[kQ0y] + w0 * sums[kQ2y] - e * sums[kQ2]);
+    const T ge = sign * (-z * sums[kQ1x] + w1 * sums[kQ2x] - b * sums[kQ2]);
+    const T gf = sign * (z * sums[kQ0x] - w0 * sums[kQ2x] + a * sums[kQ2]);
+    const T gw0 = sums[kZu] + sign * (b * sums[kQ2y] - f * sums[kQ2x]);
+    const T gw1 = sums[kZv] + sign * (e * sums[kQ2x] - a * sums[kQ2y]);
+    const T gz =
+        sums[kZ] + sign * (f * sums[kQ0x] - b * sums[kQ0y] - e * sums[kQ1x] + a * sums[kQ1y]);
+    grad.a[0] = fx * ga;
+    grad.a[1] = fy * ge;
+    grad.a[2] = gw0 - fx * X * ga - fy * Y * ge;
+    grad.b[0] = fx * gb;
+    grad.b[1] = fy * gf;
+    grad.b[2] = gw1 - fx * X * gb - fy * Y * gf;
+    const T gX = fx * (gc0 - s.a[2] * ga - s.b[2] * gb),
+            gY = fy * (gc1 - s.a[2] * ge - s.b[2] * gf);
+    grad.p[0] = gX / z;
+    grad.p[1] = gY / z;
+    grad.p[2] = gz - (gX * X + gY * Y) / z;
+    grad.opacity = sums[kO] / s.opacity;
+    grad_intrinsics[0] += X * gc0 + ga * ax + gb * bx;
+    grad_intrinsics[1] += Y * gc1 + ge * ay + gf * by;
+    grad_intrinsics[2] += gc0;
+    grad_intrinsics[3] += gc1;
+}
+
+}  // namespace fmgs::raster

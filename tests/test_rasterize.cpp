@@ -1,0 +1,486 @@
+#include <ATen/Parallel.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <fmgs/raster/rasterize_op.h>
+
+#include <chrono>
+#include <limits>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "support/reference_raster.h"
+#include "support/test.h"
+
+using namespace fmgs;
+using namespace fmgs::test;
+
+namespace {
+
+/// A scalar that depends on every output with fixed random weights.
+torch::Tensor probe(const Raster& out, uint64_t seed = 5) {
+    auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+    torch::Tensor sum = torch::zeros({}, out.image.options());
+    for (const auto& x : {out.image, out.alpha, out.depth})
+        sum = sum + (x * torch::randn(x.sizes(), generator, torch::kDouble).to(x.dtype())).sum();
+    return sum;
+}
+
+std::vector<torch::Tensor> gradients(const torch::Tensor& y, const std::vector<torch::Tensor>& x) {
+    return torch::autograd::grad({y}, x, {}, /*retain_graph=*/false, /*create_graph=*/false,
+                                 /*allow_unused=*/true);
+}
+
+double worst_distance(const std::vector<torch::Tensor>& a, const std::vector<torch::Tensor>& b) {
+    double worst = 0;
+    for (size_t i = 0; i < a.size(); ++i) worst = std::max(worst, distance(a[i], b[i]));
+    return worst;
+}
+
+raster::RasterizeInputs operator_inputs(const Scene& s, int64_t tile_size) {
+    const auto tiles = s.tiles(tile_size);
+    return {s.center.unsqueeze(0),
+            s.tangents.unsqueeze(0),
+            s.opacity.unsqueeze(0),
+            s.features,
+            torch::zeros({s.features.size(1)}, torch::kLong),
+            s.intrinsics,
+            tiles.offsets,
+            tiles.indices,
+            s.width,
+            s.height,
+            tile_size,
+            s.near};
+}
+
+/// The instruction sets that this machine runs.
+std::vector<raster::InstructionSet> instruction_sets() {
+    std::vector<raster::InstructionSet> sets;
+    for (const auto set : {raster::InstructionSet::portable, raster::InstructionSet::avx2,
+                           raster::InstructionSet::avx512}) {
+        if (set <= raster::best_instruction_set()) sets.push_back(set);
+    }
+    return sets;
+}
+
+/// Pixels further than `band` from any decision at which the image jumps.
+torch::Tensor calm(const torch::Tensor& to_decision, double band) { return to_decision > band; }
+
+double distance_where(const torch::Tensor& mask, const torch::Tensor& a, const torch::Tensor& b) {
+    return distance(torch::where(mask, a, torch::zeros_like(a)),
+                    torch::where(mask, b, torch::zeros_like(b)));
+}
+
+/// Four routes over the scene's rows, as leaves of their own.
+struct Routed {
+    torch::Tensor center, tangents, opacity, features, intrinsics;
+    torch::Tensor channel_route = torch::tensor({2, 0, 0, 3, 2}, torch::kLong);
+
+    explicit Routed(const Scene& s) {
+        const auto rows = [](const torch::Tensor& x) {
+            return x.detach().unsqueeze(0).repeat({4, 1, 1}).requires_grad_(true);
+        };
+        center = rows(s.center);
+        opacity = rows(s.opacity);
+        tangents = s.tangents.detach().unsqueeze(0).repeat({4, 1, 1, 1}).requires_grad_(true);
+        features = s.features.detach().clone().requires_grad_(true);
+        intrinsics = s.intrinsics.detach().clone().requires_grad_(true);
+    }
+    Raster draw(const Scene& s) const {
+        return rasterize(center, tangents, opacity, features, channel_route, intrinsics, s.tiles(),
+                         s.near);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("the tiled drawing equals the textbook formulas over all pixels", "[raster]") {
+    for (const uint64_t seed : {1u, 2u, 3u}) {
+        const auto scene = random_scene(seed, 80, 5, 37, 29);
+        const auto expected = reference_rasterize(scene).raster;
+        for (const int64_t tile : {1, 8, 16, 32, 64}) {
+            const auto out = scene.draw(tile);
+            REQUIRE_CLOSE(out.image, expected.image, 1e-12);
+            REQUIRE_CLOSE(out.alpha, expected.alpha, 1e-12);
+            REQUIRE_CLOSE(out.depth, expected.depth, 1e-12);
+        }
+    }
+}
+
+TEST_CASE("gradients equal autograd through the textbook formulas", "[raster]") {
+    for (const uint64_t seed : {11u, 12u, 13u}) {
+        auto scene = random_scene(seed, 60, 4, 24, 20);
+        scene.require_gradients();
+        const auto expected = gradients(probe(reference_rasterize(scene).raster), scene.inputs());
+        const auto got = gradients(probe(scene.draw()), scene.inputs());
+        for (size_t i = 0; i < got.size(); ++i) {
+            INFO("seed " << seed << " input " << i);
+            REQUIRE_CLOSE(got[i], expected[i], 1e-9);
+        }
+    }
+}
+
+TEST_CASE("gradients equal central differences where no decision changes", "[raster]") {
+    auto scene = random_scene(21, 14, 3, 16, 14, 0.4, 3);
+    scene.require_gradients();
+    const auto analytic = gradients(probe(scene.draw(8)), scene.inputs());
+    torch::NoGradGuard guard;
+    const auto decisions = reference_rasterize(scene).decisions;
+    const double step = 1e-6;
+    double worst = 0;
+    int64_t tried = 0, rejected = 0;
+    const auto inputs = scene.inputs();
+    for (size_t k = 0; k < inputs.size(); ++k) {
+        auto flat = inputs[k].view({-1});
+        for (int64_t i = 0; i < flat.numel(); ++i) {
+            const double x0 = flat[i].item<double>();
+            double value[2];
+            bool same = true;
+            for (const int side : {0, 1}) {
+                flat[i] = x0 + (side == 0 ? step : -step);
+                value[side] = probe(scene.draw(8)).item<double>();
+                same = same && torch::equal(reference_rasterize(scene).decisions, decisions);
+            }
+            flat[i] = x0;
+            ++tried;
+            rejected += !same;
+            if (!same) continue;
+            const double numeric = (value[0] - value[1]) / (2 * step);
+            const double error = std::abs(analytic[k].view({-1})[i].item<double>() - numeric) /
+                                 (1 + std::abs(numeric));
+            worst = std::max(worst, error);
+        }
+    }
+    CAPTURE(worst, rejected, tried);
+    REQUIRE(worst <= 1e-6);
+    REQUIRE(rejected <= tried / 20);
+}
+
+TEST_CASE("four routes in one pass get the gradients of four separate passes", "[raster][routes]") {
+    const auto scene = random_scene(31, 50, 5, 30, 22);
+    const Routed routed(scene);
+    const auto out = routed.draw(scene);
+    const auto plain = scene.draw();
+    for (int64_t r = 0; r < 4; ++r) {
+        REQUIRE(torch::equal(out.alpha[r], plain.alpha[0]));
+        REQUIRE(torch::equal(out.depth[r], plain.depth[0]));
+    }
+    REQUIRE(torch::equal(out.image, plain.image));
+    // Route 1 has a depth alone, route 3 a channel alone.
+    auto generator = at::make_generator<at::CPUGeneratorImpl>(8);
+    const auto gi = torch::randn(out.image.sizes(), generator, torch::kDouble);
+    const auto ga = torch::randn(out.alpha.sizes(), generator, torch::kDouble) *
+                    torch::tensor({1., 0., 1., 0.}, torch::kDouble).view({4, 1, 1, 1});
+    const auto gd = torch::randn(out.depth.sizes(), generator, torch::kDouble) *
+                    torch::tensor({1., 1., 0., 0.}, torch::kDouble).view({4, 1, 1, 1});
+    const auto loss = (out.image * gi).sum() + (out.alpha * ga).sum() + (out.depth * gd).sum();
+    const auto got = gradients(
+        loss, {routed.center, routed.tangents, routed.opacity, routed.features, routed.intrinsics});
+
+    auto features = torch::zeros_like(scene.features),
+         intrinsics = torch::zeros_like(scene.intrinsics);
+    for (int64_t r = 0; r < 4; ++r) {
+        auto single = scene;
+        single.require_gradients();
+        const auto one = single.draw();
+        const auto mine = (routed.channel_route == r).to(torch::kDouble).view({-1, 1, 1});
+        const auto g = gradients((one.image * gi * mine).sum() + (one.alpha[0] * ga[r]).sum() +
+                                     (one.depth[0] * gd[r]).sum(),
+                                 single.inputs());
+        INFO("route " << r);
+        REQUIRE_CLOSE(got[0][r], g[0], 1e-12);
+        REQUIRE_CLOSE(got[1][r], g[1], 1e-12);
+        REQUIRE_CLOSE(got[2][r], g[2], 1e-12);
+        features += g[3];
+        intrinsics += g[4];
+    }
+    REQUIRE_CLOSE(got[3], features, 1e-12);
+    REQUIRE_CLOSE(got[4], intrinsics, 1e-12);
+}
+
+TEST_CASE("the gradients of four routes add up to central differences along a common direction",
+          "[raster][routes]") {
+    const auto scene = random_scene(32, 20, 5, 16, 16, 0.8, 3);
+    const Routed routed(scene);
+    const auto g =
+        gradients(probe(routed.draw(scene)), {routed.center, routed.tangents, routed.opacity});
+    auto generator = at::make_generator<at::CPUGeneratorImpl>(4);
+    for (int trial = 0; trial < 5; ++trial) {
+        const auto direction = [&](const torch::Tensor& x) {
+            return torch::randn(x.sizes(), generator, torch::kDouble) * 1e-3;
+        };
+        const auto dc = direction(scene.center), dt = direction(scene.tangents),
+                   dopacity = direction(scene.opacity);
+        const double analytic =
+            ((g[0].sum(0) * dc).sum() + (g[1].sum(0) * dt).sum() + (g[2].sum(0) * dopacity).sum())
+                .item<double>();
+        const double step = 1e-5;
+        double value[2];
+        torch::Tensor decisions[2];
+        for (const int side : {0, 1}) {
+            auto moved = scene;
+            const double h = side == 0 ? step : -step;
+            moved.center = scene.center + h * dc;
+            moved.tangents = scene.tangents + h * dt;
+            moved.opacity = scene.opacity + h * dopacity;
+            value[side] = probe(Routed(moved).draw(moved)).item<double>();
+            decisions[side] = reference_rasterize(moved).decisions;
+        }
+        REQUIRE(torch::equal(decisions[0], decisions[1]));
+        REQUIRE(std::abs((value[0] - value[1]) / (2 * step) - analytic) <=
+                1e-6 * (1 + std::abs(analytic)));
+    }
+}
+
+TEST_CASE("float equals the same arithmetic without tiles", "[raster]") {
+    const auto scene = random_scene(41, 150, 6, 45, 40).to(torch::kFloat);
+    torch::Tensor to_decision;
+    const auto expected = brute_force<float>(scene, &to_decision);
+    const auto mask = calm(to_decision, 1e-4);
+    REQUIRE((~mask).sum().item<int64_t>() <= 0.03 * static_cast<double>(mask.numel()));
+    for (const auto set : instruction_sets()) {
+        const auto out =
+            raster::rasterize_cpu(operator_inputs(scene, 16), raster::tile_backend(set));
+        INFO("set " << static_cast<int>(set));
+        REQUIRE(distance_where(mask, out.image, expected.image) <= 1e-6);
+        REQUIRE(distance_where(mask, out.alpha, expected.alpha) <= 1e-6);
+        REQUIRE(distance_where(mask, out.depth, expected.depth) <= 1e-6);
+    }
+}
+
+TEST_CASE("instruction sets agree with the portable one, and float with double", "[raster]") {
+    for (const int64_t channels : {0, 1, 3, 36}) {
+        const auto scene = random_scene(43, 120, channels, 33, 41);
+        torch::Tensor to_decision;
+        brute_force<float>(scene, &to_decision);
+        const auto mask = calm(to_decision, 1e-4);
+        const auto single = operator_inputs(scene.to(torch::kFloat), 16),
+                   twofold = operator_inputs(scene, 16);
+        const auto reference =
+            raster::rasterize_cpu(single, raster::tile_backend(raster::InstructionSet::portable));
+        for (const auto set : instruction_sets()) {
+            INFO("set " << static_cast<int>(set) << " channels " << channels);
+            const auto out = raster::rasterize_cpu(single, raster::tile_backend(set));
+            REQUIRE(distance_where(mask, out.image, reference.image) <= 1e-6);
+            REQUIRE(distance_where(mask, out.depth, reference.depth) <= 1e-6);
+            const auto exact = raster::rasterize_cpu(twofold, raster::tile_backend(set));
+            REQUIRE(distance_where(mask, out.image, exact.image) <= 1e-4);
+            REQUIRE(distance_where(mask, out.depth, exact.depth) <= 1e-4);
+
+            // Gradients: cotangents in calm pixels only, the others differ by whole pairs.
+            auto generator = at::make_generator<at::CPUGeneratorImpl>(6);
+            const auto cotangent = [&](const torch::Tensor& x) {
+                return torch::randn(x.sizes(), generator, torch::kDouble) * mask.to(torch::kDouble);
+            };
+            const raster::RasterizeCotangents g{cotangent(exact.image),
+                                                cotangent(exact.alpha),
+                                                cotangent(exact.depth),
+                                                exact.transmittance,
+                                                exact.last,
+                                                true};
+            const raster::RasterizeCotangents gf{g.image.to(torch::kFloat),
+                                                 g.alpha.to(torch::kFloat),
+                                                 g.depth.to(torch::kFloat),
+                                                 out.transmittance,
+                                                 out.last,
+                                                 true};
+            const auto a = raster::rasterize_cpu_backward(single, gf, raster::tile_backend(set));
+            const auto b = raster::rasterize_cpu_backward(twofold, g, raster::tile_backend(set));
+            for (const auto& [x, y] : {std::pair{a.center, b.center},
+                                       {a.tangents, b.tangents},
+                                       {a.opacity, b.opacity},
+                                       {a.features, b.features}}) {
+                const double scale = y.numel() ? y.abs().max().item<double>() : 1;
+                REQUIRE_CLOSE(x / scale, y / scale, 1e-4);
+            }
+        }
+    }
+}
+
+namespace {
+std::mutex seen_mutex;
+std::set<std::thread::id> seen_threads;
+
+/// Draws a tile once two threads have come this far, or after five seconds.
+void draw_and_note(const raster::ForwardTile<float>& tile) {
+    for (int i = 0; i < 500; ++i) {
+        {
+            const std::lock_guard lock(seen_mutex);
+            seen_threads.insert(std::this_thread::get_id());
+            if (seen_threads.size() > 1) break;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    raster::tile_backend().single.forward(tile);
+}
+
+struct ThreadCount {
+    int before = at::get_num_threads();
+    explicit ThreadCount(int count) { at::set_num_threads(count); }
+    ~ThreadCount() { at::set_num_threads(before); }
+};
+}  // namespace
+
+TEST_CASE("tiles are drawn by more than one thread", "[raster]") {
+    const ThreadCount two(2);
+    auto backend = raster::tile_backend();
+    backend.single.forward = &draw_and_note;
+    seen_threads.clear();
+    raster::rasterize_cpu(operator_inputs(random_scene(51, 60, 3, 64, 64).to(torch::kFloat), 16),
+                          backend);
+    REQUIRE(seen_threads.size() == 2);
+}
+
+TEST_CASE("image and gradients have the same bits for any number of threads", "[raster]") {
+    auto scene = random_scene(52, 3000, 7, 96, 80, 0.5, 3).to(torch::kFloat);
+    scene.require_gradients();
+    std::vector<torch::Tensor> first;
+    for (const int threads : {1, 2, 3, 5}) {
+        const ThreadCount count(threads);
+        const auto out = scene.draw();
+        auto all = gradients(probe(out), scene.inputs());
+        for (const auto& x : {out.image, out.alpha, out.depth}) all.push_back(x);
+        if (first.empty()) first = all;
+        for (size_t i = 0; i < all.size(); ++i) REQUIRE(torch::equal(all[i], first[i]));
+    }
+}
+
+TEST_CASE("the image is the same for every tile size, bit by bit", "[raster]") {
+    const auto scene = random_scene(53, 200, 5, 61, 47).to(torch::kFloat);
+    const auto first = scene.draw(16);
+    for (const int64_t size : {5, 8, 32, 64}) {
+        const auto out = scene.draw(size);
+        REQUIRE(torch::equal(out.image, first.image));
+        REQUIRE(torch::equal(out.depth, first.depth));
+    }
+}
+
+TEST_CASE("the feature gradient is the adjoint of the drawing", "[raster]") {
+    auto scene = random_scene(61, 90, 9, 40, 33);
+    scene.require_gradients();
+    const auto out = scene.draw();
+    const auto cotangent = torch::randn(
+        out.image.sizes(), at::make_generator<at::CPUGeneratorImpl>(1), torch::kDouble);
+    const auto transposed = torch::autograd::grad({out.image}, {scene.features}, {cotangent})[0];
+    const double left = (out.image * cotangent).sum().item<double>(),
+                 right = (scene.features * transposed).sum().item<double>();
+    REQUIRE(std::abs(left - right) <= 1e-11 * (1 + std::abs(left)));
+}
+
+TEST_CASE("outputs without a cotangent take no part", "[raster]") {
+    auto scene = random_scene(62, 40, 3);
+    scene.require_gradients();
+    const auto alone = gradients(scene.draw().alpha.sum(), scene.inputs());
+    const auto out = scene.draw();
+    const auto with_zero =
+        gradients(out.alpha.sum() + 0 * out.image.sum() + 0 * out.depth.sum(), scene.inputs());
+    REQUIRE(worst_distance(alone, with_zero) <= 1e-14);
+    REQUIRE(alone[3].abs().max().item<double>() == 0);
+}
+
+TEST_CASE("a second derivative raises", "[raster]") {
+    auto scene = random_scene(63, 10, 2);
+    scene.require_gradients();
+    const auto first = torch::autograd::grad({scene.draw().alpha.sum()}, {scene.center}, {}, true,
+                                             /*create_graph=*/true)[0];
+    REQUIRE(throws_error([&] { torch::autograd::grad({first.sum()}, {scene.center}); },
+                         "second derivative"));
+}
+
+TEST_CASE("the operators are found by name", "[raster]") {
+    REQUIRE(c10::Dispatcher::singleton().findSchema({"fmgs::rasterize", ""}).has_value());
+    REQUIRE(c10::Dispatcher::singleton().findSchema({"fmgs::_rasterize_backward", ""}).has_value());
+}
+
+TEST_CASE("wrong inputs are named", "[raster]") {
+    const auto s = random_scene(64, 10, 3);
+    const auto draw = [&](auto change) {
+        auto c = s.center.unsqueeze(0), t = s.tangents.unsqueeze(0), o = s.opacity.unsqueeze(0),
+             f = s.features.clone();
+        auto route = torch::zeros({3}, torch::kLong), k = s.intrinsics.clone();
+        auto tiles = s.tiles();
+        double near = 0.2;
+        change(c, t, o, f, route, k, tiles, near);
+        rasterize(c, t, o, f, route, k, tiles, near);
+    };
+#define CHANGE \
+    [&](auto& c, auto& t, auto& o, auto& f, auto& route, auto& k, auto& tiles, auto& near)
+#define UNUSED \
+    static_cast<void>(c), (void)t, (void)o, (void)f, (void)route, (void)k, (void)tiles, (void)near
+    const auto raises = [&](auto change, const char* words) {
+        return throws_error([&] { draw(change); }, words);
+    };
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            c = c[0];
+        },
+        "center: expected [R,N,3], got [10,3]"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            c = torch::Tensor();
+        },
+        "center: expected a tensor"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            t = t.transpose(2, 3);
+        },
+        "tangents: expected [1,10,3,2], got [1,10,2,3]"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            o = o.to(torch::kFloat);
+        },
+        "opacity: expected Double"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            f = f.slice(0, 1);
+        },
+        "features: expected [10,any], got [9,3]"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            route = route + 1;
+        },
+        "channel_route[0]: expected a route in [0,1), got 1"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            k = k.slice(0, 1);
+        },
+        "intrinsics: expected [4], got [3]"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            tiles.indices = tiles.indices + 5;
+        },
+        "expected a surfel in [0,10)"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            tiles.offsets = tiles.offsets + 1;
+        },
+        "rising from 0"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            tiles.size = 8;
+        },
+        "tiles.offsets: expected [17]"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            tiles.width = 0;
+        },
+        "at least 1 x 1"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            near = NAN;
+        },
+        "near"));
+#undef CHANGE
+#undef UNUSED
+}
