@@ -164,10 +164,10 @@ torch::Tensor rest_joints() {
     return joints;
 }
 
-// Rows over the 48 vertices nearest to each joint: the even weights, changed as little as
+// Rows over the 128 vertices nearest to each joint: the even weights, changed as little as
 // reproduces the joint.
 torch::Tensor regressor(const torch::Tensor& vertices, const torch::Tensor& joints) {
-    constexpr int64_t kSupport = 48;
+    constexpr int64_t kSupport = 128;
     auto out = torch::zeros({kJoints, vertices.size(0)}, torch::kDouble);
     for (int64_t j = 0; j < kJoints; ++j) {
         const auto near =
