@@ -110,16 +110,16 @@ TEST_CASE("depth of a tilted surfel is the depth of its plane", "[raster]") {
 
 TEST_CASE("depth of a slanted plane made of surfels is the plane's at every pixel", "[raster]") {
     auto s = facing_surfel(2, 0.9, 2, 48);
-    const auto u = torch::tensor({0.8, 0.0, 0.6}, torch::kDouble),
+    const auto u = torch::tensor({0.96, 0.0, 0.28}, torch::kDouble),
                v = torch::tensor({0.0, 1.0, 0.0}, torch::kDouble);
-    const auto grid = torch::arange(-24, 25, torch::kDouble) * 0.08;
+    const auto grid = torch::arange(-24, 25, torch::kDouble) * 0.09;
     const auto i = grid.repeat_interleave(49).unsqueeze(1), j = grid.repeat({49}).unsqueeze(1);
     s.center = torch::tensor({{0.0, 0.0, 2.5}}, torch::kDouble) + i * u + j * v;
-    s.tangents = torch::stack({u, v}, 1).unsqueeze(0).repeat({49 * 49, 1, 1}) * 0.08;
+    s.tangents = torch::stack({u, v}, 1).unsqueeze(0).repeat({49 * 49, 1, 1}) * 0.09;
     s.opacity = torch::full({49 * 49, 1}, 0.6, torch::kDouble);
     s.features = torch::ones({49 * 49, 1}, torch::kDouble);
     const auto expected = plane_depth(s, torch::tensor({0.0, 0.0, 2.5}, torch::kDouble),
-                                      torch::tensor({-0.6, 0.0, 0.8}, torch::kDouble));
+                                      torch::tensor({-0.28, 0.0, 0.96}, torch::kDouble));
     const auto out = s.to(torch::kFloat).draw();
     REQUIRE(out.alpha.min().item<double>() > 0.9);
     // Measured 3e-5: the low-pass gives pixels far out on a surfel the bounded hit.
