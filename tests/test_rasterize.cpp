@@ -249,7 +249,7 @@ TEST_CASE("float equals the same arithmetic without tiles", "[raster]") {
 
 TEST_CASE("instruction sets agree with the portable one, and float with double", "[raster]") {
     for (const int64_t channels : {0, 1, 3, 36}) {
-        const auto scene = random_scene(43, 120, channels, 33, 41);
+        const auto scene = random_scene(43, 120, channels, 33, 41).to(torch::kFloat).to(torch::kDouble);
         torch::Tensor to_decision;
         brute_force<float>(scene, &to_decision);
         const auto mask = calm(to_decision, 1e-4);
