@@ -21,15 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 using namespace fmgs;
 
-/// Frames in random order, each once per epoch. Stateless, so that a resumed run goes on with the
-/// same frames.
-const Frame& frame_of(const std::vector<Frame>& frames, int64_t step, uint64_t seed) {
-    const auto count = static_cast<int64_t>(frames.size());
-    const auto order =
-        torch::randperm(count, Random{seed, step / count}.generator("frames"), torch::kLong);
-    return frames[static_cast<size_t>(order[step % count].item<int64_t>())];
-}
-
 /// What one step needs to be undone, repeated and reported.
 struct Trainer {
     Run run;
@@ -99,28 +90,10 @@ struct Trainer {
     }
 };
 
-std::vector<std::string> columns(const Objective& objective) {
-    std::vector<std::string> names = {"loss", "psnr"};
-    for (const auto& entry : objective->entries()) names.push_back(entry.name);
-    return names;
-}
-
-std::vector<double> row(const Objective& objective, const LossReport& report, double quality) {
-    std::vector<double> values = {report.total.item<double>(), quality};
-    for (const auto& entry : objective->entries()) {
-        double value = NAN;
-        for (const auto& term : report.terms) {
-            if (term.name == entry.name) value = term.value.item<double>();
-        }
-        values.push_back(value);
-    }
-    return values;
-}
-
 void loop(Trainer& trainer) {
     const auto& options = trainer.run.options.train;
     auto& state = trainer.state;
-    MetricsLog log(trainer.folder.metrics(), columns(trainer.objective), state.step);
+    MetricsLog log(trainer.folder.metrics(), metric_columns(trainer.objective), state.step);
     Progress progress(std::cerr, isatty(STDERR_FILENO) != 0, options.steps, state.step);
     const int64_t first = state.step;
     while (state.step < options.steps && !interrupted()) {
@@ -130,7 +103,7 @@ void loop(Trainer& trainer) {
             const auto* color = report.rendered.find("color");
             const double quality = color ? psnr(*color, report.rendered.at("target")) : NAN;
             progress.show(state.step, report.total.item<double>(), quality);
-            log.add(state.step, row(trainer.objective, report, quality));
+            log.add(state.step, metric_row(trainer.objective, report, quality));
         }
         if (state.step % options.sheet_every == 0 || last) trainer.write_sheet();
         if (state.step % options.checkpoint_every == 0 && !last) trainer.save();

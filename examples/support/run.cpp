@@ -4,7 +4,9 @@
 #include <fmgs/core/config.h>
 #include <fmgs/raster/render.h>
 #include <fmgs/train/checkpoint.h>
+#include <torch/torch.h>
 
+#include <cmath>
 #include <filesystem>
 
 namespace fmgs {
@@ -103,6 +105,31 @@ int64_t load_latest(Run& run, const RunFolder& folder) {
     if (!last)
         throw Error("{}: there is no checkpoint; train it first", folder.checkpoints().string());
     return load_checkpoint(last->folder, named_tensors(*run.root)).step;
+}
+
+const Frame& frame_of(const std::vector<Frame>& frames, int64_t step, uint64_t seed) {
+    const auto count = static_cast<int64_t>(frames.size());
+    const auto order =
+        torch::randperm(count, Random{seed, step / count}.generator("frames"), torch::kLong);
+    return frames[static_cast<size_t>(order[step % count].item<int64_t>())];
+}
+
+std::vector<std::string> metric_columns(const Objective& objective) {
+    std::vector<std::string> names = {"loss", "psnr"};
+    for (const auto& entry : objective->entries()) names.push_back(entry.name);
+    return names;
+}
+
+std::vector<double> metric_row(const Objective& objective, const LossReport& report, double psnr) {
+    std::vector<double> values = {report.total.item<double>(), psnr};
+    for (const auto& entry : objective->entries()) {
+        double value = NAN;
+        for (const auto& term : report.terms) {
+            if (term.name == entry.name) value = term.value.item<double>();
+        }
+        values.push_back(value);
+    }
+    return values;
 }
 
 void print_run(const Run& run) {
