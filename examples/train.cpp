@@ -149,6 +149,20 @@ int main(int argc, char** argv) {
         "Trains an avatar on a capture. Keys: docs/options.md. Ctrl-C saves; `train RUN` goes on.");
     std::vector<std::string> arguments;
     bool overwrite = false;
+    app.add_flag_callback(
+        "--defaults",
+        [] {
+            fmt::print("{}", dump_yaml(RunOptions{}, true));
+            std::exit(0);
+        },
+        "print every key with its default, as YAML");
+    app.add_flag_callback(
+        "--options",
+        [] {
+            fmt::print("{}", options_markdown(RunOptions{}));
+            std::exit(0);
+        },
+        "print the table of options, as Markdown");
     app.add_option("arguments", arguments, "CONFIG.yaml… and key=value…, or the folder of a run")
         ->required();
     app.add_flag("--overwrite", overwrite, "replace an earlier run in the output folder");
