@@ -120,11 +120,11 @@ int run_program(const std::vector<std::string>& arguments, bool overwrite) {
     const bool resumes = fs::is_directory(arguments.front());
     if (options.output.empty())
         throw Error("output: the folder of the run is not set; add output=FOLDER");
-    auto run = open_run(options);
-    const auto folder =
-        resumes ? RunFolder::open(arguments.front()) : RunFolder::create(options.output, overwrite);
-    print_run(run);
-    Trainer trainer(std::move(run), folder);
+    Trainer trainer(open_run(options), RunFolder{resumes ? arguments.front() : options.output});
+    const auto& folder = trainer.folder;
+    if (!resumes)
+        RunFolder::create(folder.root, overwrite);  // nothing is touched before all input was read
+    print_run(trainer.run);
     if (const auto last = resumes ? latest_checkpoint(folder.checkpoints()) : std::nullopt) {
         auto moments = trainer.optimizer.state();
         trainer.state = load_checkpoint(last->folder, trainer.model, &moments);
