@@ -426,21 +426,31 @@ FMGS_HD void sum_pairs(const BackwardTile<typename M::Scalar>& t, BackwardState<
     constexpr int L = M::kLanes;
     Pairs<T>& p = state.pairs;
     for (int64_t m = n; m < round_up(n, L); ++m) {
-        p.dx[m] = p.dy[m] = 0;
+        p.dx[m] = p.dy[m] = p.gauss[m] = 0;
         for (int64_t r = 0; r < t.routes; ++r)
             p.grad_alpha[r * state.capacity + m] = p.grad_z[r * state.capacity + m] = 0;
     }
-    for (int64_t r = 0; r < t.routes; ++r) {
-        V sums[kSums] = {};
+    // The geometry of a pair is evaluated once for a few routes: as many as keep their sums in the
+    // first cache.
+    constexpr int64_t kTogether = 4;
+    for (int64_t first = 0; first < t.routes; first += kTogether) {
+        const int64_t count = t.routes - first < kTogether ? t.routes - first : kTogether;
+        V sums[kTogether][kSums] = {};
         for (int64_t m = 0; m < n; m += L) {
             const V dx = M::load(p.dx + m), dy = M::load(p.dy + m);
-            const auto pair = pair_alpha<M>(s, dx, dy);
+            V rho;
+            auto pair = pair_ray<M>(s, dx, dy, rho);
+            pair.gauss = M::load(p.gauss + m);
             const auto hit = pair_hit<M>(s, pair);
-            pair_vjp<M>(s, pair, hit, dx, dy, M::load(p.grad_alpha + r * state.capacity + m),
-                        M::load(p.grad_z + r * state.capacity + m), t.grad_depth[r] != nullptr,
-                        sums);
+            for (int64_t r = 0; r < count; ++r) {
+                const int64_t at = (first + r) * state.capacity + m;
+                pair_vjp<M>(s, pair, hit, dx, dy, M::load(p.grad_alpha + at),
+                            M::load(p.grad_z + at), t.grad_depth[first + r] != nullptr, sums[r]);
+            }
         }
-        for (int k = 0; k < kSums; ++k) slot[r * kSums + k] = M::sum(sums[k]);
+        for (int64_t r = 0; r < count; ++r) {
+            for (int k = 0; k < kSums; ++k) slot[(first + r) * kSums + k] = M::sum(sums[r][k]);
+        }
     }
 }
 
