@@ -1,18 +1,31 @@
 # Properties that every target of this project shares. Nothing here touches a global variable.
 
-# Warnings, C++20 and OpenMP: at::parallel_for runs on one thread in a file compiled without -fopenmp.
+# Warnings (but none for options that keep their defaults in a designated initialiser), C++20 and OpenMP:
+# at::parallel_for runs on one thread in a file compiled without -fopenmp.
 function(fmgs_configure target)
     target_compile_features(${target} PUBLIC cxx_std_20)
-    target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -fopenmp)
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wno-missing-field-initializers -fopenmp)
     target_link_options(${target} PRIVATE -fopenmp)
+    # Checks in the standard library that keep its binary interface.
+    target_compile_definitions(${target} PRIVATE $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
+    if(FMGS_SANITIZE)
+        target_compile_options(${target} PRIVATE -fsanitize=${FMGS_SANITIZE} -fno-omit-frame-pointer)
+        target_link_options(${target} PUBLIC -fsanitize=${FMGS_SANITIZE})
+    endif()
     set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
 endfunction()
 
 function(fmgs_add_library target)
-    add_library(${target} ${ARGN})
+    if(FMGS_SHARED)
+        add_library(${target} SHARED ${ARGN})
+    else()
+        add_library(${target} STATIC ${ARGN})
+        target_link_options(${target} INTERFACE -fopenmp)
+    endif()
     fmgs_configure(${target})
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON
-        VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+        VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
+        INSTALL_RPATH "$ORIGIN;${FMGS_TORCH_ROOT}/lib")
     target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
     if(FMGS_PRECOMPILE)
         target_precompile_headers(${target} PRIVATE <torch/torch.h>)

@@ -63,7 +63,7 @@ if(NOT TARGET fmgs::torch)
     endif()
     message(STATUS "fmgs: LibTorch ${FMGS_TORCH_VERSION} at ${FMGS_TORCH_ROOT}")
 
-    add_library(fmgs::torch INTERFACE IMPORTED)
+    add_library(fmgs::torch INTERFACE IMPORTED GLOBAL)
     set_target_properties(fmgs::torch PROPERTIES
         INTERFACE_INCLUDE_DIRECTORIES
             "${FMGS_TORCH_ROOT}/include;${FMGS_TORCH_ROOT}/include/torch/csrc/api/include"

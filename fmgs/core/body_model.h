@@ -18,6 +18,10 @@ struct BodyData {
     torch::Tensor pose_directions;  ///< [V,3,9(J-1)] or undefined
 };
 
+/// Throws the Error that names the first thing wrong with `body`: shapes, indices, values that are not finite, weights or regressor
+/// rows that do not sum to one, a parent that does not come before its child.
+void check_body(const BodyData& body);
+
 /// Reads v_template, f, weights, J_regressor, kintree_table, shapedirs, posedirs from an .npz. Error: missing key, wrong shape,
 /// index out of range, not finite, broken tree; the message names file and key.
 BodyData read_body(const std::filesystem::path& file);
@@ -26,10 +30,12 @@ void write_body(const std::filesystem::path& file, const BodyData& body);
 /// The shaped body (betas fixed at construction) and its kinematics.
 class BodyModelImpl : public torch::nn::Module {
   public:
-    /// betas: [b], b ≤ B (missing ones are zero). `star_degrees`: how far each leg is spread in the canonical pose.
+    /// betas: [b], b ≤ B (missing ones are zero). `star_degrees`: how far each leg is spread in the canonical pose; bodies of
+    /// fewer than 12 joints have no legs in SMPL's numbering, and their canonical pose is the T-pose.
     BodyModelImpl(const BodyData& data, const torch::Tensor& betas, double star_degrees = 45);
 
     int64_t joint_count() const { return parents_.size(0); }
+    const torch::Tensor& betas() const { return betas_; }  ///< [b], as given
     /// Template in the T-pose, [V,3].
     const torch::Tensor& shaped() const { return shaped_; }
     /// Template in the canonical star pose: legs (SMPL joints 1,4,7,10 / 2,5,8,11) turned ±45° about z, rigidly at the hips.
@@ -39,13 +45,18 @@ class BodyModelImpl : public torch::nn::Module {
     const torch::Tensor& joints() const { return joints_; }    ///< [J,3] rest joints of the shaped body
     const torch::Tensor& parents() const { return parents_; }  ///< [J] int64
 
-    /// B: canonical → observed transforms [J,4,4] = A_j(θ)·C_j⁻¹, translation added. Differentiable in the pose.
+    /// B: canonical → observed transforms [J,4,4] = A_j(θ)·C_j⁻¹, translation added. Differentiable in the pose, whose dtype the
+    /// result has; the body's own buffers are float32.
     torch::Tensor bones(const BodyPose& pose) const;
     /// The shaped template under exact LBS (no pose blend shapes unless `blend_shapes` and the body has them): [V,3].
     torch::Tensor posed(const BodyPose& pose, bool blend_shapes = false) const;
 
   private:
-    torch::Tensor shaped_, faces_, weights_, joints_, parents_, pose_directions_, canonical_inverse_;  // buffers
+    /// A: T-pose → observed [J,4,4], translation included.
+    torch::Tensor skeleton(const BodyPose& pose) const;
+
+    torch::Tensor betas_, shaped_, faces_, weights_, joints_, parents_, pose_directions_, canonical_inverse_;  // buffers
+    int64_t depth_ = 1;  // joints on the longest way from the root
 };
 TORCH_MODULE(BodyModel);
 

@@ -30,7 +30,7 @@ class SurfelSetImpl : public torch::nn::Module {
     torch::Tensor normal() const;                ///< [N,3] the face normal n
     torch::Tensor scale() const;                 ///< [N,2] metres, exp(log_scale)
     torch::Tensor opacity() const;               ///< [N,1] sigmoid(opacity_logit)
-    const torch::Tensor& neighbours() const { return neighbours_; }  ///< [N,4] int64, by canonical distance
+    const torch::Tensor& neighbours() const { return neighbours_; }  ///< [N,4] int64, by canonical distance; repeated when N < 5
 
   private:
     torch::Tensor center_, frame_, neighbours_;  // buffers

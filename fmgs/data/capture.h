@@ -8,12 +8,12 @@
 namespace fmgs {
 
 struct CaptureOptions {
-    std::string root;               ///< folder of the capture
-    std::string body;               ///< body file, SMPL key layout (.npz)
-    int64_t downscale = 1;          ///< area-average blocks of this many pixels
-    int64_t first = 0;              ///< first train frame
-    int64_t last = -1;              ///< last train frame, inclusive; -1: all
-    int64_t stride = 1;             ///< every so many train frames
+    std::string root;       ///< folder of the capture
+    std::string body;       ///< body file, SMPL key layout (.npz)
+    int64_t downscale = 1;  ///< area-average blocks of this many pixels
+    int64_t first = 0;      ///< first train frame
+    int64_t last = -1;      ///< last train frame, inclusive; -1: all
+    int64_t stride = 1;     ///< every so many train frames
 
     template <class V>
     void visit(V& v) {
@@ -26,18 +26,22 @@ struct CaptureOptions {
     }
 };
 
-/// Splits: "train", "test" (held-out poses), "test_view" (held-out cameras), "novel_motion"; those that exist.
-/// A frame of another split that shows a train frame's pose carries that frame's index; others carry -1.
+/// Splits: "train", "test" (held-out poses), "test_view" (held-out cameras), "novel_motion"; those
+/// that exist. A frame of another split that shows a train frame's pose carries that frame's index;
+/// others carry -1.
 struct Capture {
     std::string description;  ///< one line: what was recognised
     torch::Tensor betas;      ///< [B] of the train split
     std::map<std::string, std::vector<Frame>> splits;
-    std::vector<std::string> notes;  ///< decisions the user should know, e.g. other betas in another split
+    std::vector<std::string>
+        notes;  ///< decisions the user should know, e.g. other betas in another split
 };
 
-/// Reads a PeopleSnapshot subject in InstantAvatar's layout, with priors/, gt/, test_view/ and novel_motion/ where they exist.
-/// `modalities`: name → folder of further feature priors ([C,H,W] .npy). Error: missing or corrupt file, counts that do not
-/// match, NaN in poses; the message names the file.
-Capture read_capture(const CaptureOptions& options, const std::map<std::string, std::string>& modalities = {});
+/// Reads a PeopleSnapshot subject in InstantAvatar's layout, with priors/, gt/, test_view/ and
+/// novel_motion/ where they exist. `modalities`: name → folder of further feature priors ([C,H,W]
+/// .npy). Error: missing or corrupt file, counts that do not match, NaN in poses; the message names
+/// the file.
+Capture read_capture(const CaptureOptions& options,
+                     const std::map<std::string, std::string>& modalities = {});
 
 }  // namespace fmgs

@@ -1,31 +1,43 @@
 #pragma once
-/// Pictures and videos as tensors. Needs OpenCV (FMGS_OPENCV=ON); without it every call is an Error that says so.
+/// Pictures and videos as tensors. Needs OpenCV (FMGS_OPENCV=ON); without it every call is an Error
+/// that says so.
 #include <torch/types.h>
 
 #include <filesystem>
+#include <memory>
 
 namespace fmgs {
 
-/// 8-bit picture → [3,H,W] float in [0,1], RGB. Error when missing or not decodable.
+/// 8-bit picture → [3,H,W] float in [0,1], RGB; an alpha channel is dropped. Error when missing,
+/// cut short or not decodable.
 torch::Tensor read_color(const std::filesystem::path& file);
-/// One channel as stored, [H,W] int64 (8 or 16 bit: labels, masks, millimetres).
+/// One channel as stored, [H,W] int64 (8 or 16 bit: labels, masks, millimetres). Error for pictures
+/// in colour.
 torch::Tensor read_gray(const std::filesystem::path& file);
-/// [3,H,W] or [1,H,W] float in [0,1] → PNG, written aside and renamed.
+/// [3,H,W] or [1,H,W] float in [0,1] (clamped; NaN → 0) → 8-bit PNG, written aside and renamed.
 void write_color(const std::filesystem::path& file, const torch::Tensor& image);
-/// [H,W] integers → 8-bit or (when `bits16`) 16-bit PNG.
-void write_gray(const std::filesystem::path& file, const torch::Tensor& values, bool bits16 = false);
+/// [H,W] integers → 8-bit or (when `bits16`) 16-bit PNG. Error for values that do not fit.
+void write_gray(const std::filesystem::path& file, const torch::Tensor& values,
+                bool bits16 = false);
 
-/// Frames [3,H,W] → an MP4 (or AVI where no encoder is found); false and no file when this OpenCV cannot write video.
+/// Frames [3,H,W] → an MP4 (or an AVI beside it where no encoder is found). Where this OpenCV
+/// cannot write video, good() is false, add() does nothing and there is no file.
 class VideoWriter {
   public:
     VideoWriter(const std::filesystem::path& file, int64_t width, int64_t height, double fps);
     ~VideoWriter();
+    VideoWriter(VideoWriter&&) noexcept;
+    VideoWriter& operator=(VideoWriter&&) noexcept;
+
     bool good() const;
+    /// What is being written; its extension may differ from the one asked for.
+    const std::filesystem::path& file() const;
+    /// One picture of the size given at construction, float in [0,1].
     void add(const torch::Tensor& image);
 
   private:
     struct State;
-    State* state_;
+    std::unique_ptr<State> state_;
 };
 
 }  // namespace fmgs

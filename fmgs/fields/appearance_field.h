@@ -30,9 +30,11 @@ class AppearanceFieldImpl : public torch::nn::Module {
     virtual torch::Tensor forward(const FixedPoints& at, const torch::Tensor& geometry_code, const torch::Tensor& pose_code,
                                   const torch::Tensor& direction, const Random* random = nullptr);
     const HashGrid& volume() const { return volume_; }
+    int64_t geometry_code_width() const { return geometry_code_width_; }
 
   private:
     AppearanceFieldOptions options_;
+    int64_t geometry_code_width_;
     HashGrid volume_{nullptr};
     Mlp mlp_{nullptr};
 };

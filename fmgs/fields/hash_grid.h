@@ -1,5 +1,6 @@
 #pragma once
-/// A multi-resolution hash grid (Müller et al. 2022) over a box, with tiny-cuda-nn's level rule; float or double.
+/// A multi-resolution hash grid (Müller et al. 2022) over a box, with tiny-cuda-nn's level rule;
+/// float or double.
 #include <torch/nn/module.h>
 
 #include <memory>
@@ -24,19 +25,28 @@ struct HashGridOptions {
     }
 };
 
-/// Points that never move, with their 8 corners per level found once, and the transposed list (entry → who reads it), so that the
-/// backward is a gather: parallel, deterministic, no atomics. Not a parameter, never saved. Fits every grid of equal options and box.
+/// Points that never move, with their 8 corners per level found once, and the transposed list
+/// (entry → who reads it), so that the backward is a gather: parallel, deterministic, no atomics.
+/// Not a parameter, never saved. Fits every grid of equal options and box. Level-major, because the
+/// table of one level fits in the second cache and the table of all levels does not.
 struct FixedPoints {
-    torch::Tensor indices;     ///< [N,L,8] int32 rows of the table
-    torch::Tensor weights;     ///< [N,L,8] trilinear
-    torch::Tensor offsets;     ///< [entries+1] int32 into readers
-    torch::Tensor readers;     ///< [N·L·8] int32: flat positions in `indices`, sorted by entry
-    int64_t size() const { return indices.defined() ? indices.size(0) : 0; }
+    torch::Tensor points;   ///< [N,3] in the unit cube
+    torch::Tensor indices;  ///< [L,N,8] int32 rows of the table; corner c adds bit 0 to x, bit 1 to
+                            ///< y, bit 2 to z
+    torch::Tensor
+        fractions;  ///< [L,N,3] position inside the cell; the trilinear weights follow from it
+    torch::Tensor offsets;  ///< [entries+1] int32 into readers
+    torch::Tensor
+        readers;  ///< [N·L·8] int32 points that read an entry, sorted by entry, then by point
+    torch::Tensor reader_weights;  ///< [N·L·8] trilinear weight of each reading
+
+    int64_t size() const { return points.defined() ? points.size(0) : 0; }
 };
 
 class HashGridImpl : public torch::nn::Module {
   public:
-    /// box: [2,3] lower and upper corner; inputs are clamped to it. Table initialised uniformly in ±1e-4 from `seed`.
+    /// box: [2,3] lower and upper corner; inputs are clamped to it. Table initialised uniformly in
+    /// ±1e-4 from `seed`.
     HashGridImpl(const HashGridOptions& options, const torch::Tensor& box, uint64_t seed = 0);
 
     int64_t width() const { return options_.levels * options_.features; }
@@ -44,19 +54,26 @@ class HashGridImpl : public torch::nn::Module {
     bool same_layout(const HashGridImpl& other) const;
     /// Finds the corners of points [N,3] once.
     FixedPoints locate(const torch::Tensor& points) const;
-    /// [N,width]; gradient to the table only.
+    /// [N,width]; gradient to the table only. Error when `at` was located by a grid of other
+    /// options.
     torch::Tensor forward(const FixedPoints& at);
     /// x: [N,3]. Returns [N,width]; gradients to the table and to x.
     torch::Tensor forward(const torch::Tensor& x);
 
+    const HashGridOptions& options() const { return options_; }
+    /// Rows of the table: Σ_l min(round_up(r_l³, 8), 2^log2_entries).
+    int64_t entries() const { return table_.size(0); }
+
   private:
+    torch::Tensor to_unit(const torch::Tensor& x) const;
+
     HashGridOptions options_;
-    std::vector<int64_t> resolutions_, starts_;
     torch::Tensor table_, box_;  // parameter [entries,features]; buffer
 };
 TORCH_MODULE(HashGrid);
 
-/// The canonical box of the volumes: min and max of vertices [V,3], padded on each side by `padding` of the extent. [2,3].
+/// The canonical box of the volumes: min and max of vertices [V,3], padded on each side by
+/// `padding` of the extent. [2,3].
 torch::Tensor padded_box(const torch::Tensor& vertices, double padding = 0.1);
 
 }  // namespace fmgs

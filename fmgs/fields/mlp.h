@@ -12,10 +12,16 @@ class MlpImpl : public torch::nn::Module {
     explicit MlpImpl(const std::vector<int64_t>& widths, uint64_t seed = 0);
     /// x: [N,widths.front()]. Returns [N,widths.back()].
     torch::Tensor forward(const torch::Tensor& x);
+    /// The same network fed [x, constant] where every row has the same constant: x [N,A], constant
+    /// [B], A + B = widths.front(). The constant joins the bias of the first layer, so it costs
+    /// nothing per row.
+    torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& constant);
     /// Sets rows [first, first+count) of the last layer to zero.
     void zero_outputs(int64_t first, int64_t count);
 
   private:
+    torch::Tensor rest(torch::Tensor first_layer);
+
     std::vector<torch::Tensor> weights_, biases_;  // parameters weight0, bias0, …
 };
 TORCH_MODULE(Mlp);

@@ -6,9 +6,9 @@
 namespace fmgs {
 
 struct PoseEncoderOptions {
-    int64_t width = 16;       ///< of the code
-    double noise = 0.1;       ///< σ of the training noise on the rotation entries
-    double noise_share = 0.5; ///< share of the steps that get it
+    int64_t width = 16;        ///< of the code
+    double noise = 0.1;        ///< σ of the training noise on the rotation entries
+    double noise_share = 0.5;  ///< share of the steps that get it
 
     template <class V>
     void visit(V& v) {
@@ -18,14 +18,32 @@ struct PoseEncoderOptions {
     }
 };
 
+/// Z_p = linear(concatenated codes c_j); c_j = linear(relu(linear([R_j, J_j, ‖J_j − J_parent‖,
+/// c_parent]))), private to each joint; the "parent" of the root is a linear image of all rotations
+/// and joints. Joints of equal depth in the tree are evaluated together.
 class PoseEncoderImpl : public torch::nn::Module {
   public:
-    /// joints: [J,3] rest joints; vertices: [V,3] of the shaped template, for the normalisation (recipe: Jn = 2((J-c-m+.05Rg)/(1.1Rg)-.5)).
-    PoseEncoderImpl(const torch::Tensor& parents, const torch::Tensor& joints, const torch::Tensor& vertices,
-                    const PoseEncoderOptions& options = {}, uint64_t seed = 0);
-    /// rotations: [J,3,3] local; the root's is ignored (identity). Returns Z_p [width]. With `random` (training) the input is perturbed.
+    /// parents: [J] int64, parents[0] = −1, parents[j] < j. joints: [J,3] rest joints; vertices:
+    /// [V,3] of the shaped template, for the normalisation 2((joint − c − m + 0.05·Rg)/(1.1·Rg) −
+    /// 0.5), c the mean, m and m + Rg the extremes of vertices − c.
+    PoseEncoderImpl(const torch::Tensor& parents, const torch::Tensor& joints,
+                    const torch::Tensor& vertices, const PoseEncoderOptions& options = {},
+                    uint64_t seed = 0);
+    /// rotations: [J,3,3] local; the root's is ignored (identity). Returns Z_p [width]. With
+    /// `random` (training) the input is perturbed.
     torch::Tensor forward(const torch::Tensor& rotations, const Random* random = nullptr);
-    int64_t width() const;
+    int64_t width() const { return options_.width; }
+
+  private:
+    PoseEncoderOptions options_;
+    std::vector<int64_t> level_sizes_;  // joints per depth of the tree
+    torch::Tensor order_,
+        parent_slot_;     // buffers [J]: joint by depth; its parent's place one level above
+    torch::Tensor rest_;  // buffer [J,4] in that order: normalised joint, bone length
+    torch::Tensor global_weight_, global_bias_;  // [6,12J], [6]
+    torch::Tensor hidden_weight_, hidden_bias_;  // [J,19,19], [J,19,1], in that order
+    torch::Tensor code_weight_, code_bias_;      // [J,6,19], [J,6,1]
+    torch::Tensor output_weight_, output_bias_;  // [width,6J], [width]
 };
 TORCH_MODULE(PoseEncoder);
 

@@ -7,11 +7,15 @@ namespace fmgs {
 
 class PoseTableImpl : public torch::nn::Module {
   public:
-    /// One row per frame, starting at the file's poses. Parameters: axis_angle [F,J,3], translation [F,3].
+    /// One row per frame, starting at the file's poses. Parameters: axis_angle [F,J,3], translation
+    /// [F,3].
     explicit PoseTableImpl(const std::vector<BodyPose>& poses);
-    int64_t size() const;
+    int64_t size() const { return translation_.size(0); }
     /// The learned pose of row `index`. Error when out of range.
     BodyPose forward(int64_t index);
+
+  private:
+    torch::Tensor axis_angle_, translation_;
 };
 TORCH_MODULE(PoseTable);
 

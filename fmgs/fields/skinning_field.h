@@ -41,6 +41,7 @@ class SkinningFieldImpl : public torch::nn::Module {
 
   private:
     SkinningFieldOptions options_;
+    int64_t joint_count_;
     HashGrid volume_{nullptr};
     Mlp mlp_{nullptr};
 };

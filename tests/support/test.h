@@ -4,7 +4,12 @@
 #include <torch/torch.h>
 
 #undef CHECK
+#if __has_include(<catch2/catch_all.hpp>)  // Catch2 3
+#include <catch2/catch_all.hpp>
+using Catch::Approx;
+#else  // Catch2 2
 #include <catch2/catch.hpp>
+#endif
 #include <filesystem>
 #include <string>
 

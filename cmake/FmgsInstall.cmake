@@ -1,0 +1,25 @@
+# Installs the libraries, the public headers under include/fmgs and the CMake package `fmgs`.
+include(CMakePackageConfigHelpers)
+
+set(fmgs_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/fmgs)
+set(fmgs_installed_targets fmgs)
+set(FMGS_DATA_USES_OPENCV OFF)
+if(TARGET fmgs_data)
+    list(APPEND fmgs_installed_targets fmgs_data)
+    set(FMGS_DATA_USES_OPENCV ${FMGS_OPENCV})
+endif()
+
+install(TARGETS ${fmgs_installed_targets} EXPORT fmgsTargets
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/fmgs DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(EXPORT fmgsTargets NAMESPACE fmgs:: DESTINATION ${fmgs_package_dir})
+
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/fmgsConfig.cmake.in ${PROJECT_BINARY_DIR}/fmgsConfig.cmake
+    INSTALL_DESTINATION ${fmgs_package_dir})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/fmgsConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/fmgsConfig.cmake ${PROJECT_BINARY_DIR}/fmgsConfigVersion.cmake
+              ${PROJECT_SOURCE_DIR}/cmake/FmgsTorch.cmake
+    DESTINATION ${fmgs_package_dir})
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/licenses/fmgs)

@@ -1,0 +1,120 @@
+// Writes the embedded capture as files: pictures, masks, priors, exact maps, poses and cameras of a
+// clothed person whose geometry is known, beside the body file (body.npz) and a contact sheet
+// (overview.png).
+#include <fmgs/core/body_model.h>
+#include <fmgs/core/check.h>
+#include <fmgs/data/capture_writer.h>
+#include <fmgs/data/image_io.h>
+#include <fmgs/data/procedural_body.h>
+#include <fmgs/data/synthetic/synthetic.h>
+#include <torch/torch.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+namespace {
+
+namespace fs = std::filesystem;
+using torch::Tensor;
+
+Tensor label_colors(const Tensor& labels) {
+    // Hues a golden angle apart; the background black.
+    const auto hue = labels.to(torch::kFloat) * 2.399963F;
+    const auto rgb = torch::stack({hue.cos(), (hue - 2.0944F).cos(), (hue + 2.0944F).cos()});
+    return (0.5 + 0.45 * rgb) * (labels > 0).to(torch::kFloat);
+}
+
+Tensor normal_colors(const fmgs::Maps& maps, const Tensor& mask) {
+    return (0.5 - 0.5 * maps.at("normal")) * mask;
+}
+
+Tensor depth_colors(const Tensor& depth, const Tensor& mask) {
+    const auto inside = depth.masked_select(mask > 0.5);
+    const auto near = inside.min(), far = inside.max();
+    return ((1 - 0.85 * (depth - near) / (far - near).clamp_min(1e-6)) * mask).expand({3, -1, -1});
+}
+
+// One row per split: some frames, and of the first ones every map (train: the priors, others: the
+// truth).
+Tensor overview(const fmgs::Capture& capture) {
+    std::vector<Tensor> rows;
+    constexpr size_t kColumns = 8;
+    for (const auto& [split, frames] : capture.splits) {
+        std::vector<Tensor> colors, row;
+        for (size_t k = 0; k < kColumns; ++k)
+            colors.push_back(frames[k * frames.size() / kColumns].maps.at("color"));
+        for (const size_t k : {size_t{0}, frames.size() / 2}) {
+            const auto& frame = frames[k];
+            const auto& maps = split == "train" ? frame.maps : frame.truth;
+            const auto& mask = frame.truth.at("mask");
+            row.insert(row.end(), {frame.maps.at("color"), depth_colors(maps.at("depth"), mask),
+                                   normal_colors(maps, mask), label_colors(maps.at("semantic"))});
+        }
+        rows.push_back(torch::cat(colors, 2));
+        rows.push_back(torch::cat(row, 2));
+    }
+    return torch::cat(rows, 1);
+}
+
+void make(const fs::path& folder, const std::string& body_file,
+          const fmgs::SyntheticOptions& options) {
+    if (fs::exists(folder) && !fs::is_empty(folder)) {  // before the rendering, not after
+        throw fmgs::Error("{}: expected a new or empty folder, got one with files in it",
+                          folder.string());
+    }
+    const auto body = body_file.empty() ? fmgs::procedural_body() : fmgs::read_body(body_file);
+    const auto labels =
+        body_file.empty() ? fmgs::procedural_labels(body) : fmgs::clothed_labels(body);
+    const auto capture =
+        fmgs::synthetic_capture(body, labels, options, [](int64_t done, int64_t total) {
+            std::fprintf(stderr, "\rrendering %ld of %ld", static_cast<long>(done),
+                         static_cast<long>(total));
+        });
+    std::fprintf(stderr, "\nwriting %s\n", folder.c_str());
+    fmgs::write_capture(folder, capture);
+    fmgs::write_body(folder / "body.npz", body);
+    fmgs::write_color(folder / "overview.png", overview(capture));
+    fmgs::PriorQuality mean;
+    for (const auto& frame : capture.splits.at("train")) {
+        const auto q = fmgs::prior_quality(frame.maps, frame.truth);
+        const auto share = 1.0 / static_cast<double>(capture.splits.at("train").size());
+        mean.normal_deg += share * q.normal_deg, mean.depth_rank += share * q.depth_rank;
+        mean.label_share += share * q.label_share;
+    }
+    fmt::print(
+        "priors: normals {:.1f} degrees off, rank correlation of depth {:.3f}, labels {:.1f} % "
+        "right\n",
+        mean.normal_deg, mean.depth_rank, 100 * mean.label_share);
+    fmt::print("train on it with:  data.root={0} data.body={0}/body.npz\n", folder.string());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app(
+        "Writes the synthetic capture: a clothed person with known geometry, priors with a "
+        "network's errors.");
+    fs::path folder;
+    std::string body_file;
+    fmgs::SyntheticOptions options;
+    app.add_option("folder", folder, "where to write")->required();
+    app.add_option("--body", body_file,
+                   "body file in SMPL's key layout with 24 joints (default: the procedural body)");
+    struct Options {
+        CLI::App& app;
+        template <class T>
+        void operator()(const char* name, T& value, const char* help) {
+            std::string flag = "--" + std::string(name);
+            std::replace(flag.begin(), flag.end(), '_', '-');
+            app.add_option(flag, value, help)->capture_default_str();
+        }
+    } visitor{app};
+    options.visit(visitor);
+    CLI11_PARSE(app, argc, argv);
+    try {
+        make(folder, body_file, options);
+    } catch (const std::exception& e) {
+        std::fprintf(stderr, "make_synthetic: %s\n", e.what());
+        return 1;
+    }
+}

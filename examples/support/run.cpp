@@ -1,0 +1,159 @@
+#include "support/run.h"
+
+#include <fmgs/core/check.h>
+#include <fmgs/core/config.h>
+#include <fmgs/raster/render.h>
+#include <fmgs/train/checkpoint.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <filesystem>
+
+namespace fmgs {
+
+namespace fs = std::filesystem;
+
+RunOptions read_options(const std::vector<std::string>& arguments) {
+    Config config;
+    // Files first, whatever their place on the command line: arguments win over files.
+    for (const auto& argument : arguments) {
+        if (argument.find('=') == std::string::npos) {
+            config.add_file(fs::is_directory(argument)
+                                ? (fs::path(argument) / "config.yaml").string()
+                                : argument);
+        }
+    }
+    for (const auto& argument : arguments) {
+        if (argument.find('=') != std::string::npos) config.add_argument(argument);
+    }
+    RunOptions options;
+    config.read(options);
+    if (options.train.device != "cpu") {
+        throw Error("train.device: this build renders on 'cpu' only, got '{}'",
+                    options.train.device);
+    }
+    return options;
+}
+
+namespace {
+
+/// Surfels' initial scale decides `auto`; the answer is written back so that config.yaml and later
+/// programs agree.
+int64_t subdivisions_for(const RunOptions& options, const Capture& capture, const BodyModel& body) {
+    if (options.avatar.subdivisions >= 0) return options.avatar.subdivisions;
+    const Frame& frame = capture.splits.at("train").front();
+    return choose_subdivisions(body, options.avatar.surfels, frame.camera, frame.pose);
+}
+
+std::map<std::string, std::string> modality_folders(const AvatarOptions& options) {
+    std::map<std::string, std::string> folders;
+    for (const auto& [name, modality] : options.modalities) {
+        if (name != "semantic")
+            folders[name] = modality.folder.empty() ? "priors/" + name : modality.folder;
+    }
+    return folders;
+}
+
+}  // namespace
+
+Run open_run(const RunOptions& options) {
+    if (options.data.root.empty())
+        throw Error("data.root: the folder of the capture is not set; add data.root=FOLDER");
+    Run run;
+    run.options = options;
+    if (run.options.data.body.empty()) {
+        const auto beside = fs::path(options.data.root) / "body.npz";
+        if (!fs::exists(beside)) {
+            throw Error("data.body: not set, and {} does not exist; add data.body=FILE.npz",
+                        beside.string());
+        }
+        run.options.data.body = beside.string();
+    }
+    run.capture = read_capture(run.options.data, modality_folders(options.avatar));
+    const auto& train = run.capture.splits.at("train");
+    run.body = BodyModel(read_body(run.options.data.body), run.capture.betas);
+    run.options.avatar.subdivisions = subdivisions_for(options, run.capture, run.body);
+    const auto seed = static_cast<uint64_t>(options.train.seed);
+    run.avatar = Avatar(paper_parts(run.body, run.options.avatar, seed));
+
+    std::vector<BodyPose> poses;
+    for (const auto& frame : train) poses.push_back(frame.pose);
+    run.poses = PoseTable(poses);
+    run.root = std::make_shared<torch::nn::Module>("run");
+    run.root->register_module("avatar", run.avatar);
+    run.root->register_module("poses", run.poses);
+    return run;
+}
+
+BodyPose Run::pose(const Frame& frame) {
+    return options.pose.learn && frame.index >= 0 ? poses->forward(frame.index) : frame.pose;
+}
+
+void prefit(Run& run) {
+    if (!run.options.avatar.skinning.prefit) return;
+    const auto seed = Random{static_cast<uint64_t>(run.options.train.seed)}.number("prefit");
+    run.avatar->parts().skinning->prefit(
+        run.body->canonical(), run.body->weights(), seed,
+        [](int64_t step, int64_t steps, double loss) {
+            fmt::print(stderr, "\rfitting the skinning field: {}/{}  {:.2e} ", step, steps, loss);
+        });
+    fmt::print(stderr, "\n");
+}
+
+int64_t load_latest(Run& run, const RunFolder& folder) {
+    const auto last = latest_checkpoint(folder.checkpoints());
+    if (!last)
+        throw Error("{}: there is no checkpoint; train it first", folder.checkpoints().string());
+    return load_checkpoint(last->folder, named_tensors(*run.root)).step;
+}
+
+const Frame& frame_of(const std::vector<Frame>& frames, int64_t step, uint64_t seed) {
+    const auto count = static_cast<int64_t>(frames.size());
+    const auto order =
+        torch::randperm(count, Random{seed, step / count}.generator("frames"), torch::kLong);
+    return frames[static_cast<size_t>(order[step % count].item<int64_t>())];
+}
+
+std::vector<std::string> metric_columns(const Objective& objective) {
+    std::vector<std::string> names = {"loss", "psnr"};
+    for (const auto& entry : objective->entries()) names.push_back(entry.name);
+    return names;
+}
+
+std::vector<double> metric_row(const Objective& objective, const LossReport& report, double psnr) {
+    std::vector<double> values = {report.total.item<double>(), psnr};
+    for (const auto& entry : objective->entries()) {
+        double value = NAN;
+        for (const auto& term : report.terms) {
+            if (term.name == entry.name) value = term.value.item<double>();
+        }
+        values.push_back(value);
+    }
+    return values;
+}
+
+void print_run(const Run& run) {
+    fmt::print("{}\n", run.capture.description);
+    for (const auto& note : run.capture.notes) fmt::print("note: {}\n", note);
+    fmt::print("{} surfels ({} subdivisions), {} steps\n", run.avatar->parts().surfels->size(),
+               run.options.avatar.subdivisions, run.options.train.steps);
+}
+
+int guarded(const std::function<int()>& body) {
+    try {
+        return body();
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "\nerror: {}\n", error.what());
+        return 1;
+    }
+}
+
+Maps draw(Run& run, const Camera& camera, const BodyPose& pose) {
+    const torch::NoGradGuard guard;
+    const auto surfels = run.avatar->forward(camera, pose);
+    std::vector<std::string> names = {"alpha", "depth", "normal"};
+    for (const auto& [name, feature] : surfels.features) names.push_back(name);
+    return render(surfels.posed(), camera, names);
+}
+
+}  // namespace fmgs

@@ -1,0 +1,112 @@
+#pragma once
+/// What the programs share: the options of a run, and how its folder becomes a capture, an avatar
+/// and its poses.
+#include <fmgs/avatar.h>
+#include <fmgs/data/capture.h>
+#include <fmgs/fields/pose_table.h>
+#include <fmgs/losses/paper_objective.h>
+#include <fmgs/train/optim.h>
+#include <fmgs/train/run_folder.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace fmgs {
+
+struct PoseOptions {
+    bool learn = false;      ///< refine the training poses
+    double start = 1.0 / 3;  ///< from this fraction of the run on
+
+    template <class V>
+    void visit(V& v) {
+        v("learn", learn, "refine the training poses (ZJU-MoCap: true; PeopleSnapshot: false)");
+        v("start", start, "fraction of the run after which poses are refined");
+    }
+};
+
+struct TrainOptions {
+    int64_t steps = 1000;
+    int64_t seed = 0;
+    std::string device = "cpu";
+    int64_t log_every = 10;
+    int64_t sheet_every = 250;
+    int64_t checkpoint_every = 250;
+
+    template <class V>
+    void visit(V& v) {
+        v("steps", steps, "optimisation steps");
+        v("seed", seed, "seed of every random draw");
+        v("device", device, "cpu");
+        v("log_every", log_every, "steps between rows of metrics.csv");
+        v("sheet_every", sheet_every, "steps between contact sheets");
+        v("checkpoint_every", checkpoint_every, "steps between checkpoints");
+    }
+};
+
+/// Every option of `train`; dumped to RUN/config.yaml.
+struct RunOptions {
+    CaptureOptions data;
+    AvatarOptions avatar;
+    PoseOptions pose;
+    ObjectiveOptions objective;
+    OptimOptions optim;
+    TrainOptions train;
+    std::string output;
+
+    template <class V>
+    void visit(V& v) {
+        v.group("data", data);
+        v.group("avatar", avatar);
+        v.groups("modalities", avatar.modalities,
+                 "feature fields by name; each is rendered under its name");
+        v.group("pose", pose);
+        objective.visit(v);
+        v.group("optim", optim);
+        v.group("train", train);
+        v.path("output", output, "folder of the run");
+    }
+};
+
+/// Options from the arguments of a program: YAML files and key=value, or a run folder (its
+/// config.yaml) and key=value.
+RunOptions read_options(const std::vector<std::string>& arguments);
+
+/// A capture with the avatar that learns it.
+struct Run {
+    RunOptions options;
+    Capture capture;
+    BodyModel body{nullptr};
+    Avatar avatar{nullptr};
+    PoseTable poses{nullptr};
+    std::shared_ptr<torch::nn::Module> root;  ///< "avatar" and "poses": what a checkpoint keeps
+
+    /// The pose to render a frame with: the learned one where it has a row and poses are learned,
+    /// else the file's.
+    BodyPose pose(const Frame& frame);
+};
+
+/// Reads the capture and builds the (untrained) avatar.
+Run open_run(const RunOptions& options);
+
+/// Fits the skinning field to the template's weights, with progress, when the options ask for it.
+void prefit(Run& run);
+/// Reads the last checkpoint of the folder into the avatar and the poses; returns its step. Error
+/// when there is none.
+int64_t load_latest(Run& run, const RunFolder& folder);
+/// Frames in random order, each once per epoch. Stateless, so that a resumed run goes on with the
+/// same frames.
+const Frame& frame_of(const std::vector<Frame>& frames, int64_t step, uint64_t seed);
+/// The columns of metrics.csv after the step: loss, PSNR and every term (unweighted; NaN when it
+/// was off).
+std::vector<std::string> metric_columns(const Objective& objective);
+std::vector<double> metric_row(const Objective& objective, const LossReport& report, double psnr);
+/// Says what was read and what will be trained.
+void print_run(const Run& run);
+/// Runs a program's body; prints an exception as one message on stderr and returns 1 then.
+int guarded(const std::function<int()>& body);
+
+/// The maps of one frame, without gradient: color, alpha, depth, normal and every modality.
+Maps draw(Run& run, const Camera& camera, const BodyPose& pose);
+
+}  // namespace fmgs

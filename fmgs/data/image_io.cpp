@@ -1,0 +1,200 @@
+#include <fmgs/core/check.h>
+#include <fmgs/data/image_io.h>
+
+#ifdef FMGS_OPENCV
+#include <fstream>
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/videoio.hpp>
+#endif
+
+namespace fmgs {
+
+namespace fs = std::filesystem;
+
+#ifdef FMGS_OPENCV
+namespace {
+
+// A JPEG that is cut short still decodes, with grey below the cut; its end marker is what tells.
+bool has_end_marker(const std::vector<uint8_t>& bytes) {
+    if (bytes.size() < 4 || bytes[0] != 0xFF || bytes[1] != 0xD8) return true;
+    const size_t first = bytes.size() > 65536 ? bytes.size() - 65536 : 2;
+    for (size_t i = bytes.size() - 1; i > first; --i) {
+        if (bytes[i - 1] == 0xFF && bytes[i] == 0xD9) return true;
+    }
+    return false;
+}
+
+cv::Mat decode(const fs::path& file, int flags) {
+    std::error_code code;
+    if (!fs::is_regular_file(file, code))
+        throw Error("{}: expected a picture, there is no such file", file.string());
+    std::ifstream stream(file, std::ios::binary);
+    const std::vector<uint8_t> bytes((std::istreambuf_iterator<char>(stream)), {});
+    cv::Mat image;
+    try {
+        if (!bytes.empty() && has_end_marker(bytes)) image = cv::imdecode(bytes, flags);
+    } catch (const cv::Exception&) {
+        // OpenCV throws for absurd sizes and returns nothing for other damage: one message serves
+        // both.
+    }
+    if (image.empty()) {
+        throw Error(
+            "{}: not a readable picture ({} bytes; cut short or damaged?); write this file again",
+            file.string(), bytes.size());
+    }
+    return image;
+}
+
+void write_aside(const fs::path& file, const cv::Mat& image) {
+    std::vector<uint8_t> bytes;
+    cv::imencode(".png", image, bytes);
+    fs::path aside = file;
+    aside += ".part";
+    {
+        std::ofstream stream(aside, std::ios::binary);
+        stream.write(reinterpret_cast<const char*>(bytes.data()),
+                     static_cast<std::streamsize>(bytes.size()));
+        stream.flush();
+        if (!stream) {
+            throw Error("{}: cannot be written; is there such a folder, and space on the disk?",
+                        file.string());
+        }
+    }
+    fs::rename(aside, file);
+}
+
+// [3,H,W] or [1,H,W] in [0,1] → 8-bit BGR.
+cv::Mat to_bgr(const torch::Tensor& image) {
+    if (!image.defined() || image.dim() != 3 || (image.size(0) != 3 && image.size(0) != 1)) {
+        throw Error("picture: expected [3,H,W] or [1,H,W], got {}",
+                    image.defined() ? shape_text(image.sizes()) : "nothing");
+    }
+    const auto bytes = image.detach()
+                           .cpu()
+                           .to(torch::kFloat)
+                           .nan_to_num(0.0, 1.0, 0.0)
+                           .clamp(0, 1)
+                           .mul(255)
+                           .round();
+    const auto bgr =
+        bytes.to(torch::kUInt8).expand({3, -1, -1}).flip(0).permute({1, 2, 0}).contiguous();
+    cv::Mat view(static_cast<int>(bgr.size(0)), static_cast<int>(bgr.size(1)), CV_8UC3,
+                 bgr.data_ptr());
+    return view.clone();
+}
+
+}  // namespace
+
+torch::Tensor read_color(const fs::path& file) {
+    cv::Mat image = decode(file, cv::IMREAD_COLOR);
+    const auto bgr = torch::from_blob(image.data, {image.rows, image.cols, 3}, torch::kUInt8);
+    return bgr.permute({2, 0, 1}).flip(0).to(torch::kFloat).contiguous().div_(255);
+}
+
+torch::Tensor read_gray(const fs::path& file) {
+    cv::Mat image = decode(file, cv::IMREAD_UNCHANGED);
+    const bool wide = image.depth() == CV_16U;
+    if (!wide && image.depth() != CV_8U)
+        throw Error("{}: expected 8 or 16 bits per channel", file.string());
+    auto values = torch::from_blob(image.data, {image.rows, image.cols, image.channels()},
+                                   wide ? torch::kInt16 : torch::kUInt8)
+                      .to(torch::kLong);
+    if (wide)
+        values.bitwise_and_(
+            0xFFFF);  // read as signed: torch has little arithmetic for unsigned 16 bit
+    auto first = values.select(2, 0);
+    if (image.channels() != 1 &&
+        !(image.channels() == 3 && (values == first.unsqueeze(2)).all().item<bool>())) {
+        throw Error("{}: expected one channel, got a picture of {}; save it as grey levels",
+                    file.string(), image.channels());
+    }
+    return first.contiguous();
+}
+
+void write_color(const fs::path& file, const torch::Tensor& image) {
+    write_aside(file, to_bgr(image));
+}
+
+void write_gray(const fs::path& file, const torch::Tensor& values, bool bits16) {
+    check_shape(values, {-1, -1}, "values");
+    const auto numbers = values.cpu().to(torch::kLong).contiguous();
+    const int64_t top = bits16 ? 65535 : 255;
+    if (numbers.numel() == 0 || numbers.min().item<int64_t>() < 0 ||
+        numbers.max().item<int64_t>() > top) {
+        throw Error("{}: expected values in [0,{}] and at least one pixel", file.string(), top);
+    }
+    cv::Mat image(static_cast<int>(numbers.size(0)), static_cast<int>(numbers.size(1)),
+                  bits16 ? CV_16UC1 : CV_8UC1);
+    const int64_t* from = numbers.const_data_ptr<int64_t>();
+    for (int64_t i = 0; i < numbers.numel(); ++i) {
+        if (bits16) {
+            reinterpret_cast<uint16_t*>(image.data)[i] = static_cast<uint16_t>(from[i]);
+        } else {
+            image.data[i] = static_cast<uint8_t>(from[i]);
+        }
+    }
+    write_aside(file, image);
+}
+
+struct VideoWriter::State {
+    cv::VideoWriter writer;
+    fs::path file;
+    int64_t width, height;
+};
+
+VideoWriter::VideoWriter(const fs::path& file, int64_t width, int64_t height, double fps)
+    : state_(new State{{}, file, width, height}) {
+    const cv::Size size(static_cast<int>(width), static_cast<int>(height));
+    const auto open = [&](const char* extension, int code) {
+        state_->file = fs::path(file).replace_extension(extension);
+        std::error_code ignored;
+        try {
+            if (state_->writer.open(state_->file.string(), code, fps, size)) return true;
+        } catch (const cv::Exception&) {
+            // the same as false: this build has no such encoder
+        }
+        fs::remove(state_->file, ignored);
+        return false;
+    };
+    if (!open(".mp4", cv::VideoWriter::fourcc('m', 'p', '4', 'v'))) {
+        open(".avi", cv::VideoWriter::fourcc('M', 'J', 'P', 'G'));
+    }
+}
+
+bool VideoWriter::good() const { return state_->writer.isOpened(); }
+
+void VideoWriter::add(const torch::Tensor& image) {
+    if (!good()) return;
+    check_shape(image, {3, state_->height, state_->width}, "video frame");
+    state_->writer.write(to_bgr(image));
+}
+
+#else
+namespace {
+
+[[noreturn]] void refuse(const fs::path& file) {
+    throw Error("{}: pictures need OpenCV; configure with -DFMGS_OPENCV=ON", file.string());
+}
+
+}  // namespace
+
+struct VideoWriter::State {
+    fs::path file;
+};
+
+torch::Tensor read_color(const fs::path& file) { refuse(file); }
+torch::Tensor read_gray(const fs::path& file) { refuse(file); }
+void write_color(const fs::path& file, const torch::Tensor&) { refuse(file); }
+void write_gray(const fs::path& file, const torch::Tensor&, bool) { refuse(file); }
+VideoWriter::VideoWriter(const fs::path& file, int64_t, int64_t, double)
+    : state_(new State{file}) {}
+bool VideoWriter::good() const { return false; }
+void VideoWriter::add(const torch::Tensor&) {}
+#endif
+
+VideoWriter::~VideoWriter() = default;
+VideoWriter::VideoWriter(VideoWriter&&) noexcept = default;
+VideoWriter& VideoWriter::operator=(VideoWriter&&) noexcept = default;
+const fs::path& VideoWriter::file() const { return state_->file; }
+
+}  // namespace fmgs

@@ -1,0 +1,44 @@
+#pragma once
+/// Motions that drive an avatar, and putting them in front of a camera.
+#include <fmgs/core/types.h>
+
+#include <filesystem>
+
+namespace fmgs {
+
+/// Poses over time in the axes of their file.
+struct Motion {
+    std::vector<BodyPose> poses;
+    double fps = 30;
+    torch::Tensor up;         ///< [3] unit: where up is in the motion's axes
+    std::string description;  ///< one line: what was recognised
+};
+
+/// AMASS (SMPL-H or SMPL-X rows, z up; fingers left at rest), AIST++ and InstantAvatar's
+/// animations, our own poses.npz. Where the file does not say which way is up, the mean direction
+/// of the spine does. Error: as read_pose_file.
+Motion read_motion(const std::filesystem::path& file, int64_t joint_count);
+
+/// The same motion at another rate: rotations along the shortest arc, translations linearly.
+Motion resampled(const Motion& motion, double fps);
+
+/// Where the motion goes in the world of a capture.
+struct Placement {
+    torch::Tensor rest_root;  ///< [3] joint 0 of the avatar at rest: BodyModel::joints()[0]
+    torch::Tensor position;   ///< [3] where joint 0 of the first frame goes, world metres
+    torch::Tensor
+        up;  ///< [3] up in the world; undefined: (0,-1,0), the world of an upright first camera
+    bool face_camera = true;  ///< turn about up so that the first frame faces the camera; else only
+                              ///< make it upright
+};
+
+/// The motion, upright and moved so that it starts at the place, as rotations and translations of
+/// this avatar: A = turn · (motion's up → world's up), R₀' = A R₀, t' = A (t − t₁) + position −
+/// rest_root.
+std::vector<BodyPose> place_motion(const Motion& motion, const Camera& camera,
+                                   const Placement& placement);
+
+/// Median position of joint 0 over frames, [3] world metres: where a capture's person stands.
+torch::Tensor median_root(const std::vector<Frame>& frames, const torch::Tensor& rest_root);
+
+}  // namespace fmgs

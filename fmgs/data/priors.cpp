@@ -1,0 +1,220 @@
+#include <fmgs/core/check.h>
+#include <fmgs/core/npz.h>
+#include <fmgs/data/image_io.h>
+#include <fmgs/data/priors.h>
+#include <torch/nn/functional/pooling.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+namespace fmgs {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+bool is_npy(const fs::path& file) { return file.extension() == ".npy"; }
+
+std::string one_of(const std::string& value, std::initializer_list<const char*> allowed,
+                   const std::string& where) {
+    std::string list;
+    for (const char* word : allowed) {
+        if (value == word) return value;
+        list += (list.empty() ? "" : ", ") + std::string(word);
+    }
+    throw Error("{}: expected one of {}, got '{}'", where, list, value);
+}
+
+// Channel and sign of OpenCV's axis that a letter stands for.
+std::pair<int64_t, double> axis_of(char letter) {
+    switch (letter) {
+        case 'R':
+            return {0, 1};
+        case 'L':
+            return {0, -1};
+        case 'D':
+            return {1, 1};
+        case 'U':
+            return {1, -1};
+        case 'F':
+            return {2, 1};
+        case 'B':
+            return {2, -1};
+        default:
+            return {-1, 0};
+    }
+}
+
+bool are_axes(const std::string& axes) {
+    bool seen[3] = {false, false, false};
+    for (const char letter : axes) {
+        const int64_t channel = axis_of(letter).first;
+        if (channel < 0 || seen[channel]) return false;
+        seen[channel] = true;
+    }
+    return axes.size() == 3;
+}
+
+// (H,W,3), (3,H,W), (1,3,H,W) → [3,H,W].
+torch::Tensor channels_first(torch::Tensor x, const fs::path& file) {
+    if (x.dim() == 4 && x.size(0) == 1) x = x[0];
+    if (x.dim() == 3 && x.size(0) == 3) return x;
+    if (x.dim() == 3 && x.size(2) == 3) return x.permute({2, 0, 1});
+    throw Error("{}: expected (H,W,3) or (3,H,W), got {}", file.string(), shape_text(x.sizes()));
+}
+
+// (H,W), (1,H,W), (H,W,1) → [H,W].
+torch::Tensor plane(torch::Tensor x, const fs::path& file) {
+    if (x.dim() == 3 && x.size(0) == 1) x = x[0];
+    if (x.dim() == 3 && x.size(2) == 1) x = x.select(2, 0);
+    if (x.dim() != 2)
+        throw Error("{}: expected (H,W), got {}", file.string(), shape_text(x.sizes()));
+    return x.contiguous();
+}
+
+torch::Tensor unit_or_zero(const torch::Tensor& n, const torch::Tensor& valid) {
+    const auto length = n.norm(2, 0, true);
+    return torch::where(valid & (length > 1e-3), n / length.clamp_min(1e-3),
+                        torch::zeros({}, n.options()));
+}
+
+}  // namespace
+
+PriorFormat read_prior_format(const fs::path& file) {
+    PriorFormat out;
+    std::ifstream stream(file);
+    const auto json = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
+    if (!json.is_object())
+        throw Error("{}: expected a JSON object with normal, depth and seg", file.string());
+    const auto take = [&](const char* group, const char* key, std::string& value) {
+        if (!json.contains(group) || !json[group].is_object() || !json[group].contains(key)) return;
+        const auto& entry = json[group][key];
+        if (!entry.is_string())
+            throw Error("{}: {}.{}: expected a word", file.string(), group, key);
+        value = entry.get<std::string>();
+    };
+    const auto where = [&](const char* key) { return file.string() + ": " + key; };
+    take("normal", "axes", out.normal_axes);
+    take("normal", "channel_order", out.normal_order);
+    take("normal", "folder", out.normal_folder);
+    take("depth", "kind", out.depth_kind);
+    take("depth", "folder", out.depth_folder);
+    take("seg", "label_set", out.label_set);
+    take("seg", "folder", out.seg_folder);
+    if (!are_axes(out.normal_axes)) {
+        throw Error(
+            "{}: expected three letters, one each of R/L, U/D, F/B (Sapiens: RUB, OpenCV: RDF), "
+            "got '{}'",
+            where("normal.axes"), out.normal_axes);
+    }
+    one_of(out.normal_order, {"xyz", "bgr"}, where("normal.channel_order"));
+    one_of(out.depth_kind, {"depth", "inverse"}, where("depth.kind"));
+    return out;
+}
+
+torch::Tensor normals_to_opencv(const torch::Tensor& normal, const std::string& axes) {
+    check_shape(normal, {3, -1, -1}, "normal");
+    if (!are_axes(axes)) throw Error("axes: expected three letters such as RUB, got '{}'", axes);
+    auto out = torch::empty_like(normal, at::MemoryFormat::Contiguous);
+    for (int64_t i = 0; i < 3; ++i) {
+        const auto [channel, sign] = axis_of(axes[static_cast<size_t>(i)]);
+        out[channel].copy_(normal[i] * sign);
+    }
+    return out;
+}
+
+torch::Tensor read_normal(const fs::path& file, const PriorFormat& format) {
+    torch::Tensor normal, valid;
+    if (is_npy(file)) {
+        normal = channels_first(read_npy(file).tensor().to(torch::kFloat), file);
+        valid = normal.isfinite().all(0, true);
+        normal = normal.nan_to_num(0.0, 0.0, 0.0);
+    } else {
+        const auto stored = read_color(file);
+        valid = (stored > 0).any(0, true);
+        normal = stored * 2 - 1;
+    }
+    if (format.normal_order == "bgr") normal = normal.flip(0);
+    return normals_to_opencv(unit_or_zero(normal, valid), format.normal_axes);
+}
+
+torch::Tensor read_relative_depth(const fs::path& file, const PriorFormat& format,
+                                  const torch::Tensor& mask) {
+    torch::Tensor depth, valid;
+    if (is_npy(file)) {
+        depth = plane(read_npy(file).tensor().to(torch::kFloat), file);
+        valid = depth.isfinite();
+        depth = depth.nan_to_num(0.0, 0.0, 0.0);
+    } else {
+        const auto stored = read_gray(file);
+        depth = stored.to(torch::kFloat) / (stored.max().item<int64_t>() > 255 ? 65535.0 : 255.0);
+        valid = stored > 0;
+    }
+    check_shape(mask, {1, depth.size(0), depth.size(1)},
+                (file.string() + ": mask beside it").c_str());
+    valid = valid & (mask[0] > 0);
+    if (format.depth_kind == "inverse") depth = -depth;
+    if (const auto values = depth.masked_select(valid); values.numel() > 0) {
+        // Only the order counts, and 0 says "none": move what is there above it.
+        const auto [low, high] = values.aminmax();
+        const double least = low.item<double>(), range = high.item<double>() - least;
+        if (least <= 0) depth = depth - least + std::max(1e-3 * range, 1e-6);
+    }
+    return (depth * valid).unsqueeze(0);
+}
+
+torch::Tensor read_labels(const fs::path& file) {
+    if (!is_npy(file)) return read_gray(file);
+    const auto values = read_npy(file).tensor();
+    if (values.is_floating_point())
+        throw Error("{}: expected integer labels, got fractions", file.string());
+    return plane(values.to(torch::kLong), file);
+}
+
+torch::Tensor read_mask(const fs::path& file) {
+    const auto values = read_labels(file);
+    // 0/1 and label maps (few small numbers) against 0..255: what is white differs.
+    const int64_t top = values.numel() ? values.max().item<int64_t>() : 0;
+    return (top <= 40 ? values > 0 : values >= 128).to(torch::kFloat).unsqueeze(0);
+}
+
+torch::Tensor read_feature(const fs::path& file) {
+    auto values = read_npy(file).tensor().to(torch::kFloat);
+    if (values.dim() == 4 && values.size(0) == 1) values = values[0];
+    if (values.dim() == 2) values = values.unsqueeze(0);
+    if (values.dim() != 3)
+        throw Error("{}: expected [C,H,W], got {}", file.string(), shape_text(values.sizes()));
+    if (!values.isfinite().all().item<bool>())
+        throw Error("{}: holds NaN or infinity", file.string());
+    return values.contiguous();
+}
+
+torch::Tensor shrink_area(const torch::Tensor& x, int64_t n) {
+    if (n == 1) return x;
+    return torch::avg_pool2d(x.unsqueeze(0), {n, n}).squeeze(0);
+}
+
+torch::Tensor shrink_valid(const torch::Tensor& x, const torch::Tensor& valid, int64_t n,
+                           bool whole) {
+    const auto weight = shrink_area(valid.to(x.scalar_type()), n);
+    const auto mean = shrink_area(x * valid, n) / weight.clamp_min(1e-6);
+    const double share = whole ? 1 - 1e-4 : 1e-6;
+    return torch::where(weight > share, mean, torch::zeros({}, x.options()));
+}
+
+torch::Tensor shrink_normals(const torch::Tensor& normal, int64_t n, bool whole) {
+    if (n == 1) return normal;
+    const auto valid = (normal != 0).any(0, true);
+    const auto mean = shrink_valid(normal, valid, n, whole);
+    return unit_or_zero(
+        mean, torch::ones_like(valid.narrow(1, 0, mean.size(1)).narrow(2, 0, mean.size(2))));
+}
+
+torch::Tensor shrink_nearest(const torch::Tensor& x, int64_t n) {
+    if (n == 1) return x;
+    const int64_t h = x.size(-2) / n, w = x.size(-1) / n;
+    const auto rows = x.slice(-2, n / 2, (h - 1) * n + n / 2 + 1, n);
+    return rows.slice(-1, n / 2, (w - 1) * n + n / 2 + 1, n).contiguous();
+}
+
+}  // namespace fmgs

@@ -1,0 +1,53 @@
+#pragma once
+/// The embedded capture: a clothed person whose geometry, appearance and labels are known, rendered
+/// without any surfel.
+#include <fmgs/core/body_model.h>
+#include <fmgs/data/capture.h>
+#include <fmgs/data/synthetic/prior_errors.h>
+#include <fmgs/data/synthetic/subject.h>
+
+#include <functional>
+
+namespace fmgs {
+
+struct SyntheticOptions {
+    int64_t size = 256;          ///< width and height of the pictures, pixels
+    int64_t train_frames = 40;   ///< over one full turn
+    int64_t test_frames = 10;    ///< held-out poses of the same motion
+    int64_t test_views = 8;      ///< train poses seen by other cameras
+    int64_t novel_frames = 8;    ///< poses of another motion
+    int64_t subdivisions = 2;    ///< of the body mesh that is dressed and drawn
+    int64_t samples = 3;         ///< per pixel and axis, odd
+    double height_share = 0.80;  ///< of the picture that the person fills
+    uint64_t seed = 7;           ///< of the errors of the priors
+
+    template <class V>
+    void visit(V& v) {
+        v("size", size, "width and height of the pictures, pixels");
+        v("train_frames", train_frames, "train frames, over one full turn");
+        v("test_frames", test_frames, "held-out poses of the same motion");
+        v("test_views", test_views, "train poses seen by other cameras");
+        v("novel_frames", novel_frames, "poses of another motion");
+        v("subdivisions", subdivisions,
+          "midpoint subdivisions of the body mesh that is dressed and drawn");
+        v("samples", samples, "samples per pixel and axis, odd");
+        v("height_share", height_share, "share of the picture's height that the person fills");
+        v("seed", seed, "seed of the errors of the priors");
+    }
+};
+
+/// Called after each frame with how many are done, possibly from several threads, one at a time.
+using SyntheticProgress = std::function<void(int64_t done, int64_t total)>;
+
+/// Splits train, test, test_view and novel_motion. World = the first camera, OpenCV axes. Every
+/// frame has maps color and mask, and truth {color, mask, depth, normal, semantic}; train frames
+/// also have the priors normal, depth and semantic, which are wrong as a network's are (see
+/// PriorErrors). A test_view frame carries its train frame's index; test and novel_motion carry -1.
+/// Same arguments, same bits, whatever the number of threads.
+/// labels: [V] int64, Sapiens' classes of the body's vertices; undefined takes
+/// clothed_labels(body).
+Capture synthetic_capture(const BodyData& body, const torch::Tensor& labels,
+                          const SyntheticOptions& options = {},
+                          const SyntheticProgress& progress = {});
+
+}  // namespace fmgs

@@ -1,0 +1,136 @@
+#include <fmgs/core/check.h>
+#include <fmgs/fields/pose_encoder.h>
+#include <torch/torch.h>
+
+#include <limits>
+#include <map>
+
+namespace fmgs {
+namespace {
+
+constexpr int64_t kCode = 6;                   // of one joint
+constexpr int64_t kInput = 9 + 3 + 1 + kCode;  // rotation, joint, bone length, parent's code
+
+/// The joints in order of depth, how many have each depth, and the place of each one's parent among
+/// those one level above.
+struct Tree {
+    std::vector<int64_t> order, level_sizes, parent_slot;
+};
+
+Tree sort_by_depth(const torch::Tensor& parents) {
+    const int64_t count = parents.size(0);
+    const auto list = parents.to(torch::kCPU, torch::kInt64).contiguous();
+    const int64_t* parent = list.const_data_ptr<int64_t>();
+    std::vector<int64_t> depth(static_cast<size_t>(count), 0), slot(static_cast<size_t>(count), 0);
+    std::map<int64_t, std::vector<int64_t>> levels;
+    for (int64_t j = 0; j < count; ++j) {
+        const auto k = static_cast<size_t>(j);
+        if (j == 0 ? parent[j] >= 0 : (parent[j] < 0 || parent[j] >= j)) {
+            throw Error(
+                "PoseEncoder: parents: expected -1 for joint 0 and an earlier joint for all "
+                "others, got {} for joint {}",
+                parent[j], j);
+        }
+        if (j > 0) depth[k] = depth[static_cast<size_t>(parent[j])] + 1;
+        slot[k] = static_cast<int64_t>(levels[depth[k]].size());
+        levels[depth[k]].push_back(j);
+    }
+    Tree tree;
+    for (const auto& [level, joints] : levels) {
+        tree.level_sizes.push_back(static_cast<int64_t>(joints.size()));
+        for (const int64_t j : joints) {
+            tree.order.push_back(j);
+            tree.parent_slot.push_back(j == 0 ? 0 : slot[static_cast<size_t>(parent[j])]);
+        }
+    }
+    return tree;
+}
+
+/// Joints in [-1,1] of the body's padded extent, with the length of the bone to the parent: [J,4].
+torch::Tensor rest_features(const torch::Tensor& parents, const torch::Tensor& joints,
+                            const torch::Tensor& vertices) {
+    const auto center = vertices.mean(0);
+    const auto lower = (vertices - center).min(), range = (vertices - center).max() - lower;
+    const auto normalised = 2 * ((joints - center - lower + 0.05 * range) / (1.1 * range) - 0.5);
+    const auto origin = torch::cat({torch::zeros_like(normalised.slice(0, 0, 1)),
+                                    normalised.index_select(0, parents.slice(0, 1))});
+    return torch::cat({normalised, (normalised - origin).norm(2, 1, true)}, 1);
+}
+
+}  // namespace
+
+PoseEncoderImpl::PoseEncoderImpl(const torch::Tensor& parents, const torch::Tensor& joints,
+                                 const torch::Tensor& vertices, const PoseEncoderOptions& options,
+                                 uint64_t seed)
+    : options_(options) {
+    check_shape(parents, {-1}, "parents");
+    const int64_t J = parents.size(0);
+    check_shape(joints, {J, 3}, "joints");
+    check_shape(vertices, {-1, 3}, "vertices");
+    if (options.width < 1)
+        throw Error("PoseEncoder: width: expected a number >= 1, got {}", options.width);
+    auto tree = sort_by_depth(parents);
+    level_sizes_ = tree.level_sizes;
+    order_ = register_buffer("order", torch::tensor(tree.order, torch::kInt64));
+    parent_slot_ = register_buffer("parent_slot", torch::tensor(tree.parent_slot, torch::kInt64));
+    torch::NoGradGuard guard;  // the shape of the body is a constant of the encoder
+    const auto rest =
+        rest_features(parents.to(torch::kCPU, torch::kInt64), joints.cpu(), vertices.cpu());
+    rest_ = register_buffer("rest", rest.to(torch::kFloat32).index_select(0, order_));
+
+    const auto generator = Random{seed}.generator("pose_encoder");
+    const auto uniform = [&](const char* name, std::initializer_list<int64_t> shape,
+                             int64_t fan_in) {
+        const double bound = 1 / std::sqrt(static_cast<double>(fan_in));
+        return register_parameter(name, torch::empty(shape).uniform_(-bound, bound, generator));
+    };
+    global_weight_ = uniform("global_weight", {kCode, 12 * J}, 12 * J);
+    global_bias_ = uniform("global_bias", {kCode}, 12 * J);
+    hidden_weight_ = uniform("hidden_weight", {J, kInput, kInput}, kInput);
+    hidden_bias_ = uniform("hidden_bias", {J, kInput, 1}, kInput);
+    code_weight_ = uniform("code_weight", {J, kCode, kInput}, kInput);
+    code_bias_ = uniform("code_bias", {J, kCode, 1}, kInput);
+    output_weight_ = uniform("output_weight", {options.width, kCode * J}, kCode * J);
+    output_bias_ = uniform("output_bias", {options.width}, kCode * J);
+}
+
+torch::Tensor PoseEncoderImpl::forward(const torch::Tensor& rotations, const Random* random) {
+    const int64_t J = order_.size(0);
+    // Module::to(kDouble) converts buffers of integers as well.
+    const auto order = order_.to(torch::kInt64), parent_slot = parent_slot_.to(torch::kInt64);
+    check_shape(rotations, {J, 3, 3}, "rotations");
+    const auto identity = torch::eye(3, rotations.options().requires_grad(false)).view({1, 9});
+    auto local = torch::cat({identity, rotations.slice(0, 1).reshape({J - 1, 9})});  // [J,9]
+    if (random && options_.noise > 0) {
+        const double draw = static_cast<double>(random->number("pose_noise_share")) /
+                            static_cast<double>(std::numeric_limits<uint64_t>::max());
+        if (draw < options_.noise_share) {
+            const auto noise =
+                torch::randn({J, 9}, random->generator("pose_noise"), torch::kFloat32);
+            local = local + options_.noise * noise.to(local.options().requires_grad(false));
+        }
+    }
+    local = local.index_select(0, order);
+    const auto joint = rest_.narrow(1, 0, 3);
+    const auto everything = torch::cat({local.flatten(), joint.flatten()});
+    auto parent_code =
+        torch::addmv(global_bias_, global_weight_, everything).unsqueeze(0);  // [1,6]
+    std::vector<torch::Tensor> codes;
+    int64_t start = 0;
+    for (const int64_t count : level_sizes_) {
+        const auto from_parent = parent_code.index_select(0, parent_slot.narrow(0, start, count));
+        const auto input = torch::cat(
+            {local.narrow(0, start, count), rest_.narrow(0, start, count), from_parent}, 1);
+        const auto hidden =
+            torch::relu(torch::baddbmm(hidden_bias_.narrow(0, start, count),
+                                       hidden_weight_.narrow(0, start, count), input.unsqueeze(2)));
+        parent_code = torch::baddbmm(code_bias_.narrow(0, start, count),
+                                     code_weight_.narrow(0, start, count), hidden)
+                          .squeeze(2);
+        codes.push_back(parent_code);
+        start += count;
+    }
+    return torch::addmv(output_bias_, output_weight_, torch::cat(codes).flatten());
+}
+
+}  // namespace fmgs

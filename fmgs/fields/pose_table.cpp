@@ -1,0 +1,35 @@
+#include <fmgs/core/check.h>
+#include <fmgs/core/rotation.h>
+#include <fmgs/fields/pose_table.h>
+#include <torch/torch.h>
+
+namespace fmgs {
+
+PoseTableImpl::PoseTableImpl(const std::vector<BodyPose>& poses) {
+    if (poses.empty()) throw Error("PoseTable: poses: expected at least one, got none");
+    check_shape(poses.front().rotations, {-1, 3, 3}, "rotations of pose 0");
+    const int64_t frames = static_cast<int64_t>(poses.size()),
+                  joints = poses.front().rotations.size(0);
+    std::vector<torch::Tensor> rotations, translations;
+    for (size_t k = 0; k < poses.size(); ++k) {
+        check_shape(poses[k].rotations, {joints, 3, 3},
+                    ("rotations of pose " + std::to_string(k)).c_str());
+        check_shape(poses[k].translation, {3},
+                    ("translation of pose " + std::to_string(k)).c_str());
+        rotations.push_back(poses[k].rotations);
+        translations.push_back(poses[k].translation);
+    }
+    torch::NoGradGuard guard;  // initial values: parameters are leaves
+    const auto axis_angle = log_map(torch::cat(rotations)).view({frames, joints, 3});
+    axis_angle_ = register_parameter("axis_angle", axis_angle.clone());
+    translation_ = register_parameter("translation", torch::stack(translations));
+}
+
+BodyPose PoseTableImpl::forward(int64_t index) {
+    if (index < 0 || index >= size()) {
+        throw Error("PoseTable: index: expected a row in [0,{}), got {}", size(), index);
+    }
+    return {exp_map(axis_angle_[index]), translation_[index]};
+}
+
+}  // namespace fmgs

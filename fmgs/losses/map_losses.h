@@ -1,0 +1,60 @@
+#pragma once
+/// Losses on any rendered map, chosen in YAML by their type. Domain of l1, l2, cosine: F where the
+/// target is finite (and not the zero vector, for cosine). Domain of cross_entropy: mask ∩ label ≠
+/// 0.
+#include <fmgs/losses/loss.h>
+
+namespace fmgs {
+
+/// Mean over pixels of the mean over channels of |f - f̄|.
+class MapL1Loss : public Loss {
+  public:
+    explicit MapL1Loss(std::string map) : map_(std::move(map)) {}
+    std::vector<std::string> needs() const override { return {map_}; }
+    std::vector<std::string> targets() const override { return {map_, "mask"}; }
+    torch::Tensor forward(const LossInput& input) override;
+
+  private:
+    std::string map_;
+};
+
+/// Mean over pixels of the mean over channels of (f - f̄)².
+class MapL2Loss : public Loss {
+  public:
+    explicit MapL2Loss(std::string map) : map_(std::move(map)) {}
+    std::vector<std::string> needs() const override { return {map_}; }
+    std::vector<std::string> targets() const override { return {map_, "mask"}; }
+    torch::Tensor forward(const LossInput& input) override;
+
+  private:
+    std::string map_;
+};
+
+/// Mean over pixels of 1 - f·f̄ / (‖f‖ ‖f̄‖).
+class MapCosineLoss : public Loss {
+  public:
+    explicit MapCosineLoss(std::string map) : map_(std::move(map)) {}
+    std::vector<std::string> needs() const override { return {map_}; }
+    std::vector<std::string> targets() const override { return {map_, "mask"}; }
+    torch::Tensor forward(const LossInput& input) override;
+
+  private:
+    std::string map_;
+};
+
+/// L_s (eq. 19): mean over mask ∩ label ≠ 0 of -log softmax(composited logits [K,H,W])[label];
+/// labels [H,W] int64 in [0,K). Background pixels have no logits to speak of, and class 0 is
+/// background.
+class CrossEntropyLoss : public Loss {
+  public:
+    explicit CrossEntropyLoss(std::string map) : map_(std::move(map)) {}
+    std::vector<std::string> needs() const override { return {map_}; }
+    std::vector<std::string> targets() const override { return {map_, "mask"}; }
+    /// Error when a label is outside [0,K).
+    torch::Tensor forward(const LossInput& input) override;
+
+  private:
+    std::string map_;
+};
+
+}  // namespace fmgs

@@ -1,0 +1,37 @@
+#include <fmgs/core/check.h>
+#include <fmgs/losses/routes.h>
+
+namespace fmgs {
+
+RoutingTable routing_table(const std::string& name) {
+    if (name != "strict" && name != "literal" && name != "off") {
+        throw Error("routing: expected strict, literal or off, got '{}'", name);
+    }
+    const auto open = [&](routing::Cell cell) {
+        return cell == routing::X || (cell == routing::o && name == "literal");
+    };
+    RoutingTable table;
+    table.live_depth_normals = name == "off";
+    for (const auto& row : routing::kRows) {
+        Reach reach{.position = open(row.position),
+                    .rotation = open(row.rotation),
+                    .scale = open(row.scale),
+                    .opacity = open(row.opacity),
+                    .skinning = open(row.skinning),
+                    .features = {}};
+        if (*row.feature) reach.features.insert(row.feature);
+        table.rows[row.loss] = name == "off" && row.rendered ? Reach::everything() : reach;
+    }
+    table.modality = table.rows.at("semantic");
+    table.modality.features.clear();
+    return table;
+}
+
+Reach RoutingTable::reach(const std::string& loss, const std::string& feature) const {
+    const auto row = rows.find(loss);
+    Reach reach = row == rows.end() ? modality : row->second;
+    if (!feature.empty()) reach.features = {feature};
+    return reach;
+}
+
+}  // namespace fmgs

@@ -1,0 +1,67 @@
+#pragma once
+/// Which loss may reach which attribute of the observed surfel (§4.5): the one table. It is
+/// executed, by cutting the gradient, in one function: Surfels::restricted / posed in
+/// core/surfels.cpp. docs/gradient_routing.md explains it.
+#include <fmgs/core/surfels.h>
+
+#include <map>
+
+namespace fmgs {
+
+namespace routing {
+
+/// `X`: the gradient may reach. `_`: it may not. `o`: the paper names neither scale nor opacity;
+/// `strict` closes them, `literal` opens them.
+enum class Cell { _, X, o };
+using enum Cell;
+
+struct Row {
+    const char* loss;
+    Cell position, rotation, scale, opacity, skinning;  ///< skinning: weights and bones
+    const char* feature;  ///< the one feature column that is open, or none
+    bool rendered;        ///< reads maps: `off` lets it reach everything
+};
+
+// clang-format off
+inline constexpr Row kRows[] = {
+    // loss              position rotation scale opacity skinning  feature            rendered    paper
+    {"photometric",         X,       X,      X,     X,      X,     "color",             true},  // all
+    {"lpips",               X,       X,      X,     X,      X,     "color",             true},  // all
+    {"mask",                X,       X,      X,     X,      X,     "",                  true},  // all
+    {"depth",               X,       _,      o,     o,      X,     "",                  true},  // (1) blocks rotation
+    {"normal_self",         _,       X,      o,     o,      _,     "",                  true},  // (2) blocks position
+    {"normal_prior",        _,       X,      o,     o,      _,     "",                  true},  // (2)
+    {"normal_tv",           _,       X,      o,     o,      _,     "",                  true},  // (2)
+    {"semantic",            _,       _,      o,     o,      _,     "semantic",          true},  // (3) blocks both
+    {"semantic_region",     _,       _,      _,     _,      _,     "semantic.latent",   false}, // eq. 20
+    {"iso_position",        X,       _,      _,     _,      X,     "",                  false},
+    {"iso_covariance",      _,       X,      X,     _,      X,     "",                  false},
+    {"skin",                _,       _,      _,     _,      _,     "",                  false}, // reads the SkinningField itself
+};
+// clang-format on
+
+// The other cuts of the library, each where it is made:
+//   N̂, the normal of the rendered depth (losses/normal.cpp): it is a function of position, which
+//   (2) closes; live in `off`. view direction (avatar.cpp): colour must not move surfels or turn
+//   bones to change what it sees. pose encoder input (avatar.cpp): the bones are the only path to
+//   θ_p. class of a surfel in L_reg (losses/semantic.cpp): an argmax, which has no gradient. values
+//   in a LossReport (losses/objective.cpp): they outlive the step and must not hold its graph.
+
+}  // namespace routing
+
+/// A routing table by name, ready to use.
+struct RoutingTable {
+    std::map<std::string, Reach> rows;  ///< loss → reach
+    Reach modality;  ///< geometry reach of a loss on a modality of one's own: as `semantic`
+    bool live_depth_normals = false;  ///< does L_sn's target N̂ carry a gradient?
+
+    /// The row of `loss`, with the feature column it opens replaced by `feature` (unless that is
+    /// empty). A loss without a row takes `modality`.
+    Reach reach(const std::string& loss, const std::string& feature = "") const;
+};
+
+/// "strict" (the default; `o` closed), "literal" (`o` open), or "off": every rendered row reaches
+/// everything and N̂ is live, the paper's Fig. 5 baseline. Error for any other name.
+RoutingTable routing_table(const std::string& name);
+
+}  // namespace fmgs

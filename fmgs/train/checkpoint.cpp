@@ -1,0 +1,184 @@
+#include <fcntl.h>
+#include <fmgs/core/check.h>
+#include <fmgs/train/checkpoint.h>
+#include <fmgs/train/files.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+namespace fmgs {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kAside = ".unfinished-";
+
+TrainState read_state(const fs::path& file) {
+    const auto json = nlohmann::json::parse(read_whole(file), nullptr, /*allow_exceptions=*/false);
+    if (!json.is_object() || !json.contains("step") || !json["step"].is_number_unsigned()) {
+        throw Error("{}: expected a JSON object with a step; the file is damaged", file.string());
+    }
+    TrainState state;
+    state.step = json["step"].get<int64_t>();
+    if (json.contains("score") && json["score"].is_number())
+        state.score = json["score"].get<double>();
+    return state;
+}
+
+void remove_unfinished(const fs::path& checkpoints) {
+    std::vector<fs::path> leftovers;
+    for (const auto& entry : fs::directory_iterator(checkpoints)) {
+        if (entry.path().filename().string().rfind(kAside, 0) == 0)
+            leftovers.push_back(entry.path());
+    }
+    for (const auto& path : leftovers) fs::remove_all(path);
+}
+
+/// Puts the folder `aside` at `place`, at once even where a checkpoint of this step exists.
+void move_into_place(const fs::path& aside, const fs::path& place) {
+    if (!fs::exists(place)) {
+        fs::rename(aside, place);
+        return;
+    }
+    if (::renameat2(AT_FDCWD, aside.c_str(), AT_FDCWD, place.c_str(), RENAME_EXCHANGE) != 0) {
+        throw Error("{}: cannot replace the checkpoint of this step: {}", place.string(),
+                    std::strerror(errno));
+    }
+    fs::remove_all(aside);
+}
+
+void prune(const fs::path& checkpoints) {
+    auto all = list_checkpoints(checkpoints);
+    if (all.size() <= 2) return;
+    all.resize(all.size() - 2);
+    const auto last = list_checkpoints(checkpoints);
+    const Checkpoint* best = nullptr;
+    for (const auto& c : last) {
+        if (!std::isnan(c.state.score) && (!best || c.state.score >= best->state.score)) best = &c;
+    }
+    for (const auto& c : all) {
+        if (best && c.folder == best->folder) continue;
+        // Renamed first: a removal that is cut short must not leave half a checkpoint.
+        const auto aside = checkpoints / (kAside + c.folder.filename().string());
+        fs::rename(c.folder, aside);
+        fs::remove_all(aside);
+    }
+}
+
+/// Every way in which `from` differs from `into`.
+std::string mismatches(const Maps& from, const Maps& into) {
+    std::string out;
+    const auto describe = [](const torch::Tensor& t) {
+        return fmt::format("{} {}", c10::toString(t.scalar_type()), shape_text(t.sizes()));
+    };
+    for (const auto& [name, target] : into) {
+        const auto* source = from.find(name);
+        if (!source) {
+            out += fmt::format("\n  {}: missing", name);
+        } else if (source->sizes() != target.sizes() ||
+                   source->scalar_type() != target.scalar_type()) {
+            out += fmt::format("\n  {}: expected {}, got {}", name, describe(target),
+                               describe(*source));
+        }
+    }
+    for (const auto& [name, source] : from) {
+        if (!into.contains(name)) out += fmt::format("\n  {}: not part of this model", name);
+    }
+    return out;
+}
+
+void copy_checked(const Maps& from, const Maps& into) {
+    const torch::NoGradGuard guard;  // loading is not part of any graph
+    for (const auto& [name, target] : into) torch::Tensor(target).copy_(from.at(name));
+}
+
+[[noreturn]] void refuse(const std::string& what, const std::string& list) {
+    throw Error("{}: does not fit this model; was it made with other options?{}", what, list);
+}
+
+}  // namespace
+
+Maps named_tensors(const torch::nn::Module& module, const std::string& prefix) {
+    Maps out;
+    for (const auto& item : module.named_parameters()) out.set(prefix + item.key(), item.value());
+    for (const auto& item : module.named_buffers()) {
+        if (item.value().defined()) out.set(prefix + item.key(), item.value());
+    }
+    return out;
+}
+
+void copy_tensors(const Maps& from, const Maps& into, const std::string& what) {
+    const auto list = mismatches(from, into);
+    if (!list.empty()) refuse(what, list);
+    copy_checked(from, into);
+}
+
+fs::path save_checkpoint(const fs::path& checkpoints, const TrainState& state, const Maps& model,
+                         const Maps& optimizer) {
+    const auto name = fmt::format("{:06d}", state.step);
+    const auto aside = checkpoints / (kAside + name), place = checkpoints / name;
+    nlohmann::ordered_json json = {{"step", state.step}};
+    if (!std::isnan(state.score)) json["score"] = state.score;
+    try {
+        fs::create_directories(checkpoints);
+        remove_unfinished(checkpoints);
+        fs::create_directory(aside);
+        write_safetensors(aside / "model.safetensors", model);
+        write_safetensors(aside / "optimizer.safetensors", optimizer);
+        write_synced(aside / "state.json", {json.dump(2) + "\n"});
+        sync_folder(aside);
+        move_into_place(aside, place);
+        sync_folder(checkpoints);
+        prune(checkpoints);
+    } catch (const std::exception& e) {
+        std::error_code ignored;
+        fs::remove_all(aside, ignored);
+        throw Error("the checkpoint of step {} was not saved (earlier ones are untouched): {}",
+                    state.step, e.what());
+    }
+    return place;
+}
+
+std::vector<Checkpoint> list_checkpoints(const fs::path& checkpoints) {
+    std::vector<Checkpoint> out;
+    if (!fs::is_directory(checkpoints)) return out;
+    for (const auto& entry : fs::directory_iterator(checkpoints)) {
+        const auto name = entry.path().filename().string();
+        if (!entry.is_directory() || name.find_first_not_of("0123456789") != std::string::npos)
+            continue;
+        if (fs::exists(entry.path() / "state.json"))
+            out.push_back({entry.path(), read_state(entry.path() / "state.json")});
+    }
+    std::sort(out.begin(), out.end(),
+              [](const Checkpoint& a, const Checkpoint& b) { return a.state.step < b.state.step; });
+    return out;
+}
+
+std::optional<Checkpoint> latest_checkpoint(const fs::path& checkpoints) {
+    const auto all = list_checkpoints(checkpoints);
+    if (all.empty()) return std::nullopt;
+    return all.back();
+}
+
+TrainState load_checkpoint(const fs::path& checkpoint, const Maps& model, const Maps* optimizer) {
+    if (!fs::is_directory(checkpoint))
+        throw Error("{}: there is no such checkpoint", checkpoint.string());
+    const auto state = read_state(checkpoint / "state.json");
+    const auto saved_model = read_safetensors(checkpoint / "model.safetensors");
+    const auto saved_optimizer =
+        optimizer ? read_safetensors(checkpoint / "optimizer.safetensors") : Maps();
+    const auto list =
+        mismatches(saved_model, model) + (optimizer ? mismatches(saved_optimizer, *optimizer) : "");
+    if (!list.empty()) refuse(checkpoint.string(), list);
+    copy_checked(saved_model, model);
+    if (optimizer) copy_checked(saved_optimizer, *optimizer);
+    return state;
+}
+
+}  // namespace fmgs

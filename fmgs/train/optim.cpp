@@ -1,0 +1,189 @@
+#include <ATen/Parallel.h>
+#include <fmgs/core/check.h>
+#include <fmgs/train/optim.h>
+
+#include <cmath>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace fmgs {
+
+namespace {
+
+constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-15;
+constexpr int64_t kChunk =
+    1 << 15;  // elements; fixed, so that sums do not depend on the number of threads
+
+bool has(const std::string& name, const char* part) { return name.find(part) != std::string::npos; }
+
+/// Treats denormals as zero in this scope on this thread: the first moment of an untouched table
+/// row decays into them and stays there, at a hundred times the cost of a normal number. ε hides
+/// the difference.
+struct NoDenormals {
+#if defined(__SSE2__)
+    unsigned int saved = _mm_getcsr();
+    NoDenormals() { _mm_setcsr(saved | 0x8040u); }
+    ~NoDenormals() { _mm_setcsr(saved); }
+    NoDenormals(const NoDenormals&) = delete;
+    NoDenormals& operator=(const NoDenormals&) = delete;
+#endif
+};
+
+/// Σ g² in double; not finite exactly when an element is not.
+double square_sum(const torch::Tensor& gradient) {
+    if (gradient.device().is_cpu() && gradient.scalar_type() == torch::kFloat32 &&
+        gradient.is_contiguous()) {
+        const float* g = gradient.const_data_ptr<float>();
+        const int64_t count = gradient.numel(), chunks = (count + kChunk - 1) / kChunk;
+        std::vector<double> sums(static_cast<size_t>(chunks));
+        at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
+            for (int64_t c = begin; c < end; ++c) {
+                double lanes[4] = {0, 0, 0, 0};
+                const int64_t last = std::min(count, (c + 1) * kChunk);
+                for (int64_t i = c * kChunk; i < last; ++i)
+                    lanes[i & 3] += static_cast<double>(g[i]) * g[i];
+                sums[static_cast<size_t>(c)] = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+            }
+        });
+        double total = 0;
+        for (const double s : sums) total += s;
+        return total;
+    }
+    const auto g = gradient.to(torch::kFloat64);
+    return (g * g).sum().item<double>();
+}
+
+struct AdamPass {
+    float* p;
+    const float* g;
+    float* m;
+    float* v;
+    float factor;  ///< of the gradient (clipping)
+    float rate;    ///< lr / (1 - β₁ᵗ)
+    float root;    ///< 1 / √(1 - β₂ᵗ)
+
+    void operator()(int64_t begin, int64_t end) const {
+        const NoDenormals scope;
+        constexpr auto b1 = static_cast<float>(kBeta1), b2 = static_cast<float>(kBeta2);
+        constexpr auto c1 = static_cast<float>(1 - kBeta1), c2 = static_cast<float>(1 - kBeta2);
+        constexpr auto epsilon = static_cast<float>(kEpsilon);
+        int64_t i = begin;
+#if defined(__SSE2__)
+        const auto all = [](float x) { return _mm_set1_ps(x); };
+        for (; i + 4 <= end; i += 4) {
+            const __m128 x = _mm_mul_ps(_mm_loadu_ps(g + i), all(factor));
+            const __m128 mm =
+                _mm_add_ps(_mm_mul_ps(all(b1), _mm_loadu_ps(m + i)), _mm_mul_ps(all(c1), x));
+            const __m128 vv = _mm_add_ps(_mm_mul_ps(all(b2), _mm_loadu_ps(v + i)),
+                                         _mm_mul_ps(all(c2), _mm_mul_ps(x, x)));
+            _mm_storeu_ps(m + i, mm);
+            _mm_storeu_ps(v + i, vv);
+            const __m128 below = _mm_add_ps(_mm_mul_ps(_mm_sqrt_ps(vv), all(root)), all(epsilon));
+            _mm_storeu_ps(p + i, _mm_sub_ps(_mm_loadu_ps(p + i),
+                                            _mm_mul_ps(all(rate), _mm_div_ps(mm, below))));
+        }
+#endif
+        for (; i < end; ++i) {
+            const float x = g[i] * factor;
+            m[i] = b1 * m[i] + c1 * x;
+            v[i] = b2 * v[i] + c2 * (x * x);
+            p[i] -= rate * (m[i] / (std::sqrt(v[i]) * root + epsilon));
+        }
+    }
+};
+
+}  // namespace
+
+double OptimOptions::rate(const std::string& name, double progress) const {
+    const bool field = has(name, "skinning.");
+    if (!field && has(name, "log_scale")) return scale.at(progress);
+    if (!field && has(name, "opacity_logit")) return opacity.at(progress);
+    const double factor = std::pow(decay, progress);
+    if (field) return factor * skinning.at(progress);
+    if (has(name, "surfels.offset")) return factor * offset.at(progress);
+    if (has(name, "surfels.turn")) return factor * turn.at(progress);
+    if (has(name, "poses.") || has(name, "axis_angle") || has(name, "translation"))
+        return factor * pose.at(progress);
+    if (has(name, "volume"))
+        return factor * (has(name, "feature_") ? feature_volume : volume).at(progress);
+    return factor * network.at(progress);
+}
+
+Optimizer::Optimizer(const Maps& parameters, const OptimOptions& options) : options_(options) {
+    if (!(options.decay > 0))
+        throw Error("decay: expected a positive factor, got {}", options.decay);
+    if (!(options.clip >= 0))
+        throw Error("clip: expected 0 or a positive norm, got {}", options.clip);
+    for (const auto& [name, parameter] : parameters) {
+        if (!parameter.requires_grad()) continue;
+        if (!parameter.is_contiguous())
+            throw Error("parameter {}: expected a contiguous tensor", name);
+        const auto plain = parameter.options().requires_grad(false);
+        slots_.push_back({name, parameter, torch::zeros(parameter.sizes(), plain),
+                          torch::zeros(parameter.sizes(), plain), torch::zeros({1}, torch::kInt64),
+                          has(name, "surfels.")});
+    }
+}
+
+std::optional<std::string> Optimizer::step(double progress) {
+    const torch::NoGradGuard guard;  // an update is not part of any graph
+    std::vector<torch::Tensor> gradients(slots_.size());
+    double norm = 0;
+    for (size_t k = 0; k < slots_.size(); ++k) {
+        const auto& gradient = slots_[k].parameter.grad();
+        if (!gradient.defined()) continue;
+        gradients[k] = gradient.contiguous();
+        const double sum = square_sum(gradients[k]);
+        if (!std::isfinite(sum)) return slots_[k].name;
+        if (!slots_[k].surfel) norm += sum;
+    }
+    norm = std::sqrt(norm);
+    const double factor = options_.clip > 0 && norm > options_.clip ? options_.clip / norm : 1;
+    for (size_t k = 0; k < slots_.size(); ++k) {
+        if (!gradients[k].defined()) continue;
+        update(slots_[k], gradients[k], options_.rate(slots_[k].name, progress),
+               slots_[k].surfel ? 1 : factor);
+    }
+    return std::nullopt;
+}
+
+void Optimizer::update(Slot& slot, const torch::Tensor& gradient, double rate, double factor) {
+    const int64_t t = ++slot.steps.data_ptr<int64_t>()[0];
+    rate /= 1 - std::pow(kBeta1, static_cast<double>(t));
+    const double root = 1 / std::sqrt(1 - std::pow(kBeta2, static_cast<double>(t)));
+    if (slot.parameter.device().is_cpu() && slot.parameter.scalar_type() == torch::kFloat32) {
+        const AdamPass pass{slot.parameter.data_ptr<float>(), gradient.const_data_ptr<float>(),
+                            slot.first.data_ptr<float>(),     slot.second.data_ptr<float>(),
+                            static_cast<float>(factor),       static_cast<float>(rate),
+                            static_cast<float>(root)};
+        at::parallel_for(0, slot.parameter.numel(), kChunk, pass);
+        return;
+    }
+    const auto g = gradient * factor;
+    slot.first.mul_(kBeta1).add_(g, 1 - kBeta1);
+    slot.second.mul_(kBeta2).addcmul_(g, g, 1 - kBeta2);
+    slot.parameter.addcdiv_(slot.first, slot.second.sqrt().mul_(root).add_(kEpsilon), -rate);
+}
+
+void Optimizer::zero_grad() {
+    for (auto& slot : slots_) slot.parameter.mutable_grad().reset();
+}
+
+Maps Optimizer::state() const {
+    Maps out;
+    for (const auto& slot : slots_) {
+        out.set(slot.name + ".first", slot.first);
+        out.set(slot.name + ".second", slot.second);
+        out.set(slot.name + ".steps", slot.steps);
+    }
+    return out;
+}
+
+Maps named_parameters(const torch::nn::Module& module, const std::string& prefix) {
+    Maps out;
+    for (const auto& item : module.named_parameters()) out.set(prefix + item.key(), item.value());
+    return out;
+}
+
+}  // namespace fmgs

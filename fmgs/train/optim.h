@@ -1,0 +1,83 @@
+#pragma once
+/// Adam over named parameters, with a learning rate per kind of parameter.
+#include <fmgs/core/schedule.h>
+#include <fmgs/core/types.h>
+#include <torch/nn/module.h>
+
+#include <optional>
+
+namespace fmgs {
+
+/// Learning rates. What decays is multiplied by decay^progress over the run.
+struct OptimOptions {
+    Schedule volume = 2e-2;          ///< V_g, V_c
+    Schedule feature_volume = 5e-2;  ///< V_s and those of other modalities
+    Schedule network = 2e-3;         ///< every MLP and the pose encoder
+    Schedule skinning = 1e-4;        ///< the skinning field
+    Schedule pose = 1e-4;            ///< the pose table
+    Schedule scale = 5e-3;           ///< log-scale of the surfels, no decay
+    Schedule opacity = 1e-2;         ///< opacity logit of the surfels, no decay
+    Schedule offset = 5e-4;          ///< position of free surfels
+    Schedule turn = 1e-3;            ///< rotation of free surfels
+    double decay = 0.1;
+    double clip = 0;  ///< largest global norm of all gradients but the surfels' own; 0: no clipping
+
+    template <class V>
+    void visit(V& v) {
+        v("volume", volume, "learning rate of the geometry and appearance volumes");
+        v("feature_volume", feature_volume,
+          "learning rate of the volumes of semantics and other modalities");
+        v("network", network, "learning rate of the networks");
+        v("skinning", skinning, "learning rate of the skinning field");
+        v("pose", pose, "learning rate of learned poses");
+        v("scale", scale, "learning rate of the surfels' log-scale, without decay");
+        v("opacity", opacity, "learning rate of the surfels' opacity logit, without decay");
+        v("offset", offset, "learning rate of the position of free surfels");
+        v("turn", turn, "learning rate of the rotation of free surfels");
+        v("decay", decay,
+          "factor on the other learning rates at the end of the run, reached exponentially");
+        v("clip", clip, "largest global gradient norm of networks and volumes; 0 does not clip");
+    }
+
+    /// The rate of the parameter of this dotted name ("surfels.log_scale", "geometry.volume.table",
+    /// …) at `progress` in [0,1].
+    double rate(const std::string& name, double progress) const;
+};
+
+/// Textbook Adam (β 0.9 and 0.999, ε 1e-15), one multi-threaded pass over memory per parameter; the
+/// same bits for any number of threads. A parameter without a gradient is skipped and its step
+/// count stays.
+///   m ← β₁m + (1-β₁)g,  v ← β₂v + (1-β₂)g²,  p ← p - lr · (m/(1-β₁ᵗ)) / (√(v/(1-β₂ᵗ)) + ε)
+class Optimizer {
+  public:
+    /// Parameters by dotted name: those of a module, or of several. Only those that require a
+    /// gradient take part.
+    Optimizer(const Maps& parameters, const OptimOptions& options);
+
+    /// One update. When any gradient is not finite nothing changes, and the first such parameter's
+    /// name is returned.
+    std::optional<std::string> step(double progress);
+    void zero_grad();
+
+    /// The moments and step counts, NAME.first, NAME.second and NAME.steps [1] int64. They alias
+    /// the optimizer: copying into them (see checkpoint.h) restores it.
+    Maps state() const;
+
+  private:
+    struct Slot {
+        std::string name;
+        torch::Tensor parameter, first, second;
+        torch::Tensor steps;  // [1] int64, on the CPU
+        bool surfel;          // its own gradient is never clipped
+    };
+
+    void update(Slot& slot, const torch::Tensor& gradient, double rate, double factor);
+
+    OptimOptions options_;
+    std::vector<Slot> slots_;
+};
+
+/// The parameters of a module by dotted name, `prefix` in front ("poses." + "axis_angle").
+Maps named_parameters(const torch::nn::Module& module, const std::string& prefix = "");
+
+}  // namespace fmgs

@@ -1,0 +1,208 @@
+#include <fmgs/train/checkpoint.h>
+#include <fmgs/train/files.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstring>
+#include <random>
+
+#include "support/test.h"
+
+using namespace fmgs;
+using fmgs::test::TemporaryFolder;
+using fmgs::test::throws_error;
+namespace fs = std::filesystem;
+
+namespace {
+
+Maps tensors(float value = 1) {
+    Maps out;
+    out.set("volume.table", torch::full({40, 2}, value));
+    out.set("mlp.bias", torch::arange(5, torch::kFloat64) * value);
+    out.set("order", torch::tensor({3, 1, 2}, torch::kInt64));
+    out.set("flags", torch::tensor({true, false, true}));
+    out.set("none", torch::empty({0, 4}));
+    out.set("scalar", torch::tensor(value));
+    return out;
+}
+
+std::string file_of(const std::string& header, size_t data) {
+    const uint64_t length = header.size();
+    std::string out(8, '\0');
+    std::memcpy(out.data(), &length, 8);
+    return out + header + std::string(data, 'x');
+}
+
+bool refused(const std::string& bytes, const std::string& words) {
+    return throws_error([&] { parse_safetensors(bytes.data(), bytes.size(), "m.safetensors"); },
+                        words);
+}
+
+bool same(const Maps& a, const Maps& b) {
+    if (a.size() != b.size()) return false;
+    for (const auto& [name, value] : a) {
+        if (!b.contains(name) || b.at(name).scalar_type() != value.scalar_type() ||
+            !torch::equal(value, b.at(name)))
+            return false;
+    }
+    return true;
+}
+
+std::vector<int64_t> steps(const fs::path& folder) {
+    std::vector<int64_t> out;
+    for (const auto& c : list_checkpoints(folder)) out.push_back(c.state.step);
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("tensors of every dtype come back from a safetensors file, in order", "[checkpoint]") {
+    TemporaryFolder folder;
+    auto in = tensors();
+    in.set("é \"quoted\"", torch::tensor({1, 2}, torch::kUInt8));
+    in.set("half", torch::tensor({1.5, -2.0}, torch::kFloat16));
+    in.set("view", torch::arange(12, torch::kInt32).view({3, 4}).t());
+    write_safetensors(folder.path / "a", in);
+    const auto out = read_safetensors(folder.path / "a");
+    REQUIRE(same(in, out));
+    const auto bytes = read_whole(folder.path / "a");
+    uint64_t length = 0;
+    std::memcpy(&length, bytes.data(), 8);
+    REQUIRE(length % 8 == 0);
+    REQUIRE(bytes.substr(8, 15) == "{\"volume.table\"");
+}
+
+TEST_CASE("damaged safetensors files are refused", "[checkpoint]") {
+    const std::string good = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
+    REQUIRE(
+        parse_safetensors(file_of(good, 8).data(), file_of(good, 8).size(), "x").at("a").size(0) ==
+        2);
+    REQUIRE(refused("", "got 0 bytes"));
+    REQUIRE(refused(std::string(8, '\xff'), "does not fit into a file of 8 bytes"));
+    REQUIRE(refused(file_of(good, 7), "do not lie in the 7 bytes"));
+    REQUIRE(refused(file_of(good, 9), "1 bytes belong to no tensor"));
+    REQUIRE(refused(file_of("[]", 0), "not a JSON object"));
+    REQUIRE(refused(file_of("{", 0), "not a JSON object"));
+    const auto entry = [](const std::string& rest) {
+        return R"({"a":{"dtype":"F32",)" + rest + "}}";
+    };
+    REQUIRE(refused(file_of(entry(R"("shape":[3],"data_offsets":[0,8])"), 8),
+                    "shape does not fill its 8 bytes"));
+    REQUIRE(refused(file_of(entry(R"("shape":[-2],"data_offsets":[0,8])"), 8),
+                    "expected a count, got -2"));
+    REQUIRE(refused(file_of(entry(R"("shape":[4611686018427387906],"data_offsets":[0,8])"), 8),
+                    "shape does not fill"));
+    REQUIRE(refused(file_of(entry(R"("shape":[0,9223372036854775807],"data_offsets":[0,0])"), 0),
+                    "shape does not fill"));
+    REQUIRE(refused(file_of(entry(R"("shape":[2],"data_offsets":[8,0])"), 8), "do not lie in"));
+    REQUIRE(refused(file_of(entry(R"("shape":[2])"), 8), "expected dtype, shape and data_offsets"));
+    REQUIRE(refused(file_of(R"({"a":{"dtype":"F99","shape":[2],"data_offsets":[0,8]}})", 8),
+                    "unknown dtype 'F99'"));
+    const std::string two =
+        R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[)";
+    REQUIRE(refused(file_of(two + "2,6]}}", 6), "overlaps another or leaves a hole"));
+    REQUIRE(refused(file_of(two + "5,9]}}", 9), "overlaps another or leaves a hole"));
+}
+
+TEST_CASE("no damaged byte of a safetensors file does more than throw", "[checkpoint]") {
+    TemporaryFolder folder;
+    write_safetensors(folder.path / "a", tensors());
+    const auto good = read_whole(folder.path / "a");
+    std::mt19937 draw(1);
+    for (int k = 0; k < 3000; ++k) {
+        auto bytes = good;
+        for (int n = 0; n < 1 + k % 3; ++n)
+            bytes[draw() % 600 % bytes.size()] = static_cast<char>(draw());
+        if (k % 5 == 0) bytes.resize(draw() % bytes.size());
+        try {
+            parse_safetensors(bytes.data(), bytes.size(), "x");
+        } catch (const Error&) {
+        }
+    }
+}
+
+TEST_CASE("every mismatch is reported at once and nothing is copied", "[checkpoint]") {
+    Maps from = tensors(7), into = tensors(1);
+    from.set("extra", torch::zeros(3));
+    into.set("needed", torch::zeros(3));
+    into.set("order", torch::tensor({3, 1}, torch::kInt64));
+    into.set("mlp.bias", torch::zeros(5));
+    for (const char* words : {"needed: missing", "extra: not part of this model",
+                              "order: expected Long [2], got Long [3]",
+                              "mlp.bias: expected Float [5], got Double [5]"}) {
+        REQUIRE(throws_error([&] { copy_tensors(from, into, "model"); }, words));
+    }
+    REQUIRE(into.at("volume.table")[0][0].item<float>() == 1);
+}
+
+TEST_CASE("a checkpoint comes back bit for bit", "[checkpoint]") {
+    TemporaryFolder folder;
+    const auto path =
+        save_checkpoint(folder.path / "checkpoints", {100, 31.25}, tensors(0.1F), tensors(3));
+    auto model = tensors(0), optimizer = tensors(0);
+    const auto state = load_checkpoint(path, model, &optimizer);
+    REQUIRE(state.step == 100);
+    REQUIRE(state.score == 31.25);
+    REQUIRE(same(model, tensors(0.1F)));
+    REQUIRE(same(optimizer, tensors(3)));
+    model.set("other", torch::zeros(1));
+    optimizer.set("moment", torch::zeros(1));
+    REQUIRE(throws_error([&] { load_checkpoint(path, model, &optimizer); },
+                         "other: missing\n  moment: missing"));
+    REQUIRE(
+        throws_error([&] { load_checkpoint(folder.path / "no", model); }, "no such checkpoint"));
+}
+
+TEST_CASE("the last two checkpoints and the best one stay", "[checkpoint]") {
+    TemporaryFolder folder;
+    const double scores[] = {20, 30, 25, 24, 23};
+    for (int k = 0; k < 5; ++k)
+        save_checkpoint(folder.path, {100 * (k + 1), scores[k]}, tensors(), tensors());
+    REQUIRE(steps(folder.path) == std::vector<int64_t>{200, 400, 500});
+    save_checkpoint(folder.path, {500, 40}, tensors(8), tensors());  // the same step once more
+    REQUIRE(latest_checkpoint(folder.path)->state.score == 40);
+    auto model = tensors(0);
+    load_checkpoint(latest_checkpoint(folder.path)->folder, model);
+    REQUIRE(same(model, tensors(8)));
+    TemporaryFolder unscored;
+    for (int k = 1; k < 5; ++k) save_checkpoint(unscored.path, {.step = k}, tensors(), tensors());
+    REQUIRE(steps(unscored.path) == std::vector<int64_t>{3, 4});
+}
+
+TEST_CASE("what an interrupted save left behind is no checkpoint and goes with the next save",
+          "[checkpoint]") {
+    TemporaryFolder folder;
+    fs::create_directory(folder.path / ".unfinished-000900");
+    write_whole(folder.path / ".unfinished-000900/state.json", "{\"step\": 900}");
+    REQUIRE(!latest_checkpoint(folder.path));
+    save_checkpoint(folder.path, {.step = 1}, tensors(), tensors());
+    REQUIRE(!fs::exists(folder.path / ".unfinished-000900"));
+    REQUIRE(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()) == 1);
+}
+
+TEST_CASE("a save that runs out of room is an error and keeps the last checkpoint",
+          "[checkpoint]") {
+    TemporaryFolder folder;
+    save_checkpoint(folder.path, {.step = 1}, tensors(4), tensors());
+    rlimit before{};
+    getrlimit(RLIMIT_FSIZE, &before);
+    const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit small{1000, before.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &small);
+    const bool refused_it = throws_error(
+        [&] {
+            save_checkpoint(folder.path, {.step = 2}, {{"big", torch::zeros(5000)}}, {});
+        },
+        "earlier ones are untouched");
+    setrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, handler);
+    REQUIRE(refused_it);
+    REQUIRE(steps(folder.path) == std::vector<int64_t>{1});
+    REQUIRE(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()) == 1);
+    auto model = tensors(0);
+    load_checkpoint(folder.path / "000001", model);
+    REQUIRE(same(model, tensors(4)));
+    write_whole(folder.path / "file", "x");
+    REQUIRE(throws_error([&] { save_checkpoint(folder.path / "file", {.step = 2}, {}, {}); },
+                         "was not saved"));
+}

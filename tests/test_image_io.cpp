@@ -1,0 +1,92 @@
+#include <fmgs/data/image_io.h>
+
+#include <fstream>
+
+#include "support/test.h"
+
+using namespace fmgs;
+using fmgs::test::TemporaryFolder;
+using fmgs::test::throws_error;
+
+static torch::Tensor color_ramp() {
+    return torch::arange(3 * 5 * 7, torch::kFloat).reshape({3, 5, 7}) / 104;
+}
+
+TEST_CASE("a colour picture comes back within half an 8-bit step, channels and axes in place",
+          "[image_io]") {
+    TemporaryFolder folder;
+    const auto image = color_ramp();
+    write_color(folder.path / "a.png", image);
+    const auto back = read_color(folder.path / "a.png");
+    REQUIRE(back.sizes() == image.sizes());
+    REQUIRE((back - image).abs().max().item<double>() <= 0.5 / 255 + 1e-6);
+    REQUIRE_FALSE(std::filesystem::exists(folder.path / "a.png.part"));
+}
+
+TEST_CASE("values outside [0,1] are clamped, NaN is black, one channel becomes grey",
+          "[image_io]") {
+    TemporaryFolder folder;
+    auto image = torch::tensor({-1.f, 2.f, NAN, 0.2f}).reshape({1, 2, 2});
+    write_color(folder.path / "a.png", image);
+    const auto expected = torch::tensor({0.f, 1.f, 0.f, 0.2f}).reshape({1, 2, 2}).expand({3, 2, 2});
+    REQUIRE_CLOSE(read_color(folder.path / "a.png"), expected, 1e-6);  // 0.2 = 51/255
+}
+
+TEST_CASE("labels and millimetres come back exactly", "[image_io]") {
+    TemporaryFolder folder;
+    const auto labels = torch::tensor({0, 27, 128, 255}, torch::kLong).reshape({2, 2});
+    write_gray(folder.path / "l.png", labels);
+    REQUIRE(torch::equal(read_gray(folder.path / "l.png"), labels));
+    const auto depth = torch::tensor({0, 40000, 65535, 5301}, torch::kLong).reshape({2, 2});
+    write_gray(folder.path / "d.png", depth, true);
+    REQUIRE(torch::equal(read_gray(folder.path / "d.png"), depth));
+}
+
+TEST_CASE("a picture that is missing, cut short or not a picture is an Error naming the file",
+          "[image_io]") {
+    TemporaryFolder folder;
+    const auto file = folder.path / "a.png";
+    REQUIRE(throws_error([&] { read_color(file); }, "a.png"));
+    write_color(file, torch::rand({3, 64, 64}, at::make_generator<at::CPUGeneratorImpl>(1)));
+    std::filesystem::resize_file(file, std::filesystem::file_size(file) / 2);
+    REQUIRE(throws_error([&] { read_color(file); }, "a.png: not a readable picture"));
+    std::ofstream(folder.path / "b.png") << "no picture";
+    REQUIRE(
+        throws_error([&] { read_gray(folder.path / "b.png"); }, "b.png: not a readable picture"));
+    std::ofstream(folder.path / "c.png");
+    REQUIRE(throws_error([&] { read_gray(folder.path / "c.png"); }, "c.png"));
+}
+
+TEST_CASE("a label picture in colour, and values that do not fit, are Errors", "[image_io]") {
+    TemporaryFolder folder;
+    write_color(folder.path / "a.png", color_ramp());
+    REQUIRE(throws_error([&] { read_gray(folder.path / "a.png"); }, "expected one channel"));
+    REQUIRE(throws_error(
+        [&] {
+            write_gray(folder.path / "b.png", torch::full({2, 2}, 256));
+        },
+        "[0,255]"));
+    REQUIRE(throws_error(
+        [&] {
+            write_color(folder.path / "b.png", torch::zeros({2, 4, 4}));
+        },
+        "got [2,4,4]"));
+    REQUIRE(throws_error([&] { write_color(folder.path / "none" / "b.png", color_ramp()); },
+                         "cannot be written"));
+    REQUIRE_FALSE(std::filesystem::exists(folder.path / "b.png"));
+}
+
+TEST_CASE("a video is a file, or says that it cannot be", "[image_io]") {
+    TemporaryFolder folder;
+    std::filesystem::path file;
+    bool good = false;
+    {
+        VideoWriter video(folder.path / "turn.mp4", 64, 48, 10);
+        good = video.good();
+        file = video.file();
+        for (int i = 0; i < 5; ++i) video.add(torch::full({3, 48, 64}, i / 5.0));
+        if (good) REQUIRE(throws_error([&] { video.add(torch::zeros({3, 8, 8})); }, "video frame"));
+    }
+    REQUIRE(good == std::filesystem::exists(file));
+    if (good) REQUIRE(std::filesystem::file_size(file) > 100);
+}

@@ -1,0 +1,179 @@
+#include <ATen/Parallel.h>
+#include <fmgs/train/checkpoint.h>
+#include <fmgs/train/optim.h>
+
+#include "support/test.h"
+
+using namespace fmgs;
+
+namespace {
+
+torch::Tensor random(at::IntArrayRef shape, int seed) {
+    auto generator = at::make_generator<at::CPUGeneratorImpl>(static_cast<uint64_t>(seed));
+    return torch::randn(shape, generator);
+}
+
+Maps parameters() {
+    Maps out;
+    out.set("surfels.log_scale", random({50, 2}, 1).requires_grad_());
+    out.set("geometry.volume.table", random({40000, 2}, 2).requires_grad_());
+    out.set("geometry.mlp.weight0", random({7, 5}, 3).requires_grad_());
+    return out;
+}
+
+void set_gradients(const Maps& parameters, int step) {
+    int k = 0;
+    for (const auto& [name, p] : parameters) {
+        torch::Tensor(p).mutable_grad() = random(p.sizes(), 100 * step + k) * std::pow(10.0, k - 3);
+        ++k;
+    }
+}
+
+Maps after(int steps, int threads) {
+    const int before = at::get_num_threads();
+    at::set_num_threads(threads);
+    auto p = parameters();
+    Optimizer optimizer(p, {});
+    for (int s = 0; s < steps; ++s) {
+        set_gradients(p, s);
+        optimizer.step(s / 10.0);
+    }
+    at::set_num_threads(before);
+    return p;
+}
+
+}  // namespace
+
+TEST_CASE("ten steps equal torch's Adam", "[optim]") {
+    auto ours = parameters(), theirs = parameters();
+    Optimizer optimizer(ours, {});
+    std::vector<torch::optim::OptimizerParamGroup> groups;
+    for (const auto& [name, p] : theirs) {
+        groups.emplace_back(
+            std::vector<torch::Tensor>{p},
+            std::make_unique<torch::optim::AdamOptions>(torch::optim::AdamOptions().eps(1e-15)));
+    }
+    torch::optim::Adam adam(groups);
+    const OptimOptions options;
+    for (int s = 0; s < 10; ++s) {
+        set_gradients(ours, s);
+        set_gradients(theirs, s);
+        size_t k = 0;
+        for (const auto& [name, p] : theirs)
+            adam.param_groups()[k++].options().set_lr(options.rate(name, s / 10.0));
+        REQUIRE(!optimizer.step(s / 10.0));
+        adam.step();
+    }
+    for (const auto& [name, p] : ours) {
+        INFO(name);
+        REQUIRE_CLOSE(p, theirs.at(name), 1e-6);  // measured 1e-7
+    }
+}
+
+TEST_CASE("double parameters follow the same formula", "[optim]") {
+    auto single = random({1000}, 5).requires_grad_(),
+         twice = random({1000}, 5).to(torch::kDouble).requires_grad_();
+    Optimizer a({{"mlp.weight0", single}}, {}), b({{"mlp.weight0", twice}}, {});
+    for (int s = 0; s < 5; ++s) {
+        single.mutable_grad() = random({1000}, s);
+        twice.mutable_grad() = random({1000}, s).to(torch::kDouble);
+        a.step(0);
+        b.step(0);
+    }
+    REQUIRE_CLOSE(single, twice, 1e-6);  // measured 1.4e-7
+}
+
+TEST_CASE("an update has the same bits for any number of threads", "[optim]") {
+    const auto one = after(3, 1), two = after(3, 2);
+    for (const auto& [name, p] : one) REQUIRE(torch::equal(p, two.at(name)));
+}
+
+TEST_CASE("a gradient that is not finite leaves every parameter as it was and is named",
+          "[optim]") {
+    for (const double bad : {static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
+        auto p = parameters(), before = parameters();
+        Optimizer optimizer(p, {});
+        set_gradients(p, 0);
+        p.at("geometry.mlp.weight0").grad().view({-1})[34] = bad;
+        REQUIRE(optimizer.step(0) == std::optional<std::string>("geometry.mlp.weight0"));
+        for (const auto& [name, value] : before) REQUIRE(torch::equal(p.at(name), value));
+        for (const auto& [name, value] : optimizer.state()) REQUIRE(!value.any().item<bool>());
+    }
+}
+
+TEST_CASE("a parameter without a gradient is skipped", "[optim]") {
+    auto p = parameters();
+    Optimizer optimizer(p, {});
+    set_gradients(p, 0);
+    torch::Tensor(p.at("surfels.log_scale")).mutable_grad().reset();
+    optimizer.step(0);
+    REQUIRE(torch::equal(p.at("surfels.log_scale"), parameters().at("surfels.log_scale")));
+    REQUIRE(optimizer.state().at("surfels.log_scale.steps").item<int64_t>() == 0);
+    REQUIRE(optimizer.state().at("geometry.volume.table.steps").item<int64_t>() == 1);
+    optimizer.zero_grad();
+    REQUIRE(!p.at("geometry.volume.table").grad().defined());
+}
+
+TEST_CASE("rates follow the kind of parameter, and all but the surfels' decay", "[optim]") {
+    const OptimOptions options;
+    const auto ratio = [&](const char* name) {
+        return options.rate(name, 1) / options.rate(name, 0);
+    };
+    REQUIRE(options.rate("avatar.surfels.log_scale", 0) == 5e-3);
+    REQUIRE(options.rate("surfels.opacity_logit", 1) == 1e-2);
+    REQUIRE(options.rate("geometry.volume.table", 0) == 2e-2);
+    REQUIRE(options.rate("appearance.volume.table", 0) == 2e-2);
+    REQUIRE(options.rate("feature_semantic.volume.table", 0) == 5e-2);
+    REQUIRE(options.rate("feature_semantic.mlp.weight0", 0) == 2e-3);
+    REQUIRE(options.rate("encoder.weight", 0) == 2e-3);
+    REQUIRE(options.rate("skinning.volume.table", 0) == 1e-4);
+    REQUIRE(options.rate("skinning.mlp.bias1", 0) == 1e-4);
+    REQUIRE(options.rate("poses.axis_angle", 0) == 1e-4);
+    for (const char* name : {"geometry.volume.table", "skinning.mlp.bias1", "poses.translation"}) {
+        REQUIRE(ratio(name) == Approx(0.1));
+    }
+    REQUIRE(ratio("surfels.log_scale") == 1);
+}
+
+TEST_CASE("clipping bounds the norm of the networks' gradients and leaves the surfels alone",
+          "[optim]") {
+    auto p = parameters();
+    OptimOptions options;
+    options.clip = 0.5;
+    Optimizer optimizer(p, options);
+    set_gradients(p, 0);
+    optimizer.step(0);
+    // After one step the first moment is 0.1 times the gradient that was used.
+    const auto state = optimizer.state();
+    const auto used = [&](const char* name) {
+        return state.at(std::string(name) + ".first") / 0.1;
+    };
+    const double norm = std::sqrt(used("geometry.volume.table").square().sum().item<double>() +
+                                  used("geometry.mlp.weight0").square().sum().item<double>());
+    REQUIRE(norm == Approx(0.5).epsilon(1e-5));
+    REQUIRE_CLOSE(used("surfels.log_scale"), p.at("surfels.log_scale").grad(), 1e-6);
+}
+
+TEST_CASE("the state restored by name continues with the same bits", "[optim]") {
+    auto p = parameters(), q = parameters();
+    Optimizer first(p, {}), second(q, {});
+    set_gradients(p, 0);
+    first.step(0);
+    copy_tensors(p, q, "model");
+    copy_tensors(first.state(), second.state(), "optimizer");
+    for (auto* pair : {&p, &q}) set_gradients(*pair, 1);
+    first.step(0.1);
+    second.step(0.1);
+    for (const auto& [name, value] : p) REQUIRE(torch::equal(value, q.at(name)));
+}
+
+TEST_CASE("rows that get no gradient for thousands of steps cost no denormals", "[optim]") {
+    auto p = torch::ones({64}).requires_grad_();
+    Optimizer optimizer({{"volume", p}}, {});
+    p.mutable_grad() = torch::full({64}, 1e-6);
+    optimizer.step(0);
+    p.mutable_grad() = torch::zeros({64});
+    for (int s = 0; s < 1500; ++s) optimizer.step(0);
+    REQUIRE(p.isfinite().all().item<bool>());
+    REQUIRE(!optimizer.state().at("volume.first").any().item<bool>());
+}
