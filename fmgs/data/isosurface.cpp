@@ -6,8 +6,6 @@
 namespace fmgs::detail {
 namespace {
 
-constexpr int kRelaxations = 8;
-
 struct Grid {
     Point3 low;
     double cell;
@@ -121,6 +119,13 @@ Point3 projected(const Distance& distance, Point3 p, double step) {
     return p;
 }
 
+torch::Tensor as_tensor(const std::vector<Point3>& points) {
+    auto out = torch::empty({static_cast<int64_t>(points.size()), 3}, torch::kDouble);
+    for (size_t i = 0; i < points.size(); ++i)
+        std::copy_n(points[i].data(), 3, out.data_ptr<double>() + 3 * i);
+    return out;
+}
+
 }  // namespace
 
 std::vector<std::vector<int64_t>> vertex_neighbours(const torch::Tensor& faces, int64_t count) {
@@ -149,9 +154,15 @@ Mesh isosurface(const Distance& distance, const Point3& low, const Point3& high,
         }
     }
     connect(grid, index, points, corner);
-    const auto faces = torch::tensor(corner, torch::kLong).view({-1, 3});
-    const auto neighbours = vertex_neighbours(faces, static_cast<int64_t>(points.size()));
-    for (int round = 0; round < kRelaxations; ++round) {
+    return {as_tensor(points), torch::tensor(corner, torch::kLong).view({-1, 3})};
+}
+
+Mesh relaxed(const Mesh& mesh, const Distance& distance, double cell, int rounds) {
+    std::vector<Point3> points(static_cast<size_t>(mesh.vertices.size(0)));
+    for (size_t i = 0; i < points.size(); ++i)
+        std::copy_n(mesh.vertices.data_ptr<double>() + 3 * i, 3, points[i].data());
+    const auto neighbours = vertex_neighbours(mesh.faces, mesh.vertices.size(0));
+    for (int round = 0; round < rounds; ++round) {
         auto moved = points;
         for (size_t i = 0; i < points.size(); ++i) {
             for (int k = 0; k < 3; ++k) {
@@ -164,10 +175,7 @@ Mesh isosurface(const Distance& distance, const Point3& low, const Point3& high,
         }
         points = std::move(moved);
     }
-    auto vertices = torch::empty({static_cast<int64_t>(points.size()), 3}, torch::kDouble);
-    for (size_t i = 0; i < points.size(); ++i)
-        std::copy_n(points[i].data(), 3, vertices.data_ptr<double>() + 3 * i);
-    return {vertices, faces};
+    return {as_tensor(points), mesh.faces};
 }
 
 }  // namespace fmgs::detail

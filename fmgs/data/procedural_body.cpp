@@ -49,11 +49,12 @@ struct Cone {
     Point3 a, b;
     double radius_a, radius_b, stretch;
 };
-constexpr std::array<Cone, 23> kCones{{
+constexpr std::array<Cone, 24> kCones{{
     {0, {0, -0.25, 0}, {0.075, -0.27, 0}, 0.108, 0.098, 0.90},
     {0, {0.060, -0.30, -0.045}, {0.070, -0.32, -0.045}, 0.070, 0.070, 1},  // seat
-    {3, {0, -0.13, 0}, {0.050, -0.13, 0}, 0.094, 0.090, 0.88},
-    {6, {0, 0.02, 0.005}, {0.055, 0.02, 0.005}, 0.092, 0.088, 0.95},
+    {3, {0.035, -0.20, 0}, {0.032, -0.05, 0.003}, 0.100, 0.094, 0.85},
+    {6, {0.032, -0.05, 0.003}, {0.042, 0.06, 0.005}, 0.094, 0.096, 0.88},
+    {9, {0.042, 0.06, 0.005}, {0.070, 0.14, 0}, 0.096, 0.088, 0.95},
     {9, {0, 0.13, 0}, {0.080, 0.14, 0}, 0.095, 0.090, 0.98},
     {13, {0.050, 0.205, -0.01}, {0.150, 0.217, -0.01}, 0.055, 0.052, 1},
     {12, {0, 0.22, -0.01}, {0, 0.34, 0.005}, 0.052, 0.050, 1},
@@ -100,7 +101,10 @@ double body_distance(Point3 p) {
     for (size_t i = 0; i < kCones.size(); ++i) each[i] = cone_distance(kCones[i], p);
     const double least = *std::min_element(each.begin(), each.end());
     double sum = 0;
-    for (const double d : each) sum += std::exp((least - d) / kBlend);
+    for (const double d : each) {
+        if (d - least < 20 * kBlend)
+            sum += std::exp((least - d) / kBlend);  // the others are below 1e-8
+    }
     return least - kBlend * std::log(sum);
 }
 
@@ -117,9 +121,10 @@ Mesh body_surface(double cell) {
     // Where two sheets meet in one cube the net is not a manifold; a slightly other grid avoids
     // that.
     for (int attempt = 0; attempt < 12; ++attempt) {
-        auto mesh = detail::isosurface(body_distance, {-0.95, -1.30, -0.30}, {0.95, 0.60, 0.30},
-                                       cell * (1 - 0.01 * attempt));
-        if (is_closed_manifold(mesh.faces)) return mesh;
+        const double size = cell * (1 - 0.01 * attempt);
+        const auto mesh =
+            detail::isosurface(body_distance, {-0.95, -1.30, -0.30}, {0.95, 0.60, 0.30}, size);
+        if (is_closed_manifold(mesh.faces)) return detail::relaxed(mesh, body_distance, size);
     }
     throw Error(
         "procedural_body: no closed surface at a cell of {} m; expected between 0.008 and 0.025",
@@ -143,6 +148,7 @@ torch::Tensor skinning_weights(const Mesh& mesh, int rounds) {
         const auto sum = torch::zeros_like(weights).index_add(0, from, weights.index_select(0, to));
         weights = 0.5 * weights + 0.5 * sum / degree.unsqueeze(1);
     }
+    weights = torch::where(weights < 1e-3, 0, weights);  // so that no joint pulls from afar
     const auto [largest, which] = weights.topk(4, 1);
     const auto kept = torch::zeros_like(weights).scatter(1, which, largest);
     return kept / kept.sum(1, true);

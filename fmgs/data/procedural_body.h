@@ -6,7 +6,7 @@
 namespace fmgs {
 
 struct ProceduralBodyOptions {
-    double cell = 0.0190;  ///< metres, the grid that the surface is taken from: about 7,000
+    double cell = 0.0182;  ///< metres, the grid that the surface is taken from: about 7,000
                            ///< vertices (halving it: four times as many)
     int smoothing =
         12;  ///< rounds that spread the skinning weights over the surface, one edge each

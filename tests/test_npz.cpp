@@ -1,0 +1,227 @@
+#include <fmgs/core/npz.h>
+#include <fmgs/core/random.h>
+
+#include <cstring>
+#include <fstream>
+
+#include "support/test.h"
+
+using namespace fmgs;
+
+namespace {
+
+// Written by Python's zipfile as np.savez_compressed writes: deflated, zip64 local headers; members
+// half (f2), fortran (f8, Fortran order), gender (U6 scalar, header version 2), object (a pickle),
+// flag (b1), root (u4), and a text file.
+constexpr const char* kCompressed =
+    "504b03042d000000080000002100275dbc4dffffffffffffffff0800140068616c662e6e70790100100056000000"
+    "000000004a000000000000009bec17ea1b10c9c8e0c650ad9e925a9c5ca46ea5a06e9366a4aea3a09e965f545294"
+    "98179f5f94920a12774bcc294e058a17672416a402f91ac63a9a3a0ab50a48808bc18ee100830900504b03042d00"
+    "0000080000002100ec8b069bffffffffffffffff0b001400666f727472616e2e6e70790100100080000000000000"
+    "0059000000000000009bec17ea1b10c9c8e0c650ad9e925a9c5ca46ea5a06e9366a1aea3a09e965f54529498179f"
+    "5f94920a120f292a4d050a17672416a402b91a463a0ac69a3a0ab50a08c0c500061fec21b48003846680d222509a"
+    "034a4b380000504b03042d000000080000002100d8502528ffffffffffffffff0a00140067656e6465722e6e7079"
+    "01001000680000000000000051000000000000009bec17ea1b10c9c4e0c2c0c050ad9e925a9c5ca46ea5a06e136a"
+    "a6aea3a09e965f54529498179f5f94920a12774bcc294e058a17672416a402f91a9a3a0ab50a48802b0d684e2a10"
+    "e702712210e740f900504b03042d0000000800000021004001a78affffffffffffffff0a0014006f626a6563742e"
+    "6e707901001000540000000000000045000000000000009bec17ea1b10c9c8e0c650ad9e925a9c5ca46ea5a05ee3"
+    "afaea3a09e965f54529498179f5f94920a12764bcc294e058a17672416a402f91a9a3a0ab50aa880ab81c54f0f00"
+    "504b03042d0000000800000021002321305fffffffffffffffff08001400666c61672e6e70790100100052000000"
+    "0000000046000000000000009bec17ea1b10c9c8e0c650ad9e925a9c5ca46ea5a05e9364a8aea3a09e965f545294"
+    "98179f5f94920a12774bcc294e058a17672416a402f91a463a9a3a0ab50a48808b811100504b03042d0000000800"
+    "000021009a554a68ffffffffffffffff08001400726f6f742e6e7079010010005400000000000000470000000000"
+    "00009bec17ea1b10c9c8e0c650ad9e925a9c5ca46ea5a06e536aa2aea3a09e965f54529498179f5f94920a12774b"
+    "cc294e058a17672416a402f91a863a9a3a0ab50a4880eb3f100000504b0304140000000800a87a755dc73783a30e"
+    "0000000c0000000a000000726561646d652e747874cbcb2f5148cc53482c2a4aac0400504b01022d032d00000008"
+    "0000002100275dbc4d4a0000005600000008000000000000000000000080010000000068616c662e6e7079504b01"
+    "022d032d000000080000002100ec8b069b59000000800000000b0000000000000000000000800184000000666f72"
+    "7472616e2e6e7079504b01022d032d000000080000002100d850252851000000680000000a000000000000000000"
+    "000080011a01000067656e6465722e6e7079504b01022d032d0000000800000021004001a78a4500000054000000"
+    "0a00000000000000000000008001a70100006f626a6563742e6e7079504b01022d032d0000000800000021002321"
+    "305f4600000052000000080000000000000000000000800128020000666c61672e6e7079504b01022d032d000000"
+    "0800000021009a554a6847000000540000000800000000000000000000008001a8020000726f6f742e6e7079504b"
+    "01021403140000000800a87a755dc73783a30e0000000c0000000a00000000000000000000008001290300007265"
+    "61646d652e747874504b05060000000007000700830100005f0300000000";
+
+using Bytes = std::vector<uint8_t>;
+
+Bytes compressed() {
+    Bytes out;
+    for (const char* c = kCompressed; *c; c += 2)
+        out.push_back(static_cast<uint8_t>(std::stoi(std::string(c, 2), nullptr, 16)));
+    return out;
+}
+
+Bytes file_bytes(const std::filesystem::path& file) {
+    std::ifstream stream(file, std::ios::binary);
+    return Bytes(std::istreambuf_iterator<char>(stream), {});
+}
+
+NpzFile parse(const Bytes& bytes) { return parse_npz(bytes.data(), bytes.size(), "a.npz"); }
+
+Bytes npy(const std::string& header, size_t data) {
+    const auto length = static_cast<uint8_t>(header.size());
+    Bytes out{0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, length, 0};
+    out.insert(out.end(), header.begin(), header.end());
+    out.resize(out.size() + data, 1);
+    return out;
+}
+
+NpyArray parse_array(const std::string& header, size_t data) {
+    const auto bytes = npy(header, data);
+    return parse_npy(bytes.data(), bytes.size(), "a.npy");
+}
+
+// Reads every array of the file in every way. True when that works or ends in fmgs::Error; anything
+// else escapes.
+bool survives(const Bytes& bytes) {
+    try {
+        for (const auto& [key, array] : parse(bytes)) {
+            try {
+                array.dtype[0] == 'U' ? void(array.strings()) : void(array.tensor());
+            } catch (const Error&) {
+            }
+        }
+        return true;
+    } catch (const Error&) {
+        return false;
+    }
+}
+
+}  // namespace
+
+TEST_CASE("compressed members of every kind are read", "[npz]") {
+    const auto file = parse(compressed());
+    REQUIRE(file.size() == 6);
+    REQUIRE_CLOSE(npz_tensor(file, "half", "a.npz"), torch::tensor({1.5f, -2.0f, 0.25f}), 0.0);
+    REQUIRE(npz_tensor(file, "half", "a.npz").scalar_type() == torch::kFloat);
+    REQUIRE_CLOSE(npz_tensor(file, "fortran", "a.npz"),
+                  torch::tensor({1.0, 2.0, 3.0, 4.0, 5.0, 6.0}, torch::kDouble).view({2, 3}), 0.0);
+    REQUIRE(file.at("gender").strings() == std::vector<std::string>{"female"});
+    REQUIRE(torch::equal(npz_tensor(file, "flag", "a.npz"), torch::tensor({false, true})));
+    REQUIRE(npz_tensor(file, "root", "a.npz").item<int64_t>() == 4294967295);
+}
+
+TEST_CASE("an array of objects is named when asked for, and never unpickled", "[npz]") {
+    const auto file = parse(compressed());
+    REQUIRE(file.at("object").bytes.empty());
+    REQUIRE(test::throws_error([&] { npz_tensor(file, "object", "a.npz"); },
+                               "a.npz: 'object': an array of dtype 'O'"));
+    REQUIRE(test::throws_error([&] { npz_tensor(file, "gender", "a.npz"); }, "'gender'"));
+    REQUIRE(test::throws_error([&] { npz_tensor(file, "poses", "a.npz"); },
+                               "no array 'poses'; there are: flag, fortran"));
+}
+
+TEST_CASE("what is written is read back, and written alike each time", "[npz]") {
+    const test::TemporaryFolder folder;
+    const auto path = folder.path / "new" / "a.npz";
+    const std::vector<torch::Tensor> tensors{torch::arange(6, torch::kFloat).view({2, 3}).t(),
+                                             torch::tensor({1e300, -0.5}, torch::kDouble),
+                                             torch::tensor({-7}, torch::kInt),
+                                             torch::tensor({int64_t{1} << 62}, torch::kLong),
+                                             torch::tensor({255}, torch::kByte),
+                                             torch::tensor({true, false}),
+                                             torch::zeros({0, 3}),
+                                             torch::tensor(2.5f)};
+    const std::vector<std::string> text{"frame_0", "", "Größe 😀"};
+    NpzFile file{{"text", npy_array(text)}};
+    for (size_t i = 0; i < tensors.size(); ++i)
+        file.emplace(fmt::format("t{}", i), npy_array(tensors[i]));
+    write_npz(path, file);
+    const auto back = read_npz(path);
+    REQUIRE(back.size() == file.size());
+    for (size_t i = 0; i < tensors.size(); ++i) {
+        const auto x = npz_tensor(back, fmt::format("t{}", i), "a.npz");
+        REQUIRE(x.scalar_type() == tensors[i].scalar_type());
+        REQUIRE(torch::equal(x, tensors[i]));
+    }
+    REQUIRE(back.at("text").strings() == text);
+    const auto first = file_bytes(path);
+    write_npz(path, file);
+    REQUIRE(file_bytes(path) == first);
+    REQUIRE(std::distance(std::filesystem::directory_iterator(path.parent_path()), {}) ==
+            1);  // nothing left aside
+
+    write_npy(folder.path / "a.npy", npy_array(tensors[0]));
+    REQUIRE(torch::equal(read_npy(folder.path / "a.npy").tensor(), tensors[0]));
+    REQUIRE(std::filesystem::file_size(folder.path / "a.npy") ==
+            128 + 24);  // data at a multiple of 64, as NumPy lays it
+}
+
+TEST_CASE("a file cut off anywhere is an error", "[npz]") {
+    const auto whole = compressed();
+    for (size_t size = 0; size < whole.size(); ++size) {
+        INFO("first " << size << " bytes");
+        REQUIRE_FALSE(
+            survives(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size))));
+    }
+}
+
+TEST_CASE("a file with wrong bytes is an error or still a file, never a crash", "[npz]") {
+    const test::TemporaryFolder folder;
+    write_npz(folder.path / "a.npz", {{"a", npy_array(torch::ones({4, 3}))},
+                                      {"b", npy_array(std::vector<std::string>{"x", "yz"})}});
+    for (const auto& whole : {compressed(), file_bytes(folder.path / "a.npz")}) {
+        const int rounds = 20000;
+        const auto draws =
+            torch::randint(0, 1 << 30, {rounds, 7}, Random{5}.generator("flips"), torch::kLong);
+        const auto* draw = draws.data_ptr<int64_t>();
+        for (int i = 0; i < rounds; ++i, draw += 7) {
+            auto bytes = whole;
+            const int64_t flips = 1 + draw[0] % 3;
+            for (int64_t k = 0; k < flips; ++k)
+                bytes[draw[1 + 2 * k] % bytes.size()] = static_cast<uint8_t>(draw[2 + 2 * k]);
+            survives(bytes);
+        }
+    }
+    SUCCEED();
+}
+
+TEST_CASE("every changed data byte of a member is found by its checksum", "[npz]") {
+    const test::TemporaryFolder folder;
+    write_npz(folder.path / "a.npz", {{"a", npy_array(torch::ones({4}))}});
+    const auto whole = file_bytes(folder.path / "a.npz");
+    for (size_t i = 35; i < 35 + 128 + 16; ++i) {  // after the local header and the name "a.npy"
+        auto bytes = whole;
+        bytes[i] ^= 1;
+        REQUIRE(test::throws_error([&] { parse(bytes); }, "a.npz: 'a.npy' is corrupt"));
+    }
+}
+
+TEST_CASE("a header that lies about sizes is refused before anything is allocated", "[npz]") {
+    const auto refused = [](const std::string& header, const std::string& words) {
+        return test::throws_error([&] { parse_array(header, 8); }, words);
+    };
+    const auto shaped = [](const std::string& shape) {
+        return "{'descr': '<f4', 'fortran_order': False, 'shape': " + shape + ", }";
+    };
+    REQUIRE(parse_array(shaped("(2,)"), 8).shape == std::vector<int64_t>{2});
+    REQUIRE(refused(shaped("(3,)"), "do not go with 8 bytes"));
+    REQUIRE(refused(shaped("(1,)"), "do not go with 8 bytes"));
+    REQUIRE(refused(shaped("(4611686018427387904, 4)"), "too large"));
+    REQUIRE(refused(shaped("(0, 4611686018427387904, 4)"), "too large"));
+    REQUIRE(refused(shaped("(4611686018427387904,)"), "do not go with"));
+    REQUIRE(refused(shaped("(99999999999999999999,)"), "too large"));
+    REQUIRE(refused(shaped("(-1,)"), "expected a size"));
+    REQUIRE(refused(shaped("(2"), "expected a size"));
+    REQUIRE(refused("{'descr': '<f4', 'shape': (2,), }", "is missing"));
+    REQUIRE(
+        refused("{'descr': '<f4', 'fortran_order': 0, 'shape': (2,)}", "expected True or False"));
+    REQUIRE(refused("{'evil': 1}", "not known"));
+    REQUIRE(refused("", "expected '{'"));
+    for (const char* descr :
+         {"'>f4'", "'|O'", "'<c8'", "'<U99999999'", "[('x', '<f4'), ('y', '<f4')]"}) {
+        const auto array = parse_array(
+            std::string("{'descr': ") + descr + ", 'fortran_order': False, 'shape': (1,), }", 8);
+        REQUIRE(test::throws_error([&] { array.tensor(); }, "cannot become a tensor"));
+    }
+}
+
+TEST_CASE("unsigned numbers that do not fit are an error", "[npz]") {
+    NpyArray array{"u8", {1}, Bytes(8, 0xFF)};
+    REQUIRE(test::throws_error([&] { array.tensor(); }, "does not fit int64"));
+    array.bytes[7] = 0x7F;
+    REQUIRE(array.tensor().item<int64_t>() == std::numeric_limits<int64_t>::max());
+    REQUIRE(
+        test::throws_error([] { read_npz("/nowhere/a.npz"); }, "/nowhere/a.npz: cannot be read"));
+}
