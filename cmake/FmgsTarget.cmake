@@ -6,6 +6,10 @@ function(fmgs_configure target)
     target_compile_features(${target} PUBLIC cxx_std_20)
     target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wno-missing-field-initializers -fopenmp)
     target_link_options(${target} PRIVATE -fopenmp)
+    if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+        # GCC 12 warns about std::string's own insert and operator+ (GCC bug 105651).
+        target_compile_options(${target} PRIVATE -Wno-stringop-overflow -Wno-restrict)
+    endif()
     # Checks in the standard library that keep its binary interface.
     target_compile_definitions(${target} PRIVATE $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
     if(FMGS_SANITIZE)

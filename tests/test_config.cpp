@@ -23,8 +23,8 @@ struct GridOptions {
 
 struct TermOptions {
     Schedule weight = 1.0;
-    std::optional<std::vector<std::string>> reaches;
-    GridOptions grid;
+    std::optional<std::vector<std::string>> reaches = std::nullopt;
+    GridOptions grid = {};
     template <class V>
     void visit(V& v) {
         v("weight", weight, "weight");

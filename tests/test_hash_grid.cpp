@@ -239,7 +239,7 @@ TEST_CASE("wrong options, boxes and points are errors", "[hash_grid]") {
         "upper above lower"));
     REQUIRE(test::throws_error([] { HashGrid(HashGridOptions{}, torch::zeros({3})); }, "[2,3]"));
     HashGrid grid(small(), unit_box());
-    REQUIRE(test::throws_error([&] { grid->forward(torch::zeros({4, 2})); }, "[-1,3]"));
+    REQUIRE(test::throws_error([&] { grid->forward(torch::zeros({4, 2})); }, "[any,3]"));
     REQUIRE(test::throws_error([&] { grid->forward(FixedPoints{}); }, "locate"));
 }
 

@@ -66,12 +66,12 @@ TEST_CASE("gradients to inputs and parameters are right in double", "[mlp]") {
 
 TEST_CASE("an Mlp refuses a wrong width", "[mlp]") {
     Mlp mlp(std::vector<int64_t>{5, 2});
-    REQUIRE(test::throws_error([&] { mlp->forward(torch::zeros({4, 3})); }, "[-1,5]"));
+    REQUIRE(test::throws_error([&] { mlp->forward(torch::zeros({4, 3})); }, "[any,5]"));
     REQUIRE(test::throws_error(
         [&] {
             mlp->forward(torch::zeros({4, 4}), torch::zeros({2}));
         },
-        "[-1,3]"));
+        "[any,3]"));
     REQUIRE(test::throws_error([] { Mlp(std::vector<int64_t>{5}); }, "widths"));
     REQUIRE(test::throws_error([] { Mlp(std::vector<int64_t>{5, 0, 2}); }, "widths"));
 }

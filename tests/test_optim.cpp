@@ -24,8 +24,8 @@ Maps parameters() {
 void set_gradients(const Maps& parameters, int step) {
     int k = 0;
     for (const auto& [name, p] : parameters) {
-        torch::Tensor(p).mutable_grad() =
-            random(p.sizes(), 100 * step + k++) * std::pow(10.0, k - 3);
+        torch::Tensor(p).mutable_grad() = random(p.sizes(), 100 * step + k) * std::pow(10.0, k - 3);
+        ++k;
     }
 }
 
@@ -66,7 +66,7 @@ TEST_CASE("ten steps equal torch's Adam", "[optim]") {
     }
     for (const auto& [name, p] : ours) {
         INFO(name);
-        REQUIRE_CLOSE(p, theirs.at(name), 1e-6);  // measured MEASURED_ADAM
+        REQUIRE_CLOSE(p, theirs.at(name), 1e-6);  // measured 1e-7
     }
 }
 
@@ -80,7 +80,7 @@ TEST_CASE("double parameters follow the same formula", "[optim]") {
         a.step(0);
         b.step(0);
     }
-    REQUIRE_CLOSE(single, twice, 1e-6);  // measured MEASURED_DOUBLE
+    REQUIRE_CLOSE(single, twice, 1e-6);  // measured 1.4e-7
 }
 
 TEST_CASE("an update has the same bits for any number of threads", "[optim]") {

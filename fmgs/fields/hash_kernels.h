@@ -17,6 +17,7 @@ constexpr int64_t kBlock =
 
 /// Error unless all values lie in [0,limit). The caches of a registered op may come from anywhere.
 inline void check_range(const int32_t* values, int64_t count, int64_t limit, const char* name) {
+    if (count == 0) return;
     uint32_t worst = 0;
     for (int64_t k = 0; k < count; ++k) worst = std::max(worst, static_cast<uint32_t>(values[k]));
     if (worst >= limit)

@@ -2,121 +2,11 @@
 /// FMGS_LANES (floats per pack) and include. No function of the standard library may be
 /// instantiated here: the linker could pick this copy for all.
 #include <fmgs/raster/composite_cpu.h>
-#include <math.h>
+#include <fmgs/raster/simd.h>
 #include <string.h>
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
 
 namespace fmgs::raster::FMGS_SET {
 namespace {
-
-template <class T>
-struct MaskOf;
-template <>
-struct MaskOf<float> {
-    using Type = int32_t;
-};
-template <>
-struct MaskOf<double> {
-    using Type = int64_t;
-};
-
-/// SIMD policy: L lanes of T.
-template <class T, int L>
-struct Simd {
-    using Scalar = T;
-    using Lane = typename MaskOf<T>::Type;
-    static constexpr int kLanes = L;
-    typedef T Value __attribute__((vector_size(L * sizeof(T))));
-    typedef Lane Mask __attribute__((vector_size(L * sizeof(T))));
-
-    static FMGS_HD Value select(Mask m, Value a, Value b) { return m ? a : b; }
-    static FMGS_HD Value min(Value a, Value b) { return b < a ? b : a; }
-    static FMGS_HD Value max(Value a, Value b) { return a < b ? b : a; }
-    static FMGS_HD Value set(T x) { return x - Value{}; }
-    static FMGS_HD Value iota() {
-        Value v;
-        for (int l = 0; l < L; ++l) v[l] = static_cast<T>(l);
-        return v;
-    }
-    static FMGS_HD Value load(const T* p) {
-        Value v;
-        memcpy(&v, p, sizeof v);
-        return v;
-    }
-    static FMGS_HD void store(T* p, Value v) { memcpy(p, &v, sizeof v); }
-    static FMGS_HD Mask load_mask(const Lane* p) {
-        Mask v;
-        memcpy(&v, p, sizeof v);
-        return v;
-    }
-    static FMGS_HD void store_mask(Lane* p, Mask v) { memcpy(p, &v, sizeof v); }
-    static FMGS_HD Value sqrt(Value a) {
-#if defined(__AVX512F__)
-        if constexpr (sizeof(a) == 64 && sizeof(T) == 4)
-            return (Value)_mm512_maskz_sqrt_ps(0xffff, (__m512)a);
-#endif
-#if defined(__AVX__)
-        if constexpr (sizeof(a) == 32 && sizeof(T) == 4) return (Value)_mm256_sqrt_ps((__m256)a);
-#endif
-#if defined(__SSE2__)
-        if constexpr (sizeof(a) == 16 && sizeof(T) == 4) return (Value)_mm_sqrt_ps((__m128)a);
-#endif
-        for (int l = 0; l < L; ++l) a[l] = sizeof(T) == 4 ? ::sqrtf(a[l]) : ::sqrt(a[l]);
-        return a;
-    }
-    /// For arguments in [-80, 0]; below that the result is some number under e⁻⁸⁰.
-    static FMGS_HD Value exp(Value x) {
-        if constexpr (sizeof(T) == 8) {
-            for (int l = 0; l < L; ++l) x[l] = ::exp(x[l]);
-            return x;
-        } else {
-            // 2ⁿ·eᵗ with n = round(x/ln 2) and |t| ≤ ln 2 / 2; Taylor's polynomial of degree 7 is
-            // within 5e-9 there.
-            x = max(x, set(-80));
-            const Value magic = set(12582912.0f);
-            const Value n = (x * 1.44269504f + magic) - magic;
-            const Value t = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-            Value p = set(1.0f / 5040);
-            p = p * t + 1.0f / 720;
-            p = p * t + 1.0f / 120;
-            p = p * t + 1.0f / 24;
-            p = p * t + 1.0f / 6;
-            p = p * t + 0.5f;
-            p = p * t + 1.0f;
-            p = p * t + 1.0f;
-            const Mask exponent = (__builtin_convertvector(n, Mask) + 127) << 23;
-            return p * (Value)exponent;
-        }
-    }
-    static FMGS_HD unsigned bits(Mask m) {
-#if defined(__AVX512DQ__)
-        if constexpr (sizeof(m) == 64 && sizeof(T) == 4) return _mm512_movepi32_mask((__m512i)m);
-#endif
-#if defined(__AVX__)
-        if constexpr (sizeof(m) == 32 && sizeof(T) == 4)
-            return static_cast<unsigned>(_mm256_movemask_ps((__m256)m));
-        if constexpr (sizeof(m) == 32 && sizeof(T) == 8)
-            return static_cast<unsigned>(_mm256_movemask_pd((__m256d)m));
-#endif
-#if defined(__SSE2__)
-        if constexpr (sizeof(m) == 16 && sizeof(T) == 4)
-            return static_cast<unsigned>(_mm_movemask_ps((__m128)m));
-#endif
-        unsigned out = 0;
-        for (int l = 0; l < L; ++l) out |= static_cast<unsigned>(m[l] & 1) << l;
-        return out;
-    }
-    static FMGS_HD T sum(Value v) {
-        T s[L];
-        memcpy(s, &v, sizeof v);
-        for (int n = L / 2; n > 0; n /= 2) {
-            for (int l = 0; l < n; ++l) s[l] += s[l + n];
-        }
-        return s[0];
-    }
-};
 
 FMGS_HD int64_t round_up(int64_t n, int64_t m) { return (n + m - 1) / m * m; }
 
@@ -426,21 +316,31 @@ FMGS_HD void sum_pairs(const BackwardTile<typename M::Scalar>& t, BackwardState<
     constexpr int L = M::kLanes;
     Pairs<T>& p = state.pairs;
     for (int64_t m = n; m < round_up(n, L); ++m) {
-        p.dx[m] = p.dy[m] = 0;
+        p.dx[m] = p.dy[m] = p.gauss[m] = 0;
         for (int64_t r = 0; r < t.routes; ++r)
             p.grad_alpha[r * state.capacity + m] = p.grad_z[r * state.capacity + m] = 0;
     }
-    for (int64_t r = 0; r < t.routes; ++r) {
-        V sums[kSums] = {};
+    // The geometry of a pair is evaluated once for a few routes: as many as keep their sums in the
+    // first cache.
+    constexpr int64_t kTogether = 4;
+    for (int64_t first = 0; first < t.routes; first += kTogether) {
+        const int64_t count = t.routes - first < kTogether ? t.routes - first : kTogether;
+        V sums[kTogether][kSums] = {};
         for (int64_t m = 0; m < n; m += L) {
             const V dx = M::load(p.dx + m), dy = M::load(p.dy + m);
-            const auto pair = pair_alpha<M>(s, dx, dy);
+            V rho;
+            auto pair = pair_ray<M>(s, dx, dy, rho);
+            pair.gauss = M::load(p.gauss + m);
             const auto hit = pair_hit<M>(s, pair);
-            pair_vjp<M>(s, pair, hit, dx, dy, M::load(p.grad_alpha + r * state.capacity + m),
-                        M::load(p.grad_z + r * state.capacity + m), t.grad_depth[r] != nullptr,
-                        sums);
+            for (int64_t r = 0; r < count; ++r) {
+                const int64_t at = (first + r) * state.capacity + m;
+                pair_vjp<M>(s, pair, hit, dx, dy, M::load(p.grad_alpha + at),
+                            M::load(p.grad_z + at), t.grad_depth[first + r] != nullptr, sums[r]);
+            }
         }
-        for (int k = 0; k < kSums; ++k) slot[r * kSums + k] = M::sum(sums[k]);
+        for (int64_t r = 0; r < count; ++r) {
+            for (int k = 0; k < kSums; ++k) slot[(first + r) * kSums + k] = M::sum(sums[r][k]);
+        }
     }
 }
 

@@ -87,8 +87,10 @@ struct Hit {
     typename M::Mask inside;  ///< not bounded
 };
 
+/// All of a pair but gauss and alpha; rho: its exponent.
 template <class M, class T>
-FMGS_HD Pair<M> pair_alpha(const Projected<T>& s, typename M::Value dx, typename M::Value dy) {
+FMGS_HD Pair<M> pair_ray(const Projected<T>& s, typename M::Value dx, typename M::Value dy,
+                         typename M::Value& rho) {
     using V = typename M::Value;
     Pair<M> pair;
     pair.q0 = s.f0 * dx + s.g0 * dy;
@@ -101,8 +103,16 @@ FMGS_HD Pair<M> pair_alpha(const Projected<T>& s, typename M::Value dx, typename
     pair.rho3 = u * u + v * v;
     const V rho2 = T(kLowPass) * (dx * dx + dy * dy);
     pair.is_3d = front & (pair.rho3 <= rho2);
-    pair.gauss = s.opacity * M::exp(T(-0.5) * M::select(pair.is_3d, pair.rho3, rho2));
-    pair.alpha = M::min(zero + T(kAlphaMax), pair.gauss);
+    rho = M::select(pair.is_3d, pair.rho3, rho2);
+    return pair;
+}
+
+template <class M, class T>
+FMGS_HD Pair<M> pair_alpha(const Projected<T>& s, typename M::Value dx, typename M::Value dy) {
+    typename M::Value rho;
+    Pair<M> pair = pair_ray<M>(s, dx, dy, rho);
+    pair.gauss = s.opacity * M::exp(T(-0.5) * rho);
+    pair.alpha = M::min(rho - rho + T(kAlphaMax), pair.gauss);
     return pair;
 }
 

@@ -1,4 +1,5 @@
 #include <fmgs/core/check.h>
+#include <fmgs/losses/photometric.h>
 #include <fmgs/train/metrics.h>
 #include <torch/nn/functional/conv.h>
 
@@ -24,17 +25,6 @@ void check_pair(const torch::Tensor& a, const torch::Tensor& b, int64_t channels
 torch::Tensor square_error(const torch::Tensor& image, const torch::Tensor& truth) {
     check_pair(image, truth, 3, "color");
     return (image.to(torch::kFloat64).clamp(0, 1) - truth.to(torch::kFloat64).clamp(0, 1)).square();
-}
-
-/// 11 × 11 Gaussian blur of [3,H,W], zeros outside.
-torch::Tensor blur(const torch::Tensor& x) {
-    auto line = torch::exp(-torch::arange(-5, 6, x.options()).square() / (2 * 1.5 * 1.5));
-    line = line / line.sum();
-    namespace F = torch::nn::functional;
-    const auto across =
-        F::conv2d(x.unsqueeze(1), line.view({1, 1, 1, 11}), F::Conv2dFuncOptions().padding({0, 5}));
-    return F::conv2d(across, line.view({1, 1, 11, 1}), F::Conv2dFuncOptions().padding({5, 0}))
-        .squeeze(1);
 }
 
 const torch::Tensor* true_map(const Frame& frame, const char* name) {
@@ -74,15 +64,9 @@ double psnr(const torch::Tensor& image, const torch::Tensor& truth, const torch:
     return errors.numel() == 0 ? kNone : decibel(errors.mean().item<double>());
 }
 
-double ssim(const torch::Tensor& image, const torch::Tensor& truth) {
+double mean_ssim(const torch::Tensor& image, const torch::Tensor& truth) {
     check_pair(image, truth, 3, "color");
-    const auto x = image.to(torch::kFloat64).clamp(0, 1), y = truth.to(torch::kFloat64).clamp(0, 1);
-    const auto mx = blur(x), my = blur(y);
-    const auto xx = blur(x * x) - mx * mx, yy = blur(y * y) - my * my, xy = blur(x * y) - mx * my;
-    constexpr double c1 = 0.01 * 0.01, c2 = 0.03 * 0.03;
-    return ((2 * mx * my + c1) * (2 * xy + c2) / ((mx * mx + my * my + c1) * (xx + yy + c2)))
-        .mean()
-        .item<double>();
+    return ssim(image.to(torch::kFloat64).clamp(0, 1), truth.to(torch::kFloat64).clamp(0, 1)).item<double>();
 }
 
 double mask_iou(const torch::Tensor& alpha, const torch::Tensor& mask) {
@@ -160,7 +144,7 @@ MetricValues evaluate_frame(const Maps& rendered, const Frame& frame, Confusion*
     if (color && rendered.contains("color")) {
         const auto target = mask ? *color * *mask : *color;
         out.emplace_back("psnr", psnr(rendered.at("color"), target));
-        out.emplace_back("ssim", ssim(rendered.at("color"), target));
+        out.emplace_back("ssim", mean_ssim(rendered.at("color"), target));
         if (mask) out.emplace_back("psnr_person", psnr(rendered.at("color"), target, *mask));
     }
     if (!rendered.contains("alpha")) return out;

@@ -13,7 +13,7 @@ double psnr(const torch::Tensor& image, const torch::Tensor& truth);
 double psnr(const torch::Tensor& image, const torch::Tensor& truth, const torch::Tensor& mask);
 /// SSIM, Gaussian window 11, σ 1.5, range 1, K 0.01 and 0.03, zeros outside the picture (as the
 /// loss), mean over all pixels and channels; clamped to [0,1] first.
-double ssim(const torch::Tensor& image, const torch::Tensor& truth);
+double mean_ssim(const torch::Tensor& image, const torch::Tensor& truth);
 /// |A∩B| / |A∪B| of alpha ≥ 0.5 and mask ≥ 0.5, both [1,H,W]. 1 when both are empty.
 double mask_iou(const torch::Tensor& alpha, const torch::Tensor& mask);
 /// Mean |depth - truth| in metres over `where` [1,H,W] bool. NaN when it is empty.

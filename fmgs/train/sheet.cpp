@@ -1,5 +1,6 @@
 #include <fmgs/core/check.h>
 #include <fmgs/train/metrics.h>
+#include <fmgs/losses/normal.h>
 #include <fmgs/train/sheet.h>
 
 #include <algorithm>
@@ -124,32 +125,6 @@ torch::Tensor colorize_feature(const torch::Tensor& feature, const torch::Tensor
     return torch::stack(channels).clamp(0, 1) * inside;
 }
 
-torch::Tensor normal_from_depth(const torch::Tensor& depth, const Camera& camera,
-                                const torch::Tensor& where) {
-    const torch::NoGradGuard guard;  // pictures only
-    const int64_t h = camera.height, w = camera.width;
-    check_shape(depth, {1, h, w}, "depth");
-    check_where(where, depth);
-    if (h < 3 || w < 3) return torch::zeros({3, h, w});
-    const auto d = depth[0].to(torch::kCPU, torch::kFloat64),
-               k = camera.intrinsics.to(torch::kCPU, torch::kFloat64);
-    const auto x = (torch::arange(w, d.options()) + 0.5 - k[2]) / k[0];
-    const auto y = (torch::arange(h, d.options()) + 0.5 - k[3]) / k[1];
-    const auto points = torch::stack({x.unsqueeze(0) * d, y.unsqueeze(1) * d, d});
-    const auto right = points.slice(2, 2).slice(1, 1, -1) - points.slice(2, 0, -2).slice(1, 1, -1);
-    const auto down = points.slice(1, 2).slice(2, 1, -1) - points.slice(1, 0, -2).slice(2, 1, -1);
-    auto normal = torch::linalg_cross(down, right, 0);  // down × right looks at the viewer (-z)
-    normal = normal / normal.norm(2, 0, true).clamp_min(1e-20);
-    const auto in = where[0].to(torch::kCPU);
-    const auto rows = in.slice(0, 1, -1), columns = in.slice(1, 1, -1);
-    const auto valid = rows.slice(1, 1, -1) & rows.slice(1, 2) & rows.slice(1, 0, -2) &
-                       columns.slice(0, 2) & columns.slice(0, 0, -2);
-    auto out = torch::zeros({3, h, w});
-    out.slice(1, 1, -1).slice(2, 1, -1).copy_(
-        torch::where(valid, normal, torch::zeros_like(normal)));
-    return out;
-}
-
 torch::Tensor sheet_row(const Frame& frame, const Maps& rendered) {
     const torch::NoGradGuard guard;  // pictures only
     const int64_t h = frame.camera.height, w = frame.camera.width;
@@ -168,8 +143,8 @@ torch::Tensor sheet_row(const Frame& frame, const Maps& rendered) {
     if (rendered.contains("depth")) add(colorize_depth(rendered.at("depth"), where));
     if (rendered.contains("normal")) add(colorize_normal(rendered.at("normal"), where));
     if (rendered.contains("depth")) {
-        const auto normal = normal_from_depth(rendered.at("depth"), frame.camera, where);
-        add(colorize_normal(normal, normal.square().sum(0, true) > 0));
+        const auto [normal, valid] = normal_from_depth(rendered.at("depth"), frame.camera, where[0]);
+        add(colorize_normal(normal, valid.unsqueeze(0)));
     }
     if (rendered.contains("semantic")) {
         const auto known =

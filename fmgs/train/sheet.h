@@ -18,11 +18,6 @@ torch::Tensor colorize_labels(const torch::Tensor& labels);
 /// Features [C,H,W] → colours: the first three channels stretched to [0,1] (one channel: grey).
 torch::Tensor colorize_feature(const torch::Tensor& feature, const torch::Tensor& where);
 
-/// Normals from depth: [1,H,W] metres → [3,H,W], unit, camera frame, facing the viewer; zero at the
-/// border and where a neighbour lies outside `where`. Central differences of unprojected points.
-torch::Tensor normal_from_depth(const torch::Tensor& depth, const Camera& camera,
-                                const torch::Tensor& where);
-
 /// One row: ground truth | color | alpha | depth | normal | normal from depth | semantics; maps
 /// that were not rendered are left out, further modalities follow. [3,H,W'] in [0,1], 2 pixels of
 /// grey between the pictures.

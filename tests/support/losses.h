@@ -44,7 +44,7 @@ struct LossScene {
     /// A frame without any foreground gives 0 and a gradient of 0.
     bool silent_without_foreground(Loss& loss, const std::string& name) {
         frame.maps.set("mask", torch::zeros_like(frame.maps.at("mask")));
-        auto leaf = rendered.at(name).clone().requires_grad_(true);
+        auto leaf = rendered.at(name).detach().clone().requires_grad_(true);
         rendered.set(name, leaf);
         const auto value = (*this)(loss);
         value.backward();

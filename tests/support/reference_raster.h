@@ -78,7 +78,8 @@ inline Reference reference_rasterize(const Scene& s) {
 }
 
 /// The arithmetic of surfel_math.h over all pixels. distance [H,W]: the smallest relative distance
-/// of any pair to a decision at which the image jumps (1/255, the end of a pixel).
+/// of any pair to a decision at which the image jumps (1/255, the end of a pixel) or its gradient
+/// does (a tie of the exponents, the clamp).
 template <class T>
 Raster brute_force(const Scene& scene, torch::Tensor* distance = nullptr) {
     using M = raster::ScalarMath<T>;
@@ -119,6 +120,9 @@ Raster brute_force(const Scene& scene, torch::Tensor* distance = nullptr) {
             const auto pair = raster::pair_alpha<M>(j, dx, dy);
             close = std::min<double>(close, std::abs(pair.alpha / T(raster::kAlphaMin) - 1));
             if (pair.alpha < T(raster::kAlphaMin)) continue;
+            close = std::min<double>(close, std::abs(pair.gauss / T(raster::kAlphaMax) - 1));
+            close = std::min<double>(
+                close, std::abs(pair.rho3 / (T(raster::kLowPass) * (dx * dx + dy * dy)) - 1));
             const T after = transmittance * (1 - pair.alpha);
             close = std::min<double>(close, std::abs(after / T(raster::kTransmittanceMin) - 1));
             if (after < T(raster::kTransmittanceMin)) break;

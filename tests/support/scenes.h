@@ -42,7 +42,7 @@ struct Scene {
     }
     void require_gradients() {
         for (auto* x : {&center, &tangents, &opacity, &features, &intrinsics})
-            *x = x->detach().clone().requires_grad_(true);
+            *x = x->detach().clone(torch::MemoryFormat::Contiguous).requires_grad_(true);
     }
     std::vector<torch::Tensor> inputs() const {
         return {center, tangents, opacity, features, intrinsics};

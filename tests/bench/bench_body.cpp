@@ -1,0 +1,326 @@
+/// The standard scene of the rasterizer: 55,104 surfels of a body 85 % of a 512² image high, σ 1.39
+/// px, opacity 0.9. Prints milliseconds and their ratio to the floor that this machine's FMA rate
+/// and memory bandwidth allow.
+#include <ATen/Parallel.h>
+#include <fmgs/raster/rasterize.h>
+#include <fmgs/raster/surfel_math.h>
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <vector>
+
+namespace {
+
+constexpr int64_t kSurfels = 55104, kSize = 512;
+constexpr double kPixelsPerMetre = 0.85 * kSize / 1.75, kDistance = 4, kSigma = 1.39;
+
+struct Capsule {
+    std::array<double, 3> from, to;
+    double radius;
+};
+
+/// A standing person, arms away from the body; metres, y down, feet at 0.875.
+const std::vector<Capsule>& body() {
+    static const std::vector<Capsule> parts = {
+        {{0, -0.77, 0}, {0, -0.72, 0}, 0.082},          // head
+        {{-0.08, -0.45, 0}, {-0.08, 0.0, 0}, 0.098},    // trunk, two columns
+        {{0.08, -0.45, 0}, {0.08, 0.0, 0}, 0.098},      //
+        {{-0.18, -0.5, 0}, {-0.42, -0.28, 0}, 0.043},   // upper arms
+        {{0.18, -0.5, 0}, {0.42, -0.28, 0}, 0.043},     //
+        {{-0.42, -0.28, 0}, {-0.66, -0.06, 0}, 0.035},  // lower arms and hands
+        {{0.42, -0.28, 0}, {0.66, -0.06, 0}, 0.035},    //
+        {{-0.11, 0.05, 0}, {-0.16, 0.43, 0}, 0.066},    // thighs
+        {{0.11, 0.05, 0}, {0.16, 0.43, 0}, 0.066},      //
+        {{-0.16, 0.43, 0}, {-0.2, 0.815, 0}, 0.047},     // shins and feet
+        {{0.16, 0.43, 0}, {0.2, 0.815, 0}, 0.047},
+    };
+    return parts;
+}
+
+struct Scene {
+    torch::Tensor center, tangents, opacity, intrinsics;
+    fmgs::Tiles tiles;
+};
+
+/// Surfels spread evenly over the capsules' surfaces; like a mesh's faces, none lies inside another
+/// part by more than chance.
+Scene scene() {
+    std::mt19937_64 random(7);
+    std::uniform_real_distribution<double> uniform(0, 1);
+    std::vector<double> area;
+    for (const auto& c : body()) {
+        const double length =
+            std::hypot(c.to[0] - c.from[0], c.to[1] - c.from[1], c.to[2] - c.from[2]);
+        area.push_back(2 * M_PI * c.radius * (length + 2 * c.radius));
+    }
+    std::discrete_distribution<size_t> pick(area.begin(), area.end());
+    const auto center = torch::empty({kSurfels, 3}), tangents = torch::empty({kSurfels, 3, 2});
+    const double sigma = kSigma / kPixelsPerMetre;
+    for (int64_t i = 0; i < kSurfels; ++i) {
+        const auto& c = body()[pick(random)];
+        const double length = std::hypot(c.to[0] - c.from[0], c.to[1] - c.from[1]);
+        const double ux = (c.to[0] - c.from[0]) / length,
+                     uy = (c.to[1] - c.from[1]) / length;  // axes lie in the xy plane
+        // Archimedes: heights along the axis are uniform on the caps too.
+        const double h = uniform(random) * (length + 2 * c.radius) - c.radius,
+                     angle = 2 * M_PI * uniform(random);
+        const double along = std::clamp(h, 0.0, length), cap = (h - along) / c.radius;
+        const double ring = std::sqrt(1 - cap * cap);
+        const std::array<double, 3> normal = {ring * std::cos(angle) * -uy + cap * ux,
+                                              ring * std::cos(angle) * ux + cap * uy,
+                                              ring * std::sin(angle)};
+        const std::array<double, 3> p = {c.from[0] + along * ux + c.radius * normal[0],
+                                         c.from[1] + along * uy + c.radius * normal[1],
+                                         c.from[2] + c.radius * normal[2] + kDistance};
+        const std::array<double, 3> helper = std::abs(normal[2]) < 0.9
+                                                 ? std::array<double, 3>{0, 0, 1}
+                                                 : std::array<double, 3>{1, 0, 0};
+        std::array<double, 3> a = {helper[1] * normal[2] - helper[2] * normal[1],
+                                   helper[2] * normal[0] - helper[0] * normal[2],
+                                   helper[0] * normal[1] - helper[1] * normal[0]};
+        const double norm = std::hypot(a[0], a[1], a[2]);
+        for (auto& x : a) x /= norm;
+        const std::array<double, 3> b = {normal[1] * a[2] - normal[2] * a[1],
+                                         normal[2] * a[0] - normal[0] * a[2],
+                                         normal[0] * a[1] - normal[1] * a[0]};
+        for (int64_t k = 0; k < 3; ++k) {
+            const auto d = static_cast<size_t>(k);
+            center.data_ptr<float>()[3 * i + k] = static_cast<float>(p[d]);
+            tangents.data_ptr<float>()[6 * i + 2 * k] = static_cast<float>(sigma * a[d]);
+            tangents.data_ptr<float>()[6 * i + 2 * k + 1] = static_cast<float>(sigma * b[d]);
+        }
+    }
+    const auto focal = static_cast<float>(kPixelsPerMetre * kDistance);
+    Scene s{center,
+            tangents,
+            torch::full({kSurfels, 1}, 0.9f),
+            torch::tensor({focal, focal, 256.f, 256.f}),
+            {}};
+    s.tiles = fmgs::find_tiles(s.center, s.tangents, s.opacity, s.intrinsics, kSize, kSize, 0.2);
+    return s;
+}
+
+struct Counts {
+    int64_t covered = 0, raw = 0, contributing = 0, groups = 0;
+};
+
+/// Counts what a drawing does: covered pixels, pairs above 1/255, pairs drawn, and groups of eight
+/// pixels in a row.
+Counts count(const Scene& s) {
+    using Math = fmgs::raster::ScalarMath<float>;
+    std::vector<fmgs::raster::Projected<float>> projected(kSurfels);
+    const float *p = s.center.data_ptr<float>(), *t = s.tangents.data_ptr<float>();
+    for (int64_t i = 0; i < kSurfels; ++i) {
+        const fmgs::raster::Surfel<float> surfel{{p[3 * i], p[3 * i + 1], p[3 * i + 2]},
+                                                 {t[6 * i], t[6 * i + 2], t[6 * i + 4]},
+                                                 {t[6 * i + 1], t[6 * i + 3], t[6 * i + 5]},
+                                                 0.9f};
+        fmgs::raster::project(surfel, s.intrinsics.data_ptr<float>(), 0.2f, kSize, kSize,
+                              projected[static_cast<size_t>(i)]);
+    }
+    std::vector<size_t> order(kSurfels);
+    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return p[3 * a + 2] < p[3 * b + 2]; });
+    std::vector<float> transmittance(kSize * kSize, 1);
+    std::vector<bool> ended(kSize * kSize, false);
+    Counts counts;
+    for (const size_t i : order) {
+        const auto& j = projected[i];
+        if (j.x1 < j.x0) continue;
+        counts.groups += (j.y1 - j.y0 + 1) * ((j.x1 - j.x0 + 8) / 8);
+        for (int32_t y = j.y0; y <= j.y1; ++y) {
+            for (int32_t x = j.x0; x <= j.x1; ++x) {
+                const auto pair = fmgs::raster::pair_alpha<Math>(
+                    j, static_cast<float>(x) + 0.5f - j.c0, static_cast<float>(y) + 0.5f - j.c1);
+                if (pair.alpha < static_cast<float>(fmgs::raster::kAlphaMin)) continue;
+                ++counts.raw;
+                const auto at = static_cast<size_t>(y * kSize + x);
+                if (ended[at]) continue;
+                const float after = transmittance[at] * (1 - pair.alpha);
+                ended[at] = after < static_cast<float>(fmgs::raster::kTransmittanceMin);
+                if (ended[at]) continue;
+                transmittance[at] = after;
+                ++counts.contributing;
+            }
+        }
+    }
+    counts.covered =
+        std::count_if(transmittance.begin(), transmittance.end(), [](float x) { return x < 1; });
+    return counts;
+}
+
+double now() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
+
+#if defined(__x86_64__)
+typedef float Eight __attribute__((vector_size(32)));
+__attribute__((target("avx2,fma"))) float multiply_add(int64_t rounds) {
+    Eight x[10] = {};
+    Eight scale, shift;
+    for (int l = 0; l < 8; ++l) scale[l] = 0.999f, shift[l] = 0.001f;
+    for (int64_t i = 0; i < rounds; ++i) {
+        for (auto& v : x) v = v * scale + shift;
+        asm volatile("" : "+x"(scale));
+    }
+    float sum = 0;
+    for (const auto& v : x) sum += v[0];
+    return sum;
+}
+constexpr double kFlopPerRound = 160;
+#else
+float multiply_add(int64_t rounds) {
+    float x[16] = {};
+    for (int64_t i = 0; i < rounds; ++i) {
+        for (auto& v : x) v = v * 0.999f + 0.001f;
+    }
+    return x[0];
+}
+constexpr double kFlopPerRound = 32;
+#endif
+
+/// FLOP/s of all threads, 8-wide multiply-adds.
+double flop_rate() {
+    constexpr int64_t kRounds = 20'000'000;
+    const int threads = at::get_num_threads();
+    std::vector<float> sink(static_cast<size_t>(threads));
+    double best = 0;
+    for (int trial = 0; trial < 3; ++trial) {
+        const double start = now();
+        at::parallel_for(0, threads, 1, [&](int64_t first, int64_t last) {
+            for (; first < last; ++first) sink[static_cast<size_t>(first)] = multiply_add(kRounds);
+        });
+        best = std::max(best, kFlopPerRound * kRounds * threads / (now() - start));
+    }
+    return sink[0] == 0 ? 0 : best;
+}
+
+/// Bytes/s read and written by copies of 64 MiB.
+double bandwidth() {
+    const auto from = torch::ones({16 << 20});
+    auto to = torch::zeros({16 << 20});
+    double best = 0;
+    for (int trial = 0; trial < 5; ++trial) {
+        const double start = now();
+        to.copy_(from);
+        best = std::max(best, 2.0 * static_cast<double>(from.nbytes()) / (now() - start));
+    }
+    return best;
+}
+
+struct Time {
+    double best, median;
+};
+
+Time measure(const std::function<double()>& run, int repeats) {
+    std::vector<double> times;
+    for (int i = 0; i < repeats + 2; ++i) {
+        const double t = run();
+        if (i >= 2) times.push_back(t);  // the first two warm up
+    }
+    std::sort(times.begin(), times.end());
+    return {1e3 * times.front(), 1e3 * times[times.size() / 2]};
+}
+
+void report(const Scene& s, const Counts& counts, int64_t channels, int64_t routes, double rate,
+            double bytes, int repeats) {
+    const auto rows = [&](const torch::Tensor& x) {
+        std::vector<int64_t> sizes(static_cast<size_t>(x.dim() + 1), 1);
+        sizes[0] = routes;
+        return x.unsqueeze(0).repeat(sizes).requires_grad_(true);
+    };
+    const auto center = rows(s.center), tangents = rows(s.tangents), opacity = rows(s.opacity);
+    auto features = torch::rand({kSurfels, channels}).requires_grad_(true);
+    const auto route = torch::arange(channels) * routes / channels;
+    const auto g = torch::randn({channels, kSize, kSize}),
+               ga = torch::randn({routes, 1, kSize, kSize}),
+               gd = torch::randn({routes, 1, kSize, kSize});
+    const auto draw = [&] {
+        return fmgs::rasterize(center, tangents, opacity, features, route.floor().to(torch::kLong),
+                               s.intrinsics, s.tiles, 0.2);
+    };
+    const Time forward = measure(
+        [&] {
+            torch::NoGradGuard guard;
+            const double start = now();
+            draw();
+            return now() - start;
+        },
+        repeats);
+    const Time both = measure(
+        [&] {
+            const double start = now();
+            const auto out = draw();
+            torch::autograd::grad({out.image, out.alpha, out.depth},
+                                  {center, tangents, opacity, features}, {g, ga, gd});
+            return now() - start;
+        },
+        repeats);
+    // Arithmetic alone: 45 flop per evaluated pixel forward and 110 backward, 2 and 4 per drawn
+    // pair and channel; then one pass over the image each way.
+    const double lanes = 8.0 * static_cast<double>(counts.groups),
+                 pairs = static_cast<double>(counts.contributing),
+                 c = static_cast<double>(channels);
+    const double image = 4.0 * c * kSize * kSize;
+    const double floor_forward = 1e3 * ((45 * lanes + 2 * c * pairs) / rate + image / bytes);
+    const double floor_both =
+        floor_forward + 1e3 * ((110 * lanes + 4 * c * pairs) / rate + image / bytes);
+    fmt::print(
+        "{:3} channels, {} route{}: forward {:6.2f} ms (median {:6.2f}, {:4.1f} x floor {:.2f}), "
+        "both {:6.2f} ms (median {:6.2f}, {:4.1f} x floor {:.2f})\n",
+        channels, routes, routes == 1 ? " " : "s", forward.best, forward.median,
+        forward.best / floor_forward, floor_forward, both.best, both.median, both.best / floor_both,
+        floor_both);
+}
+
+bool within(int64_t got, double expected, const char* what) {
+    fmt::print("  {:<20} {:>9} (expected {:.0f} ± 10 %)\n", what, got, expected);
+    return std::abs(static_cast<double>(got) / expected - 1) <= 0.1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc > 2 || (argc == 2 && std::atoi(argv[1]) < 1)) {
+        fmt::print("usage: {} [repeats = 10]\n{}", argv[0],
+                   "Times fmgs::rasterize on the standard scene.\n");
+        return argc == 2 && std::strcmp(argv[1], "--help") == 0 ? 0 : 2;
+    }
+    const int repeats = argc == 2 ? std::atoi(argv[1]) : 10;
+    const Scene s = scene();
+    const Counts counts = count(s);
+    fmt::print("{} surfels, {}x{} pixels, tiles of {}, {} pairs of surfel and tile\n", kSurfels,
+               kSize, kSize, s.tiles.size, s.tiles.indices.numel());
+    const bool standard = within(counts.covered, 38e3, "covered pixels") &
+                          within(counts.contributing, 1.4e6, "contributing pairs");
+    fmt::print("  {:<20} {:>9}\n  {:<20} {:>9}\n", "raw pairs", counts.raw, "groups of eight",
+               counts.groups);
+    if (!standard) {
+        fmt::print(stderr, "bench_body: this is not the standard scene\n");
+        return 1;
+    }
+    const double rate = flop_rate(), bytes = bandwidth();
+    fmt::print("{} threads, {:.1f} GFLOP/s, {:.1f} GB/s\n", at::get_num_threads(), 1e-9 * rate,
+               1e-9 * bytes);
+    const Time tiles = measure(
+        [&] {
+            const double start = now();
+            fmgs::find_tiles(s.center, s.tangents, s.opacity, s.intrinsics, kSize, kSize, 0.2);
+            return now() - start;
+        },
+        repeats);
+    fmt::print("find_tiles {:.2f} ms (median {:.2f})\n", tiles.best, tiles.median);
+    report(s, counts, 36, 1, rate, bytes, repeats);
+    report(s, counts, 36, 4, rate, bytes, repeats);
+    report(s, counts, 3, 1, rate, bytes, repeats);
+    return 0;
+}

@@ -1,0 +1,54 @@
+// The committed defaults, the table of options and every configuration agree with the structs.
+#include <fmgs/core/config.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "support/run.h"
+#include "support/test.h"
+
+using namespace fmgs;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string text_of(const fs::path& file) {
+    std::ifstream in(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+const fs::path source = FMGS_SOURCE_DIR;
+
+}  // namespace
+
+TEST_CASE("configs/default.yaml is what the structs say; `train --defaults` writes it",
+          "[options]") {
+    REQUIRE(text_of(source / "configs/default.yaml") == dump_yaml(RunOptions{}, true));
+}
+
+TEST_CASE("docs/options.md is what the structs say; `train --options` writes it", "[options]") {
+    REQUIRE(text_of(source / "docs/options.md") == options_markdown(RunOptions{}));
+}
+
+TEST_CASE("every configuration reads, and every ablation changes something", "[options]") {
+    const auto plain = dump_yaml(read_options({(source / "configs/default.yaml").string()}));
+    for (const auto* folder : {"configs", "configs/ablations"}) {
+        for (const auto& entry : fs::directory_iterator(source / folder)) {
+            if (entry.path().extension() != ".yaml") continue;
+            INFO(entry.path());
+            const auto options = read_options({entry.path().string()});
+            const auto name = entry.path().stem();
+            if (name != "default" && name != "table3_5_full") REQUIRE(dump_yaml(options) != plain);
+        }
+    }
+}
+
+TEST_CASE("arguments win over files wherever they stand", "[options]") {
+    const auto file = (source / "configs/demo.yaml").string();
+    REQUIRE(read_options({"train.steps=7", file}).train.steps == 7);
+    REQUIRE(read_options({file, "train.steps=7"}).train.steps == 7);
+}
+
+TEST_CASE("a device that this build cannot use is refused", "[options]") {
+    REQUIRE(test::throws_error([] { read_options({"train.device=cuda"}); }, "train.device"));
+}

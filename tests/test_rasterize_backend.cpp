@@ -1,0 +1,203 @@
+// The CPU backend and the registered operator: threads, tiles, cotangents, checks.
+#include <ATen/Parallel.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <fmgs/raster/rasterize_op.h>
+
+#include <chrono>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "support/raster_probe.h"
+
+using namespace fmgs;
+using namespace fmgs::test;
+
+namespace {
+std::mutex seen_mutex;
+std::set<std::thread::id> seen_threads;
+
+/// Draws a tile once two threads have come this far, or after five seconds.
+void draw_and_note(const raster::ForwardTile<float>& tile) {
+    for (int i = 0; i < 500; ++i) {
+        {
+            const std::lock_guard lock(seen_mutex);
+            seen_threads.insert(std::this_thread::get_id());
+            if (seen_threads.size() > 1) break;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    raster::tile_backend().single.forward(tile);
+}
+
+struct ThreadCount {
+    int before = at::get_num_threads();
+    explicit ThreadCount(int count) { at::set_num_threads(count); }
+    ~ThreadCount() { at::set_num_threads(before); }
+};
+}  // namespace
+
+TEST_CASE("tiles are drawn by more than one thread", "[raster]") {
+    const ThreadCount two(2);
+    auto backend = raster::tile_backend();
+    backend.single.forward = &draw_and_note;
+    seen_threads.clear();
+    raster::rasterize_cpu(operator_inputs(random_scene(51, 60, 3, 64, 64).to(torch::kFloat), 16),
+                          backend);
+    REQUIRE(seen_threads.size() == 2);
+}
+
+TEST_CASE("image and gradients have the same bits for any number of threads", "[raster]") {
+    auto scene = random_scene(52, 3000, 7, 96, 80, 0.5, 3).to(torch::kFloat);
+    scene.require_gradients();
+    std::vector<torch::Tensor> first;
+    for (const int threads : {1, 2, 3, 5}) {
+        const ThreadCount count(threads);
+        const auto out = scene.draw();
+        auto all = gradients(probe(out), scene.inputs());
+        for (const auto& x : {out.image, out.alpha, out.depth}) all.push_back(x);
+        if (first.empty()) first = all;
+        for (size_t i = 0; i < all.size(); ++i) REQUIRE(torch::equal(all[i], first[i]));
+    }
+}
+
+TEST_CASE("the image is the same for every tile size, bit by bit", "[raster]") {
+    const auto scene = random_scene(53, 200, 5, 61, 47).to(torch::kFloat);
+    const auto first = scene.draw(16);
+    for (const int64_t size : {5, 8, 32, 64}) {
+        const auto out = scene.draw(size);
+        REQUIRE(torch::equal(out.image, first.image));
+        REQUIRE(torch::equal(out.depth, first.depth));
+    }
+}
+
+TEST_CASE("the feature gradient is the adjoint of the drawing", "[raster]") {
+    auto scene = random_scene(61, 90, 9, 40, 33);
+    scene.require_gradients();
+    const auto out = scene.draw();
+    const auto cotangent = torch::randn(
+        out.image.sizes(), at::make_generator<at::CPUGeneratorImpl>(1), torch::kDouble);
+    const auto transposed = torch::autograd::grad({out.image}, {scene.features}, {cotangent})[0];
+    const double left = (out.image * cotangent).sum().item<double>(),
+                 right = (scene.features * transposed).sum().item<double>();
+    REQUIRE(std::abs(left - right) <= 1e-11 * (1 + std::abs(left)));
+}
+
+TEST_CASE("outputs without a cotangent take no part", "[raster]") {
+    auto scene = random_scene(62, 40, 3);
+    scene.require_gradients();
+    const auto alone = gradients(scene.draw().alpha.sum(), scene.inputs());
+    const auto out = scene.draw();
+    const auto with_zero =
+        gradients(out.alpha.sum() + 0 * out.image.sum() + 0 * out.depth.sum(), scene.inputs());
+    REQUIRE(worst_distance(alone, with_zero) <= 1e-14);
+    REQUIRE(alone[3].abs().max().item<double>() == 0);
+}
+
+TEST_CASE("a second derivative raises", "[raster]") {
+    auto scene = random_scene(63, 10, 2);
+    scene.require_gradients();
+    const auto first = torch::autograd::grad({scene.draw().alpha.sum()}, {scene.center}, {}, true,
+                                             /*create_graph=*/true)[0];
+    REQUIRE(throws_error([&] { torch::autograd::grad({first.sum()}, {scene.center}); },
+                         "second derivative"));
+}
+
+TEST_CASE("the operators are found by name", "[raster]") {
+    REQUIRE(c10::Dispatcher::singleton().findSchema({"fmgs::rasterize", ""}).has_value());
+    REQUIRE(c10::Dispatcher::singleton().findSchema({"fmgs::_rasterize_backward", ""}).has_value());
+}
+
+TEST_CASE("wrong inputs are named", "[raster]") {
+    const auto s = random_scene(64, 10, 3);
+    const auto draw = [&](auto change) {
+        auto c = s.center.unsqueeze(0), t = s.tangents.unsqueeze(0), o = s.opacity.unsqueeze(0),
+             f = s.features.clone();
+        auto route = torch::zeros({3}, torch::kLong), k = s.intrinsics.clone();
+        auto tiles = s.tiles();
+        double near = 0.2;
+        change(c, t, o, f, route, k, tiles, near);
+        rasterize(c, t, o, f, route, k, tiles, near);
+    };
+#define CHANGE \
+    [&](auto& c, auto& t, auto& o, auto& f, auto& route, auto& k, auto& tiles, auto& near)
+#define UNUSED \
+    static_cast<void>(c), (void)t, (void)o, (void)f, (void)route, (void)k, (void)tiles, (void)near
+    const auto raises = [&](auto change, const char* words) {
+        return throws_error([&] { draw(change); }, words);
+    };
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            c = c[0];
+        },
+        "center: expected [R,N,3], got [10,3]"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            c = torch::Tensor();
+        },
+        "center: expected a tensor"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            t = t.transpose(2, 3);
+        },
+        "tangents: expected [1,10,3,2], got [1,10,2,3]"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            o = o.to(torch::kFloat);
+        },
+        "opacity: expected Double"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            f = f.slice(0, 1);
+        },
+        "features: expected [10,any], got [9,3]"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            route = route + 1;
+        },
+        "channel_route[0]: expected a route in [0,1), got 1"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            k = k.slice(0, 1);
+        },
+        "intrinsics: expected [4], got [3]"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            tiles.indices = tiles.indices + 5;
+        },
+        "expected a surfel in [0,10)"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            tiles.offsets = tiles.offsets + 1;
+        },
+        "rising from 0"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            tiles.size = 8;
+        },
+        "tiles.offsets: expected [17]"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            tiles.width = 0;
+        },
+        "at least 1 x 1"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            near = NAN;
+        },
+        "near"));
+#undef CHANGE
+#undef UNUSED
+}
