@@ -77,6 +77,7 @@ int run_program(const std::string& folder_name, const std::vector<std::string>& 
     const SurfelSet untrained(canonical_template(run.body, run.options.avatar.subdivisions).mesh,
                               run.options.avatar.surfels);
 
+    std::filesystem::create_directories(folder.eval());
     std::vector<std::pair<std::string, SplitMetrics>> results;
     std::vector<std::pair<std::string, MetricValues>> table;
     for (const auto& name : splits) {

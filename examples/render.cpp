@@ -61,6 +61,7 @@ void draw_sequence(Run& run, const fs::path& folder,
     for (size_t k = 0; k < shots.size(); ++k) {
         std::vector<torch::Tensor> row;
         for (const auto& [name, picture] : pictures(draw(run, shots[k].first, shots[k].second))) {
+            fs::create_directories(aside / name);
             write_color(aside / name / fmt::format("{:06d}.png", k), picture);
             row.push_back(picture);
         }

@@ -52,6 +52,7 @@ struct Trainer {
         for (const size_t k : {size_t{0}, frames.size() / 3, 2 * frames.size() / 3}) {
             rows.push_back(sheet_row(frames[k], draw(run, frames[k].camera, run.pose(frames[k]))));
         }
+        fs::create_directories(folder.sheets());
         write_color(folder.sheets() / fmt::format("{:06d}.png", state.step), below(rows));
     }
 
