@@ -3,6 +3,7 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/config.h>
 #include <fmgs/raster/render.h>
+#include <fmgs/train/checkpoint.h>
 
 #include <filesystem>
 
@@ -84,6 +85,40 @@ Run open_run(const RunOptions& options) {
 
 BodyPose Run::pose(const Frame& frame) {
     return options.pose.learn && frame.index >= 0 ? poses->forward(frame.index) : frame.pose;
+}
+
+void prefit(Run& run) {
+    if (!run.options.avatar.skinning.prefit) return;
+    const auto seed = Random{static_cast<uint64_t>(run.options.train.seed)}.number("prefit");
+    run.avatar->parts().skinning->prefit(
+        run.body->canonical(), run.body->weights(), seed,
+        [](int64_t step, int64_t steps, double loss) {
+            fmt::print(stderr, "\rfitting the skinning field: {}/{}  {:.2e} ", step, steps, loss);
+        });
+    fmt::print(stderr, "\n");
+}
+
+int64_t load_latest(Run& run, const RunFolder& folder) {
+    const auto last = latest_checkpoint(folder.checkpoints());
+    if (!last)
+        throw Error("{}: there is no checkpoint; train it first", folder.checkpoints().string());
+    return load_checkpoint(last->folder, named_tensors(*run.root)).step;
+}
+
+void print_run(const Run& run) {
+    fmt::print("{}\n", run.capture.description);
+    for (const auto& note : run.capture.notes) fmt::print("note: {}\n", note);
+    fmt::print("{} surfels ({} subdivisions), {} steps\n", run.avatar->parts().surfels->size(),
+               run.options.avatar.subdivisions, run.options.train.steps);
+}
+
+int guarded(const std::function<int()>& body) {
+    try {
+        return body();
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "\nerror: {}\n", error.what());
+        return 1;
+    }
 }
 
 Maps draw(Run& run, const Camera& camera, const BodyPose& pose) {

@@ -6,7 +6,9 @@
 #include <fmgs/fields/pose_table.h>
 #include <fmgs/losses/paper_objective.h>
 #include <fmgs/train/optim.h>
+#include <fmgs/train/run_folder.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -86,6 +88,16 @@ struct Run {
 
 /// Reads the capture and builds the (untrained) avatar.
 Run open_run(const RunOptions& options);
+
+/// Fits the skinning field to the template's weights, with progress, when the options ask for it.
+void prefit(Run& run);
+/// Reads the last checkpoint of the folder into the avatar and the poses; returns its step. Error
+/// when there is none.
+int64_t load_latest(Run& run, const RunFolder& folder);
+/// Says what was read and what will be trained.
+void print_run(const Run& run);
+/// Runs a program's body; prints an exception as one message on stderr and returns 1 then.
+int guarded(const std::function<int()>& body);
 
 /// The maps of one frame, without gradient: color, alpha, depth, normal and every modality.
 Maps draw(Run& run, const Camera& camera, const BodyPose& pose);

@@ -27,17 +27,6 @@ torch::Tensor square_error(const torch::Tensor& image, const torch::Tensor& trut
     return (image.to(torch::kFloat64).clamp(0, 1) - truth.to(torch::kFloat64).clamp(0, 1)).square();
 }
 
-/// 11 × 11 Gaussian blur of [3,H,W], zeros outside.
-torch::Tensor blur(const torch::Tensor& x) {
-    auto line = torch::exp(-torch::arange(-5, 6, x.options()).square() / (2 * 1.5 * 1.5));
-    line = line / line.sum();
-    namespace F = torch::nn::functional;
-    const auto across =
-        F::conv2d(x.unsqueeze(1), line.view({1, 1, 1, 11}), F::Conv2dFuncOptions().padding({0, 5}));
-    return F::conv2d(across, line.view({1, 1, 11, 1}), F::Conv2dFuncOptions().padding({5, 0}))
-        .squeeze(1);
-}
-
 const torch::Tensor* true_map(const Frame& frame, const char* name) {
     const auto* exact = frame.truth.find(name);
     return exact ? exact : frame.maps.find(name);

@@ -1,0 +1,109 @@
+// Measures a trained avatar against the held-out pictures and exact maps:  evaluate RUN [SPLIT…]
+// [key=value…]
+#include <fmgs/core/check.h>
+#include <fmgs/data/image_io.h>
+#include <fmgs/raster/render.h>
+#include <fmgs/train/checkpoint.h>
+#include <fmgs/train/files.h>
+#include <fmgs/train/metrics.h>
+#include <fmgs/train/run_folder.h>
+#include <fmgs/train/sheet.h>
+#include <torch/torch.h>
+
+#include <CLI/CLI.hpp>
+
+#include "support/run.h"
+
+namespace {
+
+using namespace fmgs;
+
+/// The bare posed template's geometry: the floor that an avatar has to beat.
+Maps draw_template(Run& run, const SurfelSet& surfels, const Frame& frame) {
+    const torch::NoGradGuard guard;
+    const auto bare =
+        template_surfels(run.body, surfels, run.options.avatar.subdivisions, run.pose(frame));
+    return render(bare.posed(), frame.camera, {"alpha", "depth", "normal"});
+}
+
+std::vector<std::string> chosen_splits(const Run& run, std::vector<std::string> splits) {
+    if (splits.empty()) {
+        for (const auto* name : {"test", "test_view", "novel_motion"}) {
+            if (run.capture.splits.count(name)) splits.emplace_back(name);
+        }
+    }
+    for (const auto& name : splits) {
+        if (run.capture.splits.count(name)) continue;
+        std::string have;
+        for (const auto& [key, frames] : run.capture.splits) have += " " + key;
+        throw Error("there is no split '{}'; this capture has:{}", name, have);
+    }
+    return splits;
+}
+
+struct Evaluated {
+    SplitMetrics avatar, bare;
+    torch::Tensor sheet;
+};
+
+Evaluated evaluate_split(Run& run, const SurfelSet& surfels, const std::vector<Frame>& frames) {
+    Evaluated out;
+    Confusion confusion(run.options.avatar.modalities.count("semantic")
+                            ? run.options.avatar.modalities.at("semantic").channels
+                            : 1);
+    std::vector<torch::Tensor> rows;
+    for (size_t k = 0; k < frames.size(); ++k) {
+        const auto& frame = frames[k];
+        const auto rendered = draw(run, frame.camera, run.pose(frame));
+        out.avatar.frames.emplace_back(frame.name, evaluate_frame(rendered, frame, &confusion));
+        out.bare.frames.emplace_back(frame.name,
+                                     evaluate_frame(draw_template(run, surfels, frame), frame));
+        if (k % std::max<size_t>(1, frames.size() / 4) == 0)
+            rows.push_back(sheet_row(frame, rendered));
+    }
+    out.avatar.whole = {{"miou", confusion.mean_iou()}};
+    out.sheet = below(rows);
+    return out;
+}
+
+int run_program(const std::string& folder_name, const std::vector<std::string>& arguments) {
+    std::vector<std::string> keys = {folder_name}, splits;
+    for (const auto& argument : arguments)
+        (argument.find('=') == std::string::npos ? splits : keys).push_back(argument);
+    const auto folder = RunFolder::open(folder_name);
+    auto run = open_run(read_options(keys));
+    const auto step = load_latest(run, folder);
+    splits = chosen_splits(run, splits);
+    const SurfelSet untrained(canonical_template(run.body, run.options.avatar.subdivisions).mesh,
+                              run.options.avatar.surfels);
+
+    std::vector<std::pair<std::string, SplitMetrics>> results;
+    std::vector<std::pair<std::string, MetricValues>> table;
+    for (const auto& name : splits) {
+        auto evaluated = evaluate_split(run, untrained, run.capture.splits.at(name));
+        write_whole(folder.eval() / (name + ".csv"), evaluated.avatar.csv());
+        write_color(folder.eval() / (name + ".png"), evaluated.sheet);
+        table.emplace_back(name, evaluated.avatar.mean());
+        table.emplace_back(name + ", bare template", evaluated.bare.mean());
+        results.emplace_back(name, std::move(evaluated.avatar));
+    }
+    write_whole(folder.eval() / "metrics.json", metrics_json(results));
+    const auto text = metrics_table(table);
+    write_whole(folder.eval() / "table.md", text);
+    fmt::print("step {}, {} surfels\n{}", step, run.avatar->parts().surfels->size(), text);
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app(
+        "Measures a trained avatar; writes RUN/eval/{SPLIT.csv, SPLIT.png, table.md, "
+        "metrics.json}.");
+    std::string folder;
+    std::vector<std::string> arguments;
+    app.add_option("run", folder, "folder of the run")->required();
+    app.add_option("arguments", arguments, "splits (default: all but train) and key=value…");
+    CLI11_PARSE(app, argc, argv);
+    return fmgs::guarded([&] { return run_program(folder, arguments); });
+}

@@ -1,0 +1,184 @@
+// Trains an avatar on a capture:  train CONFIG.yaml… [key=value…]   or, to go on:  train RUN
+#include <fmgs/core/check.h>
+#include <fmgs/core/config.h>
+#include <fmgs/data/image_io.h>
+#include <fmgs/train/checkpoint.h>
+#include <fmgs/train/files.h>
+#include <fmgs/train/metrics.h>
+#include <fmgs/train/progress.h>
+#include <fmgs/train/run_folder.h>
+#include <fmgs/train/sheet.h>
+#include <torch/torch.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+
+#include "support/run.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace fmgs;
+
+/// Frames in random order, each once per epoch. Stateless, so that a resumed run goes on with the
+/// same frames.
+const Frame& frame_of(const std::vector<Frame>& frames, int64_t step, uint64_t seed) {
+    const auto count = static_cast<int64_t>(frames.size());
+    const auto order =
+        torch::randperm(count, Random{seed, step / count}.generator("frames"), torch::kLong);
+    return frames[static_cast<size_t>(order[step % count].item<int64_t>())];
+}
+
+/// What one step needs to be undone, repeated and reported.
+struct Trainer {
+    Run run;
+    RunFolder folder;
+    Objective objective;
+    Maps model;
+    Optimizer optimizer;
+    TrainState state;
+
+    Trainer(Run opened, RunFolder into)
+        : run(std::move(opened)),
+          folder(std::move(into)),
+          objective(paper_objective(run.avatar->parts(), run.options.objective)),
+          model(named_tensors(*run.root)),
+          optimizer(parameters(), run.options.optim) {}
+
+    /// The poses take part only when they are learned.
+    Maps parameters() {
+        run.poses->parameters()[0].set_requires_grad(run.options.pose.learn);
+        run.poses->parameters()[1].set_requires_grad(run.options.pose.learn);
+        return named_parameters(*run.root);
+    }
+
+    void save() { save_checkpoint(folder.checkpoints(), state, model, optimizer.state()); }
+
+    void write_sheet() {
+        const auto& frames = run.capture.splits.at("train");
+        std::vector<torch::Tensor> rows;
+        for (const size_t k : {size_t{0}, frames.size() / 3, 2 * frames.size() / 3}) {
+            rows.push_back(sheet_row(frames[k], draw(run, frames[k].camera, run.pose(frames[k]))));
+        }
+        write_color(folder.sheets() / fmt::format("{:06d}.png", state.step), below(rows));
+    }
+
+    /// One step of the method. Nothing changes when a loss or gradient is not finite: an Error says
+    /// which.
+    LossReport step() {
+        const auto& options = run.options;
+        const auto seed = static_cast<uint64_t>(options.train.seed);
+        const double progress =
+            static_cast<double>(state.step) / static_cast<double>(options.train.steps);
+        const Random random{seed, state.step};
+        const Frame& frame = frame_of(run.capture.splits.at("train"), state.step, seed);
+        const auto pose = progress >= options.pose.start ? run.pose(frame) : frame.pose;
+
+        const auto surfels = run.avatar->forward(frame.camera, pose, &random);  // (2)–(9)
+        auto report = objective->forward(surfels, frame, random, progress);     // (10)–(21)
+        for (const auto& term : report.terms) {
+            if (!term.value.isfinite().item<bool>())
+                throw bad(fmt::format("loss '{}'", term.name), frame);
+        }
+        optimizer.zero_grad();
+        report.total.backward();
+        if (const auto name = optimizer.step(progress))
+            throw bad(fmt::format("gradient of '{}'", *name), frame);
+        ++state.step;
+        report.total = report.total.detach();
+        report.rendered.set("target", frame.maps.at("color") * frame.maps.at("mask"));
+        return report;
+    }
+
+    Error bad(const std::string& what, const Frame& frame) {
+        save();
+        return Error(
+            "step {}, frame '{}': the {} is not finite; the state before this step is saved in {}",
+            state.step, frame.name, what, folder.checkpoints().string());
+    }
+};
+
+std::vector<std::string> columns(const Objective& objective) {
+    std::vector<std::string> names = {"loss", "psnr"};
+    for (const auto& entry : objective->entries()) names.push_back(entry.name);
+    return names;
+}
+
+std::vector<double> row(const Objective& objective, const LossReport& report, double quality) {
+    std::vector<double> values = {report.total.item<double>(), quality};
+    for (const auto& entry : objective->entries()) {
+        double value = NAN;
+        for (const auto& term : report.terms) {
+            if (term.name == entry.name) value = term.value.item<double>();
+        }
+        values.push_back(value);
+    }
+    return values;
+}
+
+void loop(Trainer& trainer) {
+    const auto& options = trainer.run.options.train;
+    auto& state = trainer.state;
+    MetricsLog log(trainer.folder.metrics(), columns(trainer.objective), state.step);
+    Progress progress(std::cerr, isatty(STDERR_FILENO) != 0, options.steps, state.step);
+    const int64_t first = state.step;
+    while (state.step < options.steps && !interrupted()) {
+        const auto report = trainer.step();
+        const bool last = state.step == options.steps;
+        if (state.step % options.log_every == 0 || last) {
+            const auto* color = report.rendered.find("color");
+            const double quality = color ? psnr(*color, report.rendered.at("target")) : NAN;
+            progress.show(state.step, report.total.item<double>(), quality);
+            log.add(state.step, row(trainer.objective, report, quality));
+        }
+        if (state.step % options.sheet_every == 0 || last) trainer.write_sheet();
+        if (state.step % options.checkpoint_every == 0 && !last) trainer.save();
+    }
+    trainer.save();
+    write_whole(
+        trainer.folder.timing(),
+        fmt::format("{{\"steps\": {}, \"seconds\": {:.1f}, \"steps_per_second\": {:.3f}}}\n",
+                    state.step - first, progress.seconds(), progress.steps_per_second(state.step)));
+}
+
+int run_program(const std::vector<std::string>& arguments, bool overwrite) {
+    auto options = read_options(arguments);
+    const bool resumes = fs::is_directory(arguments.front());
+    if (options.output.empty())
+        throw Error("output: the folder of the run is not set; add output=FOLDER");
+    auto run = open_run(options);
+    const auto folder =
+        resumes ? RunFolder::open(arguments.front()) : RunFolder::create(options.output, overwrite);
+    print_run(run);
+    Trainer trainer(std::move(run), folder);
+    if (const auto last = resumes ? latest_checkpoint(folder.checkpoints()) : std::nullopt) {
+        auto moments = trainer.optimizer.state();
+        trainer.state = load_checkpoint(last->folder, trainer.model, &moments);
+        fmt::print("resuming at step {} of {}\n", trainer.state.step,
+                   trainer.run.options.train.steps);
+    } else {
+        write_whole(folder.config(), dump_yaml(trainer.run.options));
+        prefit(trainer.run);
+        trainer.save();
+    }
+    catch_interrupt();
+    loop(trainer);
+    fmt::print("{} at step {}: {}\n", interrupted() ? "interrupted" : "done", trainer.state.step,
+               folder.root.string());
+    return interrupted() ? 130 : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app(
+        "Trains an avatar on a capture. Keys: docs/options.md. Ctrl-C saves; `train RUN` goes on.");
+    std::vector<std::string> arguments;
+    bool overwrite = false;
+    app.add_option("arguments", arguments, "CONFIG.yaml… and key=value…, or the folder of a run")
+        ->required();
+    app.add_flag("--overwrite", overwrite, "replace an earlier run in the output folder");
+    CLI11_PARSE(app, argc, argv);
+    return fmgs::guarded([&] { return run_program(arguments, overwrite); });
+}
