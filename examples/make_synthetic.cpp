@@ -10,6 +10,7 @@
 #include <torch/torch.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 
 namespace {
@@ -88,6 +89,17 @@ void make(const fs::path& folder, const std::string& body_file,
     fmt::print("train on it with:  data.root={0} data.body={0}/body.npz\n", folder.string());
 }
 
+// One flag for each field that the options name.
+struct CommandLine {
+    CLI::App& app;
+    template <class T>
+    void operator()(const char* name, T& value, const char* help) {
+        std::string flag = "--" + std::string(name);
+        std::replace(flag.begin(), flag.end(), '_', '-');
+        app.add_option(flag, value, help)->capture_default_str();
+    }
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -100,15 +112,7 @@ int main(int argc, char** argv) {
     app.add_option("folder", folder, "where to write")->required();
     app.add_option("--body", body_file,
                    "body file in SMPL's key layout with 24 joints (default: the procedural body)");
-    struct Options {
-        CLI::App& app;
-        template <class T>
-        void operator()(const char* name, T& value, const char* help) {
-            std::string flag = "--" + std::string(name);
-            std::replace(flag.begin(), flag.end(), '_', '-');
-            app.add_option(flag, value, help)->capture_default_str();
-        }
-    } visitor{app};
+    CommandLine visitor{app};
     options.visit(visitor);
     CLI11_PARSE(app, argc, argv);
     try {
