@@ -3,6 +3,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/raster/render.h>
+#include <fmt/format.h>
 #include <torch/torch.h>
 
 #include <cmath>

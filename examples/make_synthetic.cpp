@@ -89,8 +89,8 @@ void make(const fs::path& folder, const std::string& body_file,
     fmt::print("train on it with:  data.root={0} data.body={0}/body.npz\n", folder.string());
 }
 
-/// Every field of SyntheticOptions as a command line option.
-struct AppOptions {
+// One flag for each field that the options name.
+struct CommandLine {
     CLI::App& app;
     template <class T>
     void operator()(const char* name, T& value, const char* help) {
@@ -112,7 +112,7 @@ int main(int argc, char** argv) {
     app.add_option("folder", folder, "where to write")->required();
     app.add_option("--body", body_file,
                    "body file in SMPL's key layout with 24 joints (default: the procedural body)");
-    AppOptions visitor{app};
+    CommandLine visitor{app};
     options.visit(visitor);
     CLI11_PARSE(app, argc, argv);
     try {

@@ -10,8 +10,8 @@ struct PriorErrors {
     double normal_bias_deg =
         7.5;  ///< smooth rotation, part fixed to the person's box, part new in each frame, degrees
     double normal_noise_deg = 8.0;  ///< per pixel, degrees
-    double depth_noise = 0.025;     ///< per pixel, as a share of the person's depth range
-    double depth_bias = 0.09;       ///< smooth over the picture, as a share of the range
+    double depth_noise = 0.009;     ///< per pixel, as a share of the person's depth range
+    double depth_bias = 0.026;      ///< smooth over the picture, as a share of the range
     double limb_share =
         10.0 / 56;  ///< share of frames with one forearm and hand 15–30 cm too near or too far
     double border_shift = 1.0;     ///< standard deviation of the shift of label borders, pixels

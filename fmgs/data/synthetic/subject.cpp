@@ -143,6 +143,7 @@ ClothedSubject::ClothedSubject(BodyModel body, const torch::Tensor& labels,
     shares_ = smoothed(shares_, edges, 2).contiguous();
     normals_ = torch::nn::functional::normalize(smoothed(vertex_normals(canonical_), edges, 6));
     rest_ = rest_.contiguous();
+    crown_ = rest_.select(1, 1).max().item<float>();
     dress(smoothed(shares_, edges, 2));
     fold();
 }
@@ -238,7 +239,7 @@ SurfaceLook ClothedSubject::look(const SurfacePoint& p) const {
     const auto joint = [&](int64_t row) {
         return std::array<float, 3>{j[3 * row], j[3 * row + 1], j[3 * row + 2]};
     };
-    const detail::Landmarks landmarks{joint(9), joint(15), joint(16), joint(4), joint(7)};
+    const detail::Landmarks landmarks{joint(9), joint(15), joint(16), joint(4), joint(7), crown_};
     const auto color = detail::reflectance(label, x, landmarks);
     // World axes: x right, y down, z away from the first camera. Towards the lights: high at the
     // left front, and at the right.

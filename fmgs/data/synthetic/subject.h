@@ -52,6 +52,7 @@ class ClothedSubject {
     torch::Tensor shares_;          // [V',C] smoothed membership
     torch::Tensor thickness_;       // [V'] still part of the offset, metres
     torch::Tensor fold_sin_, fold_cos_;  // [V',folds] g·sin(k·x), g·cos(k·x)
+    float crown_ = 0;                    // height of the top of the head at rest, metres
     torch::Tensor rest_joints_;          // [J,3]
 };
 

@@ -21,7 +21,8 @@ Color shirt(const std::array<float, 3>& x, const Landmarks& at) {
     const float side = std::abs(x[0]) - std::abs(at.left_shoulder[0]);
     const float up = x[1] - at.chest[1];
     if (side < 0 && x[2] > at.chest[2]) {  // a badge with a ring on the heart's side
-        const float bx = 0.55F * at.left_shoulder[0], by = at.chest[1] + 0.02F;
+        const float bx = 0.55F * at.left_shoulder[0],
+                    by = 0.5F * (at.chest[1] + at.left_shoulder[1]);
         if (disc(x[0], x[1], bx, by, 0.028F, 0.028F)) return {0.95F, 0.85F, 0.25F};
         if (disc(x[0], x[1], bx, by, 0.05F, 0.05F)) return {0.80F, 0.12F, 0.12F};
     }
@@ -49,10 +50,11 @@ Color trousers(const std::array<float, 3>& x, const Landmarks& at) {
 Color skin(int64_t label, const std::array<float, 3>& x, const Landmarks& at) {
     if (label == 23 || label == 24) return {0.70F, 0.33F, 0.32F};
     if (label == 2 && x[2] > at.head[2] + 0.03F) {
+        const float skull = at.crown - at.head[1];
         const float up = x[1] - at.head[1], side = std::abs(x[0]);
-        if (disc(side, up, 0.032F, 0.075F, 0.014F, 0.009F)) return {0.18F, 0.12F, 0.10F};
-        if (disc(side, up, 0.034F, 0.100F, 0.022F, 0.006F)) return {0.30F, 0.20F, 0.14F};
-        if (disc(side, up, 0.0F, 0.010F, 0.026F, 0.010F)) return {0.70F, 0.33F, 0.32F};
+        if (disc(side, up, 0.032F, 0.20F * skull, 0.014F, 0.009F)) return {0.18F, 0.12F, 0.10F};
+        if (disc(side, up, 0.034F, 0.34F * skull, 0.022F, 0.006F)) return {0.30F, 0.20F, 0.14F};
+        if (disc(side, up, 0.0F, -0.21F * skull, 0.026F, 0.010F)) return {0.70F, 0.33F, 0.32F};
     }
     const float tone = 1 + 0.04F * std::sin(23 * x[0] + 9 * x[1]) * std::sin(17 * x[1] - 12 * x[2]);
     return {0.84F * tone, 0.64F * tone, 0.53F * tone};

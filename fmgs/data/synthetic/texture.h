@@ -8,6 +8,7 @@ namespace fmgs::detail {
 /// Places on the resting body that patterns are fixed to, metres.
 struct Landmarks {
     std::array<float, 3> chest{}, head{}, left_shoulder{}, left_knee{}, left_ankle{};
+    float crown = 0;  ///< height of the top of the head
 };
 
 /// Reflectance in [0,1] of the cloth, hair or skin of Sapiens class `label` at the T-pose position
