@@ -46,7 +46,11 @@ double SkinningFieldImpl::prefit(const Mesh& canonical, const torch::Tensor& wei
     double loss_value = 0;
     for (int64_t step = 0; step < steps; ++step) {
         auto generator = Random{seed, step}.generator("skinning_prefit");
-        const auto samples = sample_surface(canonical, points, generator);
+        auto samples = sample_surface(canonical, points, generator);
+        // Every other point falls on a face whatever its area: hands and feet have many small ones.
+        samples.face.slice(0, 0, points, 2)
+            .copy_(torch::randint(canonical.faces.size(0), {(points + 1) / 2}, generator,
+                                  samples.face.options()));
         // Half lie on the surface; the rest up to the shell's thickness off it, where surfels may
         // move.
         auto height =
@@ -61,11 +65,15 @@ double SkinningFieldImpl::prefit(const Mesh& canonical, const torch::Tensor& wei
             optimizer.param_groups()[k].options().set_lr(initial[k] * (0.02 + 0.98 * falling));
         }
         optimizer.zero_grad();
-        const auto loss = (forward(x.to(device)) - target).square().sum(1).mean();  // L_skin
-        loss.backward();
+        // Cross-entropy: the gradient of L_skin itself dies where the softmax is sure of a wrong
+        // joint.
+        const auto log_weights =
+            torch::log_softmax(mlp_->forward(volume_->forward(x.to(device))), 1);
+        (-(target * log_weights).sum(1).mean()).backward();
         optimizer.step();
         if (step % 50 == 49 || step + 1 == steps) {
-            loss_value = loss.item<double>();
+            loss_value =
+                (log_weights.exp() - target).square().sum(1).mean().item<double>();  // L_skin
             if (progress) progress(step + 1, steps, loss_value);
         }
     }
