@@ -35,7 +35,7 @@ Camera orbit(const Camera& camera, const torch::Tensor& pivot, double angle) {
 /// Every modality as a picture under its name.
 Maps pictures(const Maps& maps) {
     Maps out;
-    const auto where = maps.at("alpha") >= 0.5;
+    const auto where = maps.at("alpha") > 0.5;
     for (const auto& [name, map] : maps) {
         if (name == "depth")
             out.set(name, colorize_depth(map, where));

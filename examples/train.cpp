@@ -1,13 +1,11 @@
 // Trains an avatar on a capture:  train CONFIG.yaml… [key=value…]   or, to go on:  train RUN
 #include <fmgs/core/check.h>
 #include <fmgs/core/config.h>
-#include <fmgs/data/image_io.h>
 #include <fmgs/train/checkpoint.h>
 #include <fmgs/train/files.h>
 #include <fmgs/train/metrics.h>
 #include <fmgs/train/progress.h>
 #include <fmgs/train/run_folder.h>
-#include <fmgs/train/sheet.h>
 #include <torch/torch.h>
 #include <unistd.h>
 
@@ -45,16 +43,6 @@ struct Trainer {
     }
 
     void save() { save_checkpoint(folder.checkpoints(), state, model, optimizer.state()); }
-
-    void write_sheet() {
-        const auto& frames = run.capture.splits.at("train");
-        std::vector<torch::Tensor> rows;
-        for (const size_t k : {size_t{0}, frames.size() / 3, 2 * frames.size() / 3}) {
-            rows.push_back(sheet_row(frames[k], draw(run, frames[k].camera, run.pose(frames[k]))));
-        }
-        fs::create_directories(folder.sheets());
-        write_color(folder.sheets() / fmt::format("{:06d}.png", state.step), below(rows));
-    }
 
     /// One step of the method. Nothing changes when a loss or gradient is not finite: an Error says
     /// which.
@@ -106,7 +94,7 @@ void loop(Trainer& trainer) {
             progress.show(state.step, report.total.item<double>(), quality);
             log.add(state.step, metric_row(trainer.objective, report, quality));
         }
-        if (state.step % options.sheet_every == 0 || last) trainer.write_sheet();
+        if (state.step % options.sheet_every == 0 || last) write_sheet(trainer.run, trainer.folder, state.step);
         if (state.step % options.checkpoint_every == 0 && !last) trainer.save();
     }
     trainer.save();
@@ -150,20 +138,7 @@ int main(int argc, char** argv) {
         "Trains an avatar on a capture. Keys: docs/options.md. Ctrl-C saves; `train RUN` goes on.");
     std::vector<std::string> arguments;
     bool overwrite = false;
-    app.add_flag_callback(
-        "--defaults",
-        [] {
-            fmt::print("{}", dump_yaml(RunOptions{}, true));
-            std::exit(0);
-        },
-        "print every key with its default, as YAML");
-    app.add_flag_callback(
-        "--options",
-        [] {
-            fmt::print("{}", options_markdown(RunOptions{}));
-            std::exit(0);
-        },
-        "print the table of options, as Markdown");
+    add_option_lists(app);
     app.add_option("arguments", arguments, "CONFIG.yaml… and key=value…, or the folder of a run")
         ->required();
     app.add_flag("--overwrite", overwrite, "replace an earlier run in the output folder");

@@ -17,6 +17,7 @@ namespace fmgs {
 struct AvatarOptions {
     int64_t subdivisions =
         -1;  ///< midpoint subdivisions of the template; -1: chosen from the capture (`auto`)
+    double star_degrees = 30;    ///< each leg's spread in the canonical pose
     double box_padding = 0.1;    ///< of the canonical box, share of the extent
     bool geometry_field = true;  ///< off: the surfels stay on the template
     SurfelSetOptions surfels;
@@ -31,6 +32,8 @@ struct AvatarOptions {
     void visit(V& v) {
         v("subdivisions", subdivisions,
           "midpoint subdivisions of the template; -1 chooses by the projected surfel size");
+        v("star_degrees", star_degrees,
+          "how far each leg is spread in the canonical pose, degrees (3DGS-Avatar: 45)");
         v("box_padding", box_padding, "padding of the canonical box, share of its extent");
         v("geometry_field", geometry_field,
           "learn residual geometry (eq. 3); off keeps the surfels on the template");

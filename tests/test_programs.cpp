@@ -1,5 +1,6 @@
 // The programs as a user runs them, on a small capture: whole runs, resuming, bad input.
 #include <fmgs/core/npz.h>
+#include <fmgs/core/random.h>
 #include <sys/wait.h>
 
 #include <cstdio>

@@ -135,6 +135,35 @@ TEST_CASE("depth lies between the nearest and the farthest point of the supports
     REQUIRE(depth.max().item<double>() <= (z + reach).max().item<double>());
 }
 
+TEST_CASE("depth has no jump where the low-pass takes over, and is the centre's edge-on",
+          "[raster]") {
+    // Turned through edge-on in small steps, a pixel's depth moves in small steps.
+    auto s = tilted_surfel(60, 3);
+    const auto tangents = s.tangents.clone();
+    const auto depth = [&](double degrees) {
+        const double t = degrees * std::numbers::pi / 180;
+        const auto turn = torch::tensor({{std::cos(t), 0.0, std::sin(t)},
+                                         {0.0, 1.0, 0.0},
+                                         {-std::sin(t), 0.0, std::cos(t)}},
+                                        torch::kDouble);
+        s.tangents = torch::matmul(turn, tangents);
+        const auto out = s.draw();
+        return out.depth / out.alpha;  // NaN where the surfel does not reach
+    };
+    const double step = 0.02;
+    auto before = depth(-40);
+    double largest = 0, range = 0;
+    for (double angle = -40; angle < 40; angle += step) {
+        const auto now = depth(angle);
+        const auto moved = (now - before).abs(), off = (now - s.center[0][2]).abs();
+        largest = std::max(largest, moved.nan_to_num(0).max().item<double>());
+        range = std::max(range, off.nan_to_num(0).max().item<double>());
+        before = now;
+    }
+    REQUIRE(range > 0.01);
+    REQUIRE(largest < 0.02 * range);  // measured 0.007
+}
+
 TEST_CASE("a surfel moved away is drawn deeper", "[raster]") {
     const auto depth = [](double z) {
         const auto out = tilted_surfel(30, 3).draw(), far = [&] {

@@ -12,13 +12,6 @@ Camera camera() {
 
 torch::Tensor all() { return torch::ones({1, 12, 16}, torch::kBool); }
 
-/// Depth of the plane n·x = distance.
-torch::Tensor plane(const Camera& c, double nx, double ny, double nz, double distance) {
-    const auto x = (torch::arange(c.width, torch::kDouble) + 0.5 - 8.0) / 20.0,
-               y = (torch::arange(c.height, torch::kDouble) + 0.5 - 6.5) / 22.0;
-    return (distance / (nx * x.unsqueeze(0) + ny * y.unsqueeze(1) + nz)).unsqueeze(0);
-}
-
 }  // namespace
 
 TEST_CASE("colours stay in [0,1], are black outside, and differ from near to far", "[sheet]") {

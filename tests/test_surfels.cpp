@@ -1,3 +1,4 @@
+#include <fmgs/core/random.h>
 #include <fmgs/core/rotation.h>
 #include <fmgs/core/surfels.h>
 

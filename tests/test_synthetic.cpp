@@ -73,10 +73,14 @@ TEST_CASE("rendered depth and mask agree with the posed body that the frame's po
         const auto x = (k[0] * p.select(1, 0) / p.select(1, 2) + k[2]).to(torch::kInt64);
         const auto y = (k[1] * p.select(1, 1) / p.select(1, 2) + k[3]).to(torch::kInt64);
         const auto at = y * frame.camera.width + x;
-        // The naked body lies inside the clothes: its vertices project into the mask and no more
-        // than a grazing cloth's thickness in front of the depth map.
-        const auto covered = frame.truth.at("mask").view({-1}).index_select(0, at);
-        REQUIRE(covered.mean().item<double>() > 0.99);
+        // The naked body lies inside the clothes: its vertices project into the mask, but for those
+        // of bare skin on the silhouette, which a border pixel less than half covered leaves out,
+        // and no more than a grazing cloth's thickness in front of the depth map.
+        const auto mask = frame.truth.at("mask").unsqueeze(0);
+        const auto covered = mask.view({-1}).index_select(0, at);
+        const auto nearly = torch::max_pool2d(mask, 3, 1, 1).view({-1}).index_select(0, at);
+        REQUIRE(covered.mean().item<double>() > 0.97);  // measured MEASURE
+        REQUIRE(nearly.min().item<double>() == 1);
         const auto gap = p.select(1, 2) - frame.truth.at("depth").view({-1}).index_select(0, at);
         const auto behind = (gap > -0.005).to(torch::kFloat).masked_select(covered > 0.5);
         REQUIRE(behind.mean().item<double>() > 0.98);

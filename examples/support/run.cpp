@@ -2,8 +2,10 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/core/config.h>
+#include <fmgs/data/image_io.h>
 #include <fmgs/raster/render.h>
 #include <fmgs/train/checkpoint.h>
+#include <fmgs/train/sheet.h>
 #include <torch/torch.h>
 
 #include <cmath>
@@ -71,7 +73,8 @@ Run open_run(const RunOptions& options) {
     }
     run.capture = read_capture(run.options.data, modality_folders(options.avatar));
     const auto& train = run.capture.splits.at("train");
-    run.body = BodyModel(read_body(run.options.data.body), run.capture.betas);
+    run.body = BodyModel(read_body(run.options.data.body), run.capture.betas,
+                         options.avatar.star_degrees);
     run.options.avatar.subdivisions = subdivisions_for(options, run.capture, run.body);
     const auto seed = static_cast<uint64_t>(options.train.seed);
     run.avatar = Avatar(paper_parts(run.body, run.options.avatar, seed));
@@ -132,11 +135,36 @@ std::vector<double> metric_row(const Objective& objective, const LossReport& rep
     return values;
 }
 
+void write_sheet(Run& run, const RunFolder& folder, int64_t step) {
+    const auto& frames = run.capture.splits.at("train");
+    std::vector<torch::Tensor> rows;
+    for (const size_t k : {size_t{0}, frames.size() / 3, 2 * frames.size() / 3})
+        rows.push_back(sheet_row(frames[k], draw(run, frames[k].camera, run.pose(frames[k]))));
+    fs::create_directories(folder.sheets());
+    write_color(folder.sheets() / fmt::format("{:06d}.png", step), below(rows));
+}
+
 void print_run(const Run& run) {
     fmt::print("{}\n", run.capture.description);
     for (const auto& note : run.capture.notes) fmt::print("note: {}\n", note);
     fmt::print("{} surfels ({} subdivisions), {} steps\n", run.avatar->parts().surfels->size(),
                run.options.avatar.subdivisions, run.options.train.steps);
+}
+
+void add_option_lists(CLI::App& app) {
+    const auto add = [&](const char* flag, const std::string& help, auto text) {
+        app.add_flag_callback(
+            flag,
+            [text] {
+                fmt::print("{}", text());
+                throw CLI::Success();
+            },
+            help);
+    };
+    add("--defaults", "print every key with its default, as YAML",
+        [] { return dump_yaml(RunOptions{}, true); });
+    add("--options", "print the table of options, as Markdown",
+        [] { return options_markdown(RunOptions{}); });
 }
 
 int guarded(const std::function<int()>& body) {

@@ -8,6 +8,7 @@
 #include <fmgs/train/optim.h>
 #include <fmgs/train/run_folder.h>
 
+#include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
 #include <vector>
@@ -101,8 +102,12 @@ const Frame& frame_of(const std::vector<Frame>& frames, int64_t step, uint64_t s
 /// was off).
 std::vector<std::string> metric_columns(const Objective& objective);
 std::vector<double> metric_row(const Objective& objective, const LossReport& report, double psnr);
+/// Three training frames beside what the avatar makes of them: RUN/sheets/STEP.png.
+void write_sheet(Run& run, const RunFolder& folder, int64_t step);
 /// Says what was read and what will be trained.
 void print_run(const Run& run);
+/// Flags that print every option and end the program: --defaults as YAML, --options as Markdown.
+void add_option_lists(CLI::App& app);
 /// Runs a program's body; prints an exception as one message on stderr and returns 1 then.
 int guarded(const std::function<int()>& body);
 

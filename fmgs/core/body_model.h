@@ -32,13 +32,13 @@ class BodyModelImpl : public torch::nn::Module {
   public:
     /// betas: [b], b ≤ B (missing ones are zero). `star_degrees`: how far each leg is spread in the canonical pose; bodies of
     /// fewer than 12 joints have no legs in SMPL's numbering, and their canonical pose is the T-pose.
-    BodyModelImpl(const BodyData& data, const torch::Tensor& betas, double star_degrees = 45);
+    BodyModelImpl(const BodyData& data, const torch::Tensor& betas, double star_degrees = 30);
 
     int64_t joint_count() const { return parents_.size(0); }
     const torch::Tensor& betas() const { return betas_; }  ///< [b], as given
     /// Template in the T-pose, [V,3].
     const torch::Tensor& shaped() const { return shaped_; }
-    /// Template in the canonical star pose: legs (SMPL joints 1,4,7,10 / 2,5,8,11) turned ±45° about z, rigidly at the hips.
+    /// Template in the canonical star pose: legs (SMPL joints 1,4,7,10 / 2,5,8,11) turned ±star_degrees about z under their skinning weights.
     Mesh canonical() const;
     const torch::Tensor& faces() const { return faces_; }
     const torch::Tensor& weights() const { return weights_; }  ///< [V,J]

@@ -49,8 +49,9 @@ size_t edit_distance(const std::string& a, const std::string& b) {
 
 void collect_keys(const OptionNode& node, const std::string& path, std::vector<std::string>& keys) {
     for (const auto& child : node.children) {
-        keys.push_back(join(path, child.key));
-        collect_keys(child, keys.back(), keys);
+        const std::string full = join(path, child.key);
+        keys.push_back(full);
+        collect_keys(child, full, keys);
     }
 }
 

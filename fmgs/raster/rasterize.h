@@ -30,8 +30,8 @@ Tiles find_tiles(const torch::Tensor& center, const torch::Tensor& tangents,
 struct Raster {
     torch::Tensor image;  ///< [C,H,W] Σ w_i f_i, w_i = α_i Π_{j<i}(1-α_j)
     torch::Tensor alpha;  ///< [R,1,H,W] Σ w_i
-    torch::Tensor depth;  ///< [R,1,H,W] Σ w_i z_i, not divided by alpha; z is the (bounded)
-                          ///< ray–surfel hit, metres
+    torch::Tensor depth;  ///< [R,1,H,W] Σ w_i z_i, not divided by alpha; z of the ray–surfel hit,
+                          ///< drawn in to the centre where only the low-pass reaches, metres
 };
 
 /// R ≥ 1 routes whose rows have equal values: the forward reads row 0; the backward evaluates each

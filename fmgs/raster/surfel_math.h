@@ -7,11 +7,14 @@
 /// K·[a|b|p]. The ray of a pixel at (dx,dy) from the projected centre c hits its plane at (u,v) =
 /// (q0,q1)/q2, q affine in (dx,dy) (both identities follow from the adjugate of T; the signs are
 /// chosen such that q2 > 0 in front of the camera):
-///   ρ = min(u²+v², 2|d|²)      exponent of the Gaussian; the second is a low-pass of σ = 0.7071
-///   px; a tie goes to the first α = min(0.99, o·exp(-ρ/2)) below 1/255 the pair is skipped z = p_z
-///   + u′a_z + v′b_z    depth of the hit, with (u′,v′) = (u,v)·min(1, 3.33/√(u²+v²))
-/// A surfel is culled unless all its points within 3.33 σ (or within its support, if larger) lie in
-/// front of `near`. Hence z > near for every pair, and no plane behind the camera is ever drawn: no
+///   ρ = min(u²+v², 2|d|²)      exponent of the Gaussian; the second is a low-pass of σ = 0.7071 px;
+///                              a tie goes to the first
+///   α = min(0.99, o·exp(-ρ/2)) below 1/255 the pair is skipped
+///   z = p_z + u′a_z + v′b_z    depth, with (u′,v′) = (u,v)·ρ/(u²+v²): the hit itself, and where the
+///                              low-pass draws the pixel a point between it and the centre, which
+///                              it joins without a jump and reaches as the surfel turns edge-on
+/// |(u′,v′)|² ≤ ρ ≤ 2 ln(255 o), at most 3.33² for o ≤ 1. A surfel is culled unless all its points
+/// within 3.33 σ (or within its support, if larger) lie in front of `near`. Hence z > near for every pair, and no plane behind the camera is ever drawn: no
 /// per-pixel depth test is needed.
 #include <cmath>
 #include <cstdint>
@@ -30,7 +33,7 @@ constexpr double kAlphaMax = 0.99;         ///< α is clamped here; beyond, its 
 constexpr double kAlphaMin = 1.0 / 255.0;  ///< fainter pairs are skipped
 constexpr double kTransmittanceMin =
     1e-4;  ///< a pair that would take the transmittance below ends its pixel, undrawn
-constexpr double kDepthBound = 3.33;  ///< the hit used for the depth stays within this many σ
+constexpr double kReach = 3.33;       ///< σ, at least √(2 ln 255): the support of an opaque surfel
 constexpr double kLowPass = 2.0;      ///< 1/σ² of the low-pass, 1/px²
 
 /// Scalar policy, exact functions.
@@ -72,19 +75,20 @@ template <class M>
 struct Pair {
     typename M::Value
         r;  ///< 1/q2, or 0 where the ray does not meet the plane in front of the camera
-    typename M::Value q0, q1;
+    typename M::Value q0, q1, q2;
     typename M::Value rho3;   ///< u²+v²
+    typename M::Value rho2;   ///< 2|d|²
     typename M::Value gauss;  ///< o·exp(-ρ/2), not clamped
     typename M::Value alpha;
     typename M::Mask is_3d;  ///< ρ = u²+v², not the low-pass
 };
 
-/// The bounded hit.
+/// Where the depth is taken.
 template <class M>
 struct Hit {
-    typename M::Value u, v, z;
-    typename M::Value k;      ///< (u,v) = k·(q0,q1)
-    typename M::Mask inside;  ///< not bounded
+    typename M::Value u, v, z;  ///< u′, v′ and the depth
+    typename M::Value k;        ///< (u′,v′) = k·(q0,q1)
+    typename M::Value over;     ///< 1/(q0²+q1²)
 };
 
 /// All of a pair but gauss and alpha; rho: its exponent.
@@ -95,15 +99,15 @@ FMGS_HD Pair<M> pair_ray(const Projected<T>& s, typename M::Value dx, typename M
     Pair<M> pair;
     pair.q0 = s.f0 * dx + s.g0 * dy;
     pair.q1 = s.f1 * dx + s.g1 * dy;
-    const V q2 = s.d + s.f2 * dx + s.g2 * dy;
-    const auto front = q2 > T(0);
-    const V zero = q2 - q2;
-    pair.r = M::select(front, T(1) / M::select(front, q2, zero + T(1)), zero);
+    pair.q2 = s.d + s.f2 * dx + s.g2 * dy;
+    const auto front = pair.q2 > T(0);
+    const V zero = pair.q2 - pair.q2;
+    pair.r = M::select(front, T(1) / M::select(front, pair.q2, zero + T(1)), zero);
     const V u = pair.q0 * pair.r, v = pair.q1 * pair.r;
     pair.rho3 = u * u + v * v;
-    const V rho2 = T(kLowPass) * (dx * dx + dy * dy);
-    pair.is_3d = front & (pair.rho3 <= rho2);
-    rho = M::select(pair.is_3d, pair.rho3, rho2);
+    pair.rho2 = T(kLowPass) * (dx * dx + dy * dy);
+    pair.is_3d = front & (pair.rho3 <= pair.rho2);
+    rho = M::select(pair.is_3d, pair.rho3, pair.rho2);
     return pair;
 }
 
@@ -121,10 +125,8 @@ FMGS_HD Hit<M> pair_hit(const Projected<T>& s, const Pair<M>& pair) {
     using V = typename M::Value;
     Hit<M> hit;
     const V zero = pair.r - pair.r;
-    const V length2 = pair.q0 * pair.q0 + pair.q1 * pair.q1;
-    const V bound = T(kDepthBound) / M::sqrt(M::max(length2, zero + T(1e-30)));
-    hit.inside = (pair.r > T(0)) & (pair.r <= bound);
-    hit.k = M::select(hit.inside, pair.r, bound);
+    hit.over = T(1) / M::max(pair.q0 * pair.q0 + pair.q1 * pair.q1, zero + T(1e-30));
+    hit.k = M::select(pair.is_3d, pair.r, pair.rho2 * pair.q2 * hit.over);
     hit.u = pair.q0 * hit.k;
     hit.v = pair.q1 * hit.k;
     hit.z = s.z + hit.u * s.w0 + hit.v * s.w1;
@@ -163,22 +165,24 @@ FMGS_HD void pair_vjp(const Projected<T>& s, const Pair<M>& pair, const Hit<M>& 
     const V grad_gauss = grad_alpha * pair.gauss;
     sums[kO] += grad_gauss;
     const V grad_rho = T(-0.5) * grad_gauss;
-    const V grad_3d = M::select(pair.is_3d, grad_rho, zero), grad_low = grad_rho - grad_3d;
-    sums[kLowX] += grad_low * dx;
-    sums[kLowY] += grad_low * dy;
+    const V grad_3d = M::select(pair.is_3d, grad_rho, zero);
+    V grad_low = grad_rho - grad_3d;
     const V r2 = T(2) * grad_3d * pair.r;
     V q0 = r2 * pair.q0 * pair.r, q1 = r2 * pair.q1 * pair.r, q2 = -r2 * pair.rho3;
     if (has_depth) {
         const V gu = grad_z * s.w0, gv = grad_z * s.w1;
-        const V along = gu * hit.u + gv * hit.v;
-        const V radial = M::select(hit.inside, zero, along * T(1 / (kDepthBound * kDepthBound)));
-        q0 += hit.k * (gu - hit.u * radial);
-        q1 += hit.k * (gv - hit.v * radial);
-        q2 -= M::select(hit.inside, along * hit.k, zero);
+        const V along = gu * pair.q0 + gv * pair.q1;  // dL/dk
+        const V low = M::select(pair.is_3d, zero, along * hit.over);
+        q0 += hit.k * (gu - T(2) * low * pair.q0);
+        q1 += hit.k * (gv - T(2) * low * pair.q1);
+        q2 += M::select(pair.is_3d, -along * pair.r * pair.r, low * pair.rho2);
+        grad_low += low * pair.q2;
         sums[kZ] += grad_z;
         sums[kZu] += grad_z * hit.u;
         sums[kZv] += grad_z * hit.v;
     }
+    sums[kLowX] += grad_low * dx;
+    sums[kLowY] += grad_low * dy;
     sums[kQ0] += q0;
     sums[kQ0x] += q0 * dx;
     sums[kQ0y] += q0 * dy;
@@ -233,8 +237,7 @@ FMGS_HD bool project(const Surfel<T>& s, const T* intrinsics, T near, int64_t wi
 
     const T rho_max = 2 * std::log(T(255) * s.opacity), low = std::sqrt(rho_max / T(kLowPass));
     const T slope2 = out.w0 * out.w0 + out.w1 * out.w1;
-    const T reach2 =
-        rho_max > T(kDepthBound * kDepthBound) ? rho_max : T(kDepthBound * kDepthBound);
+    const T reach2 = rho_max > T(kReach * kReach) ? rho_max : T(kReach * kReach);
     if (!(out.z - std::sqrt(reach2 * slope2) > near)) return false;
     const T t = rho_max / (rho_max * slope2 -
                            out.z * out.z);  // negative: the contour is in front of the camera

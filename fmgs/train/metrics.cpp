@@ -59,7 +59,7 @@ double psnr(const torch::Tensor& image, const torch::Tensor& truth) {
 
 double psnr(const torch::Tensor& image, const torch::Tensor& truth, const torch::Tensor& mask) {
     check_pair(mask, mask, 1, "mask");
-    const auto inside = (mask >= 0.5).expand({3, -1, -1});
+    const auto inside = (mask > 0.5).expand({3, -1, -1});
     const auto errors = square_error(image, truth).masked_select(inside);
     return errors.numel() == 0 ? kNone : decibel(errors.mean().item<double>());
 }
@@ -71,7 +71,7 @@ double mean_ssim(const torch::Tensor& image, const torch::Tensor& truth) {
 
 double mask_iou(const torch::Tensor& alpha, const torch::Tensor& mask) {
     check_pair(alpha, mask, 1, "mask");
-    const auto a = alpha >= 0.5, b = mask >= 0.5;
+    const auto a = alpha > 0.5, b = mask > 0.5;
     const auto both = (a & b).sum().item<int64_t>(), either = (a | b).sum().item<int64_t>();
     return either == 0 ? 1 : static_cast<double>(both) / static_cast<double>(either);
 }
@@ -105,7 +105,7 @@ torch::Tensor rendered_labels(const torch::Tensor& logits, const torch::Tensor& 
     check_shape(alpha, {1, logits.size(1), logits.size(2)}, "alpha");
     if (logits.size(0) < 2)
         throw Error("semantic: expected at least two classes, got {}", logits.size(0));
-    return torch::where(alpha[0] >= 0.5, logits.slice(0, 1).argmax(0) + 1,
+    return torch::where(alpha[0] > 0.5, logits.slice(0, 1).argmax(0) + 1,
                         torch::zeros({}, torch::kInt64));
 }
 
@@ -149,10 +149,10 @@ MetricValues evaluate_frame(const Maps& rendered, const Frame& frame, Confusion*
     }
     if (!rendered.contains("alpha")) return out;
     const auto& alpha = rendered.at("alpha");
-    auto where = alpha >= 0.5;
+    auto where = alpha > 0.5;
     if (mask) {
         out.emplace_back("mask_iou", mask_iou(alpha, *mask));
-        where = where & (*mask >= 0.5);
+        where = where & (*mask > 0.5);
     }
     // Priors are no truth: geometry and labels are measured against exact maps alone.
     const auto *depth = frame.truth.find("depth"), *normal = frame.truth.find("normal"),

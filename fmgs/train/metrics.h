@@ -9,12 +9,12 @@ namespace fmgs {
 /// PSNR over all pixels and channels: -10 log10(mean (a-b)²) of pictures [3,H,W], clamped to [0,1]
 /// first. 100 dB when equal.
 double psnr(const torch::Tensor& image, const torch::Tensor& truth);
-/// The same over the pixels of mask [1,H,W] ≥ 0.5 only. NaN when the mask is empty.
+/// The same over the pixels of mask [1,H,W] > 0.5 only. NaN when the mask is empty.
 double psnr(const torch::Tensor& image, const torch::Tensor& truth, const torch::Tensor& mask);
 /// SSIM, Gaussian window 11, σ 1.5, range 1, K 0.01 and 0.03, zeros outside the picture (as the
 /// loss), mean over all pixels and channels; clamped to [0,1] first.
 double mean_ssim(const torch::Tensor& image, const torch::Tensor& truth);
-/// |A∩B| / |A∪B| of alpha ≥ 0.5 and mask ≥ 0.5, both [1,H,W]. 1 when both are empty.
+/// |A∩B| / |A∪B| of alpha > 0.5 and mask > 0.5, both [1,H,W]. 1 when both are empty.
 double mask_iou(const torch::Tensor& alpha, const torch::Tensor& mask);
 /// Mean |depth - truth| in metres over `where` [1,H,W] bool. NaN when it is empty.
 double depth_mae(const torch::Tensor& depth, const torch::Tensor& truth,
@@ -24,7 +24,7 @@ double depth_mae(const torch::Tensor& depth, const torch::Tensor& truth,
 double normal_degrees(const torch::Tensor& normal, const torch::Tensor& truth,
                       const torch::Tensor& where);
 
-/// Labels of rendered logits [K,H,W]: argmax over classes ≥ 1 where alpha [1,H,W] ≥ 0.5, else 0.
+/// Labels of rendered logits [K,H,W]: argmax over classes ≥ 1 where alpha [1,H,W] > 0.5, else 0.
 /// [H,W] int64.
 torch::Tensor rendered_labels(const torch::Tensor& logits, const torch::Tensor& alpha);
 
@@ -48,7 +48,7 @@ using MetricValues = std::vector<std::pair<std::string, double>>;
 /// All metrics that this picture allows: psnr, ssim, psnr_person, mask_iou, depth_mae, normal_deg.
 /// Truth comes from frame.truth, and from frame.maps for color and mask where truth has none; the
 /// picture is compared on black (times the mask). Depth and normals: over true mask ∩ rendered
-/// alpha ≥ 0.5 ∩ where the true map is valid (depth > 0, normal ≠ 0). `confusion` takes the labels
+/// alpha > 0.5 ∩ where the true map is valid (depth > 0, normal ≠ 0). `confusion` takes the labels
 /// when both have "semantic".
 MetricValues evaluate_frame(const Maps& rendered, const Frame& frame,
                             Confusion* confusion = nullptr);

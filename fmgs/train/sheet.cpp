@@ -137,7 +137,7 @@ torch::Tensor sheet_row(const Frame& frame, const Maps& rendered) {
         add(mask ? *truth * *mask : *truth);
     }
     const auto* alpha = rendered.find("alpha");
-    const auto where = alpha ? *alpha >= 0.5 : torch::ones({1, h, w}, torch::kBool);
+    const auto where = alpha ? *alpha > 0.5 : torch::ones({1, h, w}, torch::kBool);
     if (rendered.contains("color")) add(rendered.at("color"));
     if (alpha) add(alpha->expand({3, -1, -1}));
     if (rendered.contains("depth")) add(colorize_depth(rendered.at("depth"), where));

@@ -16,7 +16,7 @@ namespace fmgs::test {
 /// The decisions of a drawing, frozen for finite differences.
 struct Reference {
     Raster raster;
-    torch::Tensor decisions;  ///< [6,H·W,N] bool
+    torch::Tensor decisions;  ///< [4,H·W,N] bool
 };
 
 /// T = K·[a|b|p]; u, v from the cross product of the two planes through the pixel; composited by
@@ -48,13 +48,11 @@ inline Reference reference_rasterize(const Scene& s) {
     const auto gauss = opacity.unsqueeze(0) * torch::exp(-0.5 * torch::where(is_3d, rho3, rho2));
     const auto clamped = gauss > raster::kAlphaMax;
     const auto alpha_all = torch::where(clamped, torch::full_like(gauss, raster::kAlphaMax), gauss);
-    const auto length = torch::sqrt(rho3);
-    const auto inside = front & (length <= raster::kDepthBound);
-    const auto bound = torch::where(front, one, -one) * raster::kDepthBound / length;
-    const auto z = w2 + torch::where(inside, one, bound) * (u * w0 + v * w1);
+    // Off the surfel the depth's point is inverted in the circle ρ3 = ρ2.
+    const auto z = w2 + torch::where(is_3d, one, rho2 / rho3) * (u * w0 + v * w1);
 
     const auto reach = torch::sqrt(w0 * w0 + w1 * w1);
-    const auto in_front = w2 - raster::kDepthBound * reach > s.near;
+    const auto in_front = w2 - raster::kReach * reach > s.near;
     const auto visible =
         (alpha_all >= raster::kAlphaMin) & in_front & (opacity.unsqueeze(0) >= raster::kAlphaMin);
     const auto candidate = torch::where(visible, alpha_all, torch::zeros_like(alpha_all));
@@ -73,7 +71,7 @@ inline Reference reference_rasterize(const Scene& s) {
                            .sum(1)
                            .view({1, 1, s.height, s.width});
     out.decisions = torch::stack(
-        {visible, is_3d & visible, clamped & visible, drawn, inside & visible, front & visible});
+        {visible, is_3d & visible, clamped & visible, drawn});
     return out;
 }
 
