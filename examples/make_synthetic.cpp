@@ -64,10 +64,8 @@ void make(const fs::path& folder, const std::string& body_file,
                           folder.string());
     }
     const auto body = body_file.empty() ? fmgs::procedural_body() : fmgs::read_body(body_file);
-    const auto labels =
-        body_file.empty() ? fmgs::procedural_labels(body) : fmgs::clothed_labels(body);
     const auto capture =
-        fmgs::synthetic_capture(body, labels, options, [](int64_t done, int64_t total) {
+        fmgs::synthetic_capture(body, options, [](int64_t done, int64_t total) {
             std::fprintf(stderr, "\rrendering %ld of %ld", static_cast<long>(done),
                          static_cast<long>(total));
         });

@@ -67,7 +67,7 @@ struct Trainer {
             throw bad(fmt::format("gradient of '{}'", *name), frame);
         ++state.step;
         report.total = report.total.detach();
-        report.rendered.set("target", frame.maps.at("color") * frame.maps.at("mask"));
+        report.rendered.set("target", frame.maps.at("color"));
         return report;
     }
 

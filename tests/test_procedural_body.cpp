@@ -95,7 +95,7 @@ TEST_CASE("bent, shaped and subdivided it stays a body", "[procedural_body]") {
 
 TEST_CASE("its labels name the parts of each side", "[procedural_body]") {
     const auto& b = body();
-    const auto labels = procedural_labels(b);
+    const auto labels = body_part_labels(b);
     std::set<int64_t> seen;
     for (int64_t i = 0; i < labels.size(0); ++i) seen.insert(labels[i].item<int64_t>());
     REQUIRE(seen == std::set<int64_t>{2, 3, 4, 5, 6, 7, 10, 11, 13, 14, 15, 16, 19, 20, 21});

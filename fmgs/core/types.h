@@ -29,7 +29,7 @@ struct Camera {
 };
 
 /// Ordered name → tensor. One name serves the target, the render, the surfel feature and the column of the routing table.
-/// Names with a fixed meaning: color [3,H,W] in [0,1]; alpha, mask [1,H,W] in [0,1]; depth [1,H,W] metres; normal [3,H,W]
+/// Names with a fixed meaning: color [3,H,W] in [0,1] on black; alpha, mask [1,H,W] in [0,1]; depth [1,H,W] metres; normal [3,H,W]
 /// unit, camera frame, facing the viewer; semantic logits [K,H,W], or labels [H,W] int64 as a target.
 class Maps {
   public:

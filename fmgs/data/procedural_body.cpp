@@ -239,10 +239,10 @@ BodyData procedural_body(const ProceduralBodyOptions& options) {
     return body;
 }
 
-torch::Tensor procedural_labels(const BodyData& body) {
+torch::Tensor body_part_labels(const BodyData& body) {
     check_body(body);
     if (body.parents.size(0) != kJoints) {
-        throw Error("procedural_labels: expected a body of {} joints, got {}", kJoints,
+        throw Error("body_part_labels: expected a body of {} joints, got {}", kJoints,
                     body.parents.size(0));
     }
     const auto part = torch::tensor(

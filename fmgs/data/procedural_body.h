@@ -20,7 +20,7 @@ BodyData procedural_body(const ProceduralBodyOptions& options = {});
 
 /// Each vertex's body part in Sapiens' 28 classes, [V] int64: 2 face and neck, 3 hair, 21 torso,
 /// and left/right (the body's own) hand 5/14, lower arm 6/15, upper arm 10/19, upper leg 11/20,
-/// lower leg 7/16, foot 4/13. For any body of SMPL's 24 joints.
-torch::Tensor procedural_labels(const BodyData& body);
+/// lower leg 7/16, foot 4/13. For any body of SMPL's 24 joints, else an Error.
+torch::Tensor body_part_labels(const BodyData& body);
 
 }  // namespace fmgs

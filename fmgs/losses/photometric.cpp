@@ -90,8 +90,7 @@ torch::Tensor ssim(const torch::Tensor& x, const torch::Tensor& y) {
 torch::Tensor PhotometricLoss::forward(const LossInput& input) {
     const auto& color = input.rendered.at("color");
     const int64_t height = color.size(1), width = color.size(2);
-    const auto mask = target(input, "mask", {1, height, width}, color);
-    const auto image = target(input, "color", {3, height, width}, color) * mask;
+    const auto image = target(input, "color", {3, height, width}, color);
     const auto l1 = (color - image).abs().mean();
     if (options_.ssim == 0) return l1;
     fit_band(band_, color);

@@ -19,13 +19,13 @@ struct PhotometricOptions {
     }
 };
 
-/// L_c = (1-λ)·mean|I - Ī| + λ·(1 - SSIM(I, Ī)) over the full image; Ī = color · mask on black (eq.
-/// 13).
+/// L_c = (1-λ)·mean|I - Ī| + λ·(1 - SSIM(I, Ī)) over the full image (eq. 13). Ī, the target
+/// "color", is on black already: a pixel half covered has half the subject's color.
 class PhotometricLoss : public Loss {
   public:
     explicit PhotometricLoss(const PhotometricOptions& options = {}) : options_(options) {}
     std::vector<std::string> needs() const override { return {"color"}; }
-    std::vector<std::string> targets() const override { return {"color", "mask"}; }
+    std::vector<std::string> targets() const override { return {"color"}; }
     torch::Tensor forward(const LossInput& input) override;
 
   private:

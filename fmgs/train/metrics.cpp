@@ -142,10 +142,9 @@ MetricValues evaluate_frame(const Maps& rendered, const Frame& frame, Confusion*
     const auto* mask = true_map(frame, "mask");
     const auto* color = true_map(frame, "color");
     if (color && rendered.contains("color")) {
-        const auto target = mask ? *color * *mask : *color;
-        out.emplace_back("psnr", psnr(rendered.at("color"), target));
-        out.emplace_back("ssim", mean_ssim(rendered.at("color"), target));
-        if (mask) out.emplace_back("psnr_person", psnr(rendered.at("color"), target, *mask));
+        out.emplace_back("psnr", psnr(rendered.at("color"), *color));
+        out.emplace_back("ssim", mean_ssim(rendered.at("color"), *color));
+        if (mask) out.emplace_back("psnr_person", psnr(rendered.at("color"), *color, *mask));
     }
     if (!rendered.contains("alpha")) return out;
     const auto& alpha = rendered.at("alpha");

@@ -47,7 +47,7 @@ using MetricValues = std::vector<std::pair<std::string, double>>;
 
 /// All metrics that this picture allows: psnr, ssim, psnr_person, mask_iou, depth_mae, normal_deg.
 /// Truth comes from frame.truth, and from frame.maps for color and mask where truth has none; the
-/// picture is compared on black (times the mask). Depth and normals: over true mask ∩ rendered
+/// picture is on black. Depth and normals: over true mask ∩ rendered
 /// alpha > 0.5 ∩ where the true map is valid (depth > 0, normal ≠ 0). `confusion` takes the labels
 /// when both have "semantic".
 MetricValues evaluate_frame(const Maps& rendered, const Frame& frame,

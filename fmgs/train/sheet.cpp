@@ -132,10 +132,7 @@ torch::Tensor sheet_row(const Frame& frame, const Maps& rendered) {
     const auto add = [&](const torch::Tensor& image) {
         images.push_back(image.to(torch::kCPU, torch::kFloat32).clamp(0, 1));
     };
-    if (const auto* truth = frame.maps.find("color")) {
-        const auto* mask = frame.maps.find("mask");
-        add(mask ? *truth * *mask : *truth);
-    }
+    if (const auto* truth = frame.maps.find("color")) add(*truth);
     const auto* alpha = rendered.find("alpha");
     const auto where = alpha ? *alpha > 0.5 : torch::ones({1, h, w}, torch::kBool);
     if (rendered.contains("color")) add(rendered.at("color"));

@@ -84,27 +84,6 @@ double fold_strength(const double* r) {
 
 }  // namespace
 
-torch::Tensor clothed_labels(const BodyData& body) {
-    if (body.weights.size(1) != 24) {
-        throw Error(
-            "clothed_labels: expected a body of 24 joints in SMPL's order, got {}; pass labels of "
-            "its vertices",
-            body.weights.size(1));
-    }
-    const auto part = torch::tensor(
-        {12, 12, 12, 22, 12, 12, 22, 8, 17, 22, 8, 17, 2, 22, 22, 2, 22, 22, 6, 15, 5, 14, 5, 14});
-    auto labels = part.index_select(0, body.weights.argmax(1));
-    const auto head = torch::matmul(body.joint_regressor, body.vertices)[15];
-    const auto x = body.vertices - head;
-    const auto top = x.select(1, 1).max();
-    // Above the brow in front, down to the neck behind.
-    const auto hairline = torch::where(x.select(1, 2) > 0.02, 0.72 * top, 0.1 * top);
-    const auto hair =
-        (body.weights.select(1, 15) > 0.5) & (x.select(1, 1) > hairline) & (x.select(1, 2) < 0.09);
-    labels.masked_fill_(hair, kHair);
-    return labels;
-}
-
 ClothedSubject::ClothedSubject(BodyModel body, const torch::Tensor& labels,
                                const SubjectOptions& options)
     : body_(std::move(body)), options_(options) {

@@ -6,11 +6,6 @@
 
 namespace fmgs {
 
-/// Sapiens' class of every vertex [V] int64 of a 24-joint body in SMPL's joint order, from its
-/// skinning weights alone: T-shirt 22, trousers 12, shoes 8/17, forearms 6/15, hands 5/14, hair 3,
-/// face and neck 2. Error: not 24 joints.
-torch::Tensor clothed_labels(const BodyData& body);
-
 struct SubjectOptions {
     int64_t subdivisions = 2;       ///< midpoint subdivisions of the body mesh
     double largest_offset = 0.030;  ///< no cloth lies further outside the body, metres

@@ -1,6 +1,7 @@
 #include <ATen/Parallel.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/rotation.h>
+#include <fmgs/data/procedural_body.h>
 #include <fmgs/data/synthetic/motion.h>
 #include <fmgs/data/synthetic/synthetic.h>
 #include <torch/torch.h>
@@ -111,8 +112,8 @@ std::map<std::string, std::vector<Frame>> plan(const Stage& stage, int64_t joint
 
 }  // namespace
 
-Capture synthetic_capture(const BodyData& body, const torch::Tensor& labels,
-                          const SyntheticOptions& options, const SyntheticProgress& progress) {
+Capture synthetic_capture(const BodyData& body, const SyntheticOptions& options,
+                          const SyntheticProgress& progress) {
     check_options(options);
     Capture capture;
     capture.description =
@@ -120,7 +121,7 @@ Capture synthetic_capture(const BodyData& body, const torch::Tensor& labels,
     capture.betas =
         torch::zeros({body.shape_directions.defined() ? body.shape_directions.size(2) : 0});
     const BodyModel model(body, capture.betas);
-    const ClothedSubject subject(model, labels.defined() ? labels : clothed_labels(body),
+    const ClothedSubject subject(model, body_part_labels(body),
                                  SubjectOptions{.subdivisions = options.subdivisions});
     const Stage stage = set_up(model, options);
     capture.splits = plan(stage, model->joint_count(), options);

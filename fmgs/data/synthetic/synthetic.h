@@ -44,10 +44,8 @@ using SyntheticProgress = std::function<void(int64_t done, int64_t total)>;
 /// also have the priors normal, depth and semantic, which are wrong as a network's are (see
 /// PriorErrors). A test_view frame carries its train frame's index; test and novel_motion carry -1.
 /// Same arguments, same bits, whatever the number of threads.
-/// labels: [V] int64, Sapiens' classes of the body's vertices; undefined takes
-/// clothed_labels(body).
-Capture synthetic_capture(const BodyData& body, const torch::Tensor& labels,
-                          const SyntheticOptions& options = {},
+/// Error: not 24 joints in SMPL's order.
+Capture synthetic_capture(const BodyData& body, const SyntheticOptions& options = {},
                           const SyntheticProgress& progress = {});
 
 }  // namespace fmgs
