@@ -46,8 +46,7 @@ struct Routed {
         intrinsics = s.intrinsics.detach().clone().requires_grad_(true);
     }
     Raster draw(const Scene& s) const {
-        return rasterize(center, tangents, opacity, features, channel_route, intrinsics, s.tiles(),
-                         s.near);
+        return rasterize(center, tangents, opacity, features, channel_route, intrinsics, s.tiles());
     }
 };
 

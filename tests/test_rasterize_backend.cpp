@@ -115,14 +115,13 @@ TEST_CASE("wrong inputs are named", "[raster]") {
              f = s.features.clone();
         auto route = torch::zeros({3}, torch::kLong), k = s.intrinsics.clone();
         auto tiles = s.tiles();
-        double near = 0.2;
-        change(c, t, o, f, route, k, tiles, near);
-        rasterize(c, t, o, f, route, k, tiles, near);
+        change(c, t, o, f, route, k, tiles);
+        rasterize(c, t, o, f, route, k, tiles);
     };
 #define CHANGE \
-    [&](auto& c, auto& t, auto& o, auto& f, auto& route, auto& k, auto& tiles, auto& near)
+    [&](auto& c, auto& t, auto& o, auto& f, auto& route, auto& k, auto& tiles)
 #define UNUSED \
-    static_cast<void>(c), (void)t, (void)o, (void)f, (void)route, (void)k, (void)tiles, (void)near
+    static_cast<void>(c), (void)t, (void)o, (void)f, (void)route, (void)k, (void)tiles
     const auto raises = [&](auto change, const char* words) {
         return throws_error([&] { draw(change); }, words);
     };
@@ -195,9 +194,15 @@ TEST_CASE("wrong inputs are named", "[raster]") {
     REQUIRE(raises(
         CHANGE {
             UNUSED;
-            near = NAN;
+            tiles.near = NAN;
         },
         "near"));
+    REQUIRE(raises(
+        CHANGE {
+            UNUSED;
+            tiles.low_pass = 0;
+        },
+        "low_pass"));
 #undef CHANGE
 #undef UNUSED
 }

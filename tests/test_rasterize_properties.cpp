@@ -179,6 +179,21 @@ TEST_CASE("a surfel moved away is drawn deeper", "[raster]") {
     REQUIRE(std::abs(depth(4) - 2 * depth(2)) < 1e-9);
 }
 
+TEST_CASE("the low-pass follows its width, and a narrow one thins what is seen edge-on",
+          "[raster]") {
+    auto s = facing_surfel(1e-4, 1.0);
+    s.low_pass = 0.35;
+    const auto x = torch::arange(s.width, torch::kDouble) + 0.5 - 16;
+    const auto rho = (x.unsqueeze(0).square() + x.unsqueeze(1).square()) / (0.35 * 0.35);
+    const auto inside = rho <= 2 * std::log(255.0);
+    REQUIRE_CLOSE(s.draw().alpha[0][0],
+                  torch::where(inside, torch::exp(-0.5 * rho).clamp_max(0.99), 0 * rho), 1e-12);
+    auto edge = tilted_surfel(88, 3);
+    const auto wide = edge.draw().alpha.sum().item<double>();
+    edge.low_pass = 0.35;
+    REQUIRE(edge.draw().alpha.sum().item<double>() < 0.6 * wide);
+}
+
 TEST_CASE("an opaque surfel hides what is behind", "[raster]") {
     auto s = join(facing_surfel(8, 1.0, 2), facing_surfel(8, 1.0, 3));
     s.features = torch::tensor({{1.0, 0.0}, {0.0, 1.0}}, torch::kDouble);
@@ -357,12 +372,12 @@ TEST_CASE("a NaN feature takes its surfel alone out of the image", "[raster]") {
 TEST_CASE("wrong arguments of find_tiles are named", "[raster]") {
     const auto s = facing_surfel(1, 0.5);
     const auto find = [&](int64_t width, int64_t tile, double near) {
-        find_tiles(s.center, s.tangents, s.opacity, s.intrinsics, width, 32, near, tile);
+        find_tiles(s.center, s.tangents, s.opacity, s.intrinsics, width, 32, near, 0.7, tile);
     };
     REQUIRE(throws_error([&] { find(0, 16, 0.2); }, "got 0 x 32"));
     REQUIRE(throws_error([&] { find(32, 0, 0.2); }, "tile size"));
     REQUIRE(throws_error([&] { find(32, 16, -1); }, "near"));
     REQUIRE(
-        throws_error([&] { find_tiles(s.center, s.center, s.opacity, s.intrinsics, 32, 32, 0.2); },
+        throws_error([&] { find_tiles(s.center, s.center, s.opacity, s.intrinsics, 32, 32, 0.2, 0.7); },
                      "tangents: expected [1,3,2]"));
 }

@@ -72,6 +72,9 @@ Run open_run(const RunOptions& options) {
         run.options.data.body = beside.string();
     }
     run.capture = read_capture(run.options.data, modality_folders(options.avatar));
+    for (auto& [split, frames] : run.capture.splits) {
+        for (auto& frame : frames) frame.camera.low_pass = options.render.low_pass;
+    }
     const auto& train = run.capture.splits.at("train");
     run.body = BodyModel(read_body(run.options.data.body), run.capture.betas,
                          options.avatar.star_degrees);

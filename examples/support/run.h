@@ -26,6 +26,15 @@ struct PoseOptions {
     }
 };
 
+struct RenderOptions {
+    double low_pass = Camera{}.low_pass;
+
+    template <class V>
+    void visit(V& v) {
+        v("low_pass", low_pass, "σ of the least that a surfel spreads over, pixels (2DGS: 0.7071)");
+    }
+};
+
 struct TrainOptions {
     int64_t steps = 1000;
     int64_t seed = 0;
@@ -51,6 +60,7 @@ struct RunOptions {
     AvatarOptions avatar;
     PoseOptions pose;
     ObjectiveOptions objective;
+    RenderOptions render;
     OptimOptions optim;
     TrainOptions train;
     std::string output;
@@ -63,6 +73,7 @@ struct RunOptions {
                  "feature fields by name; each is rendered under its name");
         v.group("pose", pose);
         objective.visit(v);
+        v.group("render", render);
         v.group("optim", optim);
         v.group("train", train);
         v.path("output", output, "folder of the run");

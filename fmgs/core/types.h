@@ -18,6 +18,7 @@ struct Camera {
     int64_t height = 0;         ///< pixels
     double near = 0.2;          ///< metres; nothing closer is drawn
     double far = 100;           ///< metres
+    double low_pass = 0.35;     ///< σ of the least that a surfel spreads over, pixels (2DGS: √½)
 
     /// Camera centre in the world, [3] metres.
     torch::Tensor center() const;

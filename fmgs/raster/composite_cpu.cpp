@@ -106,7 +106,9 @@ Call<T>::Call(const RasterizeInputs& inputs, const TileBackend& backend)
     at::parallel_for(0, n, 2048, [&](int64_t first, int64_t last) {
         for (int64_t i = first; i < last; ++i) {
             auto& s = surfels[static_cast<size_t>(i)];
-            if (!project(surfel(i), k, static_cast<T>(in.near), in.width, in.height, s)) continue;
+            if (!project(surfel(i), k, static_cast<T>(in.near),
+                         static_cast<T>(in.low_pass), in.width, in.height, s))
+                continue;
             T check = 0;  // becomes NaN with the first feature that is not finite
             for (int64_t c = 0; c < channels; ++c) check += features[i * channels + c] * T(0);
             if (!(check == 0)) s.x1 = s.x0 - 1;

@@ -5,6 +5,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include <cmath>
+
 namespace fmgs {
 namespace {
 
@@ -92,16 +94,19 @@ void check_inputs(const raster::RasterizeInputs& in) {
                         routes, r);
     }
     if (!(in.near >= 0)) throw Error("rasterize: expected near >= 0, got {}", in.near);
+    if (!(in.low_pass > 0) || !std::isfinite(in.low_pass))
+        throw Error("rasterize: low_pass: expected a positive number of pixels, got {}",
+                    in.low_pass);
     check_tiles(in);
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> forward_cpu(
     const Tensor& center, const Tensor& tangents, const Tensor& opacity, const Tensor& features,
     const Tensor& channel_route, const Tensor& intrinsics, const Tensor& offsets,
-    const Tensor& indices, int64_t width, int64_t height, int64_t tile_size, double near) {
+    const Tensor& indices, int64_t width, int64_t height, int64_t tile_size, double near, double low_pass) {
     const raster::RasterizeInputs in{center,        tangents,   opacity,   features,
                                      channel_route, intrinsics, offsets,   indices,
-                                     width,         height,     tile_size, near};
+                                     width,         height,     tile_size, near, low_pass};
     check_inputs(in);
     auto out = raster::rasterize_cpu(in);
     return {out.image, out.alpha, out.depth, out.transmittance, out.last};
@@ -112,13 +117,13 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> backward_cpu(
     const OptionalTensor& grad_depth, const Tensor& center, const Tensor& tangents,
     const Tensor& opacity, const Tensor& features, const Tensor& channel_route,
     const Tensor& intrinsics, const Tensor& offsets, const Tensor& indices,
-    const Tensor& transmittance, const Tensor& last, int64_t tile_size, double near,
+    const Tensor& transmittance, const Tensor& last, int64_t tile_size, double near, double low_pass,
     bool needs_features) {
     check_shape(last, {-1, -1}, "rasterize: last");
     const int64_t height = last.size(0), width = last.size(1);
     const raster::RasterizeInputs in{center,        tangents,   opacity,   features,
                                      channel_route, intrinsics, offsets,   indices,
-                                     width,         height,     tile_size, near};
+                                     width,         height,     tile_size, near, low_pass};
     check_inputs(in);
     check_shape(transmittance, {height, width}, "rasterize: transmittance");
     check_same(transmittance, center, "transmittance");
@@ -166,11 +171,11 @@ struct RasterizeBackward : torch::autograd::Function<RasterizeBackward> {
                                  const Tensor& channel_route, const Tensor& intrinsics,
                                  const Tensor& offsets, const Tensor& indices,
                                  const Tensor& transmittance, const Tensor& last, int64_t tile_size,
-                                 double near, bool needs_features) {
+                                 double near, double low_pass, bool needs_features) {
         at::AutoDispatchBelowADInplaceOrView below;
         auto [c, t, o, f, k] = backward_op().call(
             grad_image, grad_alpha, grad_depth, center, tangents, opacity, features, channel_route,
-            intrinsics, offsets, indices, transmittance, last, tile_size, near, needs_features);
+            intrinsics, offsets, indices, transmittance, last, tile_size, near, low_pass, needs_features);
         return {c, t, o, f, k};
     }
     static variable_list backward(AutogradContext*, const variable_list&) {
@@ -185,11 +190,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> backward_autograd(
     const OptionalTensor& grad_depth, const Tensor& center, const Tensor& tangents,
     const Tensor& opacity, const Tensor& features, const Tensor& channel_route,
     const Tensor& intrinsics, const Tensor& offsets, const Tensor& indices,
-    const Tensor& transmittance, const Tensor& last, int64_t tile_size, double near,
+    const Tensor& transmittance, const Tensor& last, int64_t tile_size, double near, double low_pass,
     bool needs_features) {
     auto g = RasterizeBackward::apply(grad_image, grad_alpha, grad_depth, center, tangents, opacity,
                                       features, channel_route, intrinsics, offsets, indices,
-                                      transmittance, last, tile_size, near, needs_features);
+                                      transmittance, last, tile_size, near, low_pass, needs_features);
     return {g[0], g[1], g[2], g[3], g[4]};
 }
 
@@ -198,28 +203,30 @@ struct Rasterize : torch::autograd::Function<Rasterize> {
                                  const Tensor& opacity, const Tensor& features,
                                  const Tensor& channel_route, const Tensor& intrinsics,
                                  const Tensor& offsets, const Tensor& indices, int64_t width,
-                                 int64_t height, int64_t tile_size, double near) {
+                                 int64_t height, int64_t tile_size, double near, double low_pass) {
         at::AutoDispatchBelowADInplaceOrView below;
         auto [image, alpha, depth, transmittance, last] =
             forward_op().call(center, tangents, opacity, features, channel_route, intrinsics,
-                              offsets, indices, width, height, tile_size, near);
+                              offsets, indices, width, height, tile_size, near, low_pass);
         ctx->set_materialize_grads(false);
         ctx->mark_non_differentiable({transmittance, last});
         ctx->save_for_backward({center, tangents, opacity, features, channel_route, intrinsics,
                                 offsets, indices, transmittance, last});
         ctx->saved_data["tile_size"] = tile_size;
         ctx->saved_data["near"] = near;
+        ctx->saved_data["low_pass"] = low_pass;
         ctx->saved_data["needs_features"] = features.requires_grad();
         return {image, alpha, depth, transmittance, last};
     }
 
     static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
-        variable_list out(12);
+        variable_list out(13);
         if (!grads[0].defined() && !grads[1].defined() && !grads[2].defined()) return out;
         const auto s = ctx->get_saved_variables();
         std::tie(out[0], out[1], out[2], out[3], out[5]) = backward_op().call(
             grads[0], grads[1], grads[2], s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8],
             s[9], ctx->saved_data["tile_size"].toInt(), ctx->saved_data["near"].toDouble(),
+            ctx->saved_data["low_pass"].toDouble(),
             ctx->saved_data["needs_features"].toBool());
         return out;
     }
@@ -228,9 +235,9 @@ struct Rasterize : torch::autograd::Function<Rasterize> {
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> forward_autograd(
     const Tensor& center, const Tensor& tangents, const Tensor& opacity, const Tensor& features,
     const Tensor& channel_route, const Tensor& intrinsics, const Tensor& offsets,
-    const Tensor& indices, int64_t width, int64_t height, int64_t tile_size, double near) {
+    const Tensor& indices, int64_t width, int64_t height, int64_t tile_size, double near, double low_pass) {
     auto out = Rasterize::apply(center, tangents, opacity, features, channel_route, intrinsics,
-                                offsets, indices, width, height, tile_size, near);
+                                offsets, indices, width, height, tile_size, near, low_pass);
     return {out[0], out[1], out[2], out[3], out[4]};
 }
 
@@ -241,14 +248,15 @@ TORCH_LIBRARY_FRAGMENT(fmgs, m) {
         "rasterize(Tensor center, Tensor tangents, Tensor opacity, Tensor features, Tensor "
         "channel_route, Tensor intrinsics, "
         "Tensor tile_offsets, Tensor tile_indices, int width, int height, int tile_size, float "
-        "near) -> "
+        "near, float low_pass) -> "
         "(Tensor image, Tensor alpha, Tensor depth, Tensor transmittance, Tensor last)");
     m.def(
         "_rasterize_backward(Tensor? grad_image, Tensor? grad_alpha, Tensor? grad_depth, Tensor "
         "center, Tensor tangents, "
         "Tensor opacity, Tensor features, Tensor channel_route, Tensor intrinsics, Tensor "
         "tile_offsets, Tensor tile_indices, "
-        "Tensor transmittance, Tensor last, int tile_size, float near, bool needs_features) -> "
+        "Tensor transmittance, Tensor last, int tile_size, float near, float low_pass, bool "
+        "needs_features) -> "
         "(Tensor center, Tensor tangents, Tensor opacity, Tensor features, Tensor intrinsics)");
 }
 TORCH_LIBRARY_IMPL(fmgs, CPU, m) {
@@ -262,7 +270,7 @@ TORCH_LIBRARY_IMPL(fmgs, Autograd, m) {
 
 Raster rasterize(const Tensor& center, const Tensor& tangents, const Tensor& opacity,
                  const Tensor& features, const Tensor& channel_route, const Tensor& intrinsics,
-                 const Tiles& tiles, double near) {
+                 const Tiles& tiles) {
     for (const auto& [x, name] : {std::pair{center, "center"},
                                   {tangents, "tangents"},
                                   {opacity, "opacity"},
@@ -276,7 +284,8 @@ Raster rasterize(const Tensor& center, const Tensor& tangents, const Tensor& opa
     }
     auto [image, alpha, depth, transmittance, last] = forward_op().call(
         center, tangents, opacity, features, channel_route, intrinsics, tiles.offsets,
-        tiles.indices, tiles.width, tiles.height, tiles.size, near);
+        tiles.indices, tiles.width, tiles.height, tiles.size, tiles.near,
+        tiles.low_pass);
     return {image, alpha, depth};
 }
 

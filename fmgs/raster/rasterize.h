@@ -16,15 +16,17 @@ struct Tiles {
     int64_t width = 0;      ///< pixels
     int64_t height = 0;     ///< pixels
     int64_t size = 16;      ///< edge of a tile, pixels
+    double near = 0;        ///< metres; nothing closer is drawn
+    double low_pass = 0;    ///< σ of the low-pass, pixels
 };
 
 /// Bins surfels by their exact support box: the α ≥ 1/255 contour of the projected disc, united
 /// with the low-pass disc. center: [N,3] camera frame; tangents: [N,3,2] scaled; opacity: [N,1];
 /// intrinsics: [4] fx fy cx cy. Surfels that are not finite, too faint or not wholly in front of
-/// `near` are left out.
+/// `near` are left out. `low_pass`: σ > 0 of the least a surfel spreads over, pixels (2DGS: √½).
 Tiles find_tiles(const torch::Tensor& center, const torch::Tensor& tangents,
                  const torch::Tensor& opacity, const torch::Tensor& intrinsics, int64_t width,
-                 int64_t height, double near, int64_t tile_size = 16);
+                 int64_t height, double near, double low_pass, int64_t tile_size = 16);
 
 /// What rasterize draws.
 struct Raster {
@@ -43,6 +45,6 @@ struct Raster {
 Raster rasterize(const torch::Tensor& center, const torch::Tensor& tangents,
                  const torch::Tensor& opacity, const torch::Tensor& features,
                  const torch::Tensor& channel_route, const torch::Tensor& intrinsics,
-                 const Tiles& tiles, double near);
+                 const Tiles& tiles);
 
 }  // namespace fmgs

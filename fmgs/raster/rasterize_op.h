@@ -9,7 +9,7 @@ namespace fmgs::raster {
 struct RasterizeInputs {
     torch::Tensor center, tangents, opacity, features, channel_route, intrinsics, offsets, indices;
     int64_t width, height, tile_size;
-    double near;
+    double near, low_pass;
 };
 
 struct RasterizeOutputs {

@@ -50,7 +50,7 @@ Tensor normalized(const Tensor& normal) {
 Tiles find_tiles(const PosedSurfels& surfels, const Camera& camera) {
     return find_tiles(camera.to_camera(surfels.center),
                       tangents_to_camera(surfels.tangents, camera), surfels.opacity,
-                      camera.intrinsics, camera.width, camera.height, camera.near);
+                      camera.intrinsics, camera.width, camera.height, camera.near, camera.low_pass);
 }
 
 Maps render(const PosedSurfels& surfels, const Camera& camera,
@@ -88,14 +88,14 @@ std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera,
     Tiles found;
     if (!tiles) {
         found = find_tiles(center.front(), tangents.front(), opacity.front(), camera.intrinsics,
-                           camera.width, camera.height, camera.near);
+                           camera.width, camera.height, camera.near, camera.low_pass);
         tiles = &found;
     }
     const auto features =
         channels.empty() ? torch::zeros({n, 0}, center.front().options()) : torch::cat(channels, 1);
     const auto raster = rasterize(
         torch::stack(center), torch::stack(tangents), torch::stack(opacity), features,
-        torch::tensor(channel_route, torch::kLong), camera.intrinsics, *tiles, camera.near);
+        torch::tensor(channel_route, torch::kLong), camera.intrinsics, *tiles);
 
     // One split and one unbind: their backward passes assemble each cotangent once.
     const auto images = raster.image.split_with_sizes(widths);

@@ -7,8 +7,8 @@
 /// K·[a|b|p]. The ray of a pixel at (dx,dy) from the projected centre c hits its plane at (u,v) =
 /// (q0,q1)/q2, q affine in (dx,dy) (both identities follow from the adjugate of T; the signs are
 /// chosen such that q2 > 0 in front of the camera):
-///   ρ = min(u²+v², 2|d|²)      exponent of the Gaussian; the second is a low-pass of σ = 0.7071 px;
-///                              a tie goes to the first
+///   ρ = min(u²+v², |d|²/σ²)    exponent of the Gaussian; the second is the low-pass of σ pixels; a
+///                              tie goes to the first
 ///   α = min(0.99, o·exp(-ρ/2)) below 1/255 the pair is skipped
 ///   z = p_z + u′a_z + v′b_z    depth, with (u′,v′) = (u,v)·ρ/(u²+v²): the hit itself, and where the
 ///                              low-pass draws the pixel a point between it and the centre, which
@@ -34,7 +34,6 @@ constexpr double kAlphaMin = 1.0 / 255.0;  ///< fainter pairs are skipped
 constexpr double kTransmittanceMin =
     1e-4;  ///< a pair that would take the transmittance below ends its pixel, undrawn
 constexpr double kReach = 3.33;       ///< σ, at least √(2 ln 255): the support of an opaque surfel
-constexpr double kLowPass = 2.0;      ///< 1/σ² of the low-pass, 1/px²
 
 /// Scalar policy, exact functions.
 template <class T>
@@ -66,6 +65,7 @@ struct Projected {
     T d, f2, g2;       ///< q2 = d + f2·dx + g2·dy
     T z, w0, w1;       ///< depths of centre and tangents: p_z, a_z, b_z
     T opacity;
+    T low;  ///< 1/σ² of the low-pass, 1/px²
     int32_t x0, y0, x1,
         y1;  ///< pixels of the support box, x0 ≤ x ≤ x1; empty (x1 < x0) for a culled surfel
 };
@@ -77,7 +77,7 @@ struct Pair {
         r;  ///< 1/q2, or 0 where the ray does not meet the plane in front of the camera
     typename M::Value q0, q1, q2;
     typename M::Value rho3;   ///< u²+v²
-    typename M::Value rho2;   ///< 2|d|²
+    typename M::Value rho2;   ///< |d|²/σ²
     typename M::Value gauss;  ///< o·exp(-ρ/2), not clamped
     typename M::Value alpha;
     typename M::Mask is_3d;  ///< ρ = u²+v², not the low-pass
@@ -105,7 +105,7 @@ FMGS_HD Pair<M> pair_ray(const Projected<T>& s, typename M::Value dx, typename M
     pair.r = M::select(front, T(1) / M::select(front, pair.q2, zero + T(1)), zero);
     const V u = pair.q0 * pair.r, v = pair.q1 * pair.r;
     pair.rho3 = u * u + v * v;
-    pair.rho2 = T(kLowPass) * (dx * dx + dy * dy);
+    pair.rho2 = s.low * (dx * dx + dy * dy);
     pair.is_3d = front & (pair.rho3 <= pair.rho2);
     rho = M::select(pair.is_3d, pair.rho3, pair.rho2);
     return pair;
@@ -206,13 +206,13 @@ FMGS_HD bool pixel_range(T lo, T hi, int64_t count, int32_t& first, int32_t& las
     return true;
 }
 
-/// Projects a surfel; false when it is culled: not finite, fainter than 1/255, not wholly in front
+/// Projects a surfel; low_pass: σ of the low-pass, pixels; false when it is culled: not finite, fainter than 1/255, not wholly in front
 /// of `near`, or off screen. intrinsics: fx fy cx cy. The box is that of the contour ρ = 2 ln(255
 /// o), united with the low-pass disc: an exact support, so that the image does not depend on the
 /// tiles.
 template <class T>
-FMGS_HD bool project(const Surfel<T>& s, const T* intrinsics, T near, int64_t width, int64_t height,
-                     Projected<T>& out) {
+FMGS_HD bool project(const Surfel<T>& s, const T* intrinsics, T near, T low_pass, int64_t width,
+                     int64_t height, Projected<T>& out) {
     out.x0 = out.y0 = 0;
     out.x1 = out.y1 = -1;
     const T fx = intrinsics[0], fy = intrinsics[1];
@@ -234,8 +234,9 @@ FMGS_HD bool project(const Surfel<T>& s, const T* intrinsics, T near, int64_t wi
     out.f2 = sign * (e * out.w1 - f * out.w0);
     out.g2 = sign * (b * out.w0 - a * out.w1);
     out.opacity = s.opacity;
+    out.low = 1 / (low_pass * low_pass);
 
-    const T rho_max = 2 * std::log(T(255) * s.opacity), low = std::sqrt(rho_max / T(kLowPass));
+    const T rho_max = 2 * std::log(T(255) * s.opacity), low = low_pass * std::sqrt(rho_max);
     const T slope2 = out.w0 * out.w0 + out.w1 * out.w1;
     const T reach2 = rho_max > T(kReach * kReach) ? rho_max : T(kReach * kReach);
     if (!(out.z - std::sqrt(reach2 * slope2) > near)) return false;
@@ -276,9 +277,9 @@ FMGS_HD void project_vjp(const Surfel<T>& s, const T* intrinsics, const Projecte
     const T a = fx * ax, b = fx * bx, e = fy * ay, f = fy * by;
     const T sign = a * f - b * e < 0 ? T(-1) : T(1);
     const T gc0 =
-        -(j.f0 * sums[kQ0] + j.f1 * sums[kQ1] + j.f2 * sums[kQ2] + 2 * T(kLowPass) * sums[kLowX]);
+        -(j.f0 * sums[kQ0] + j.f1 * sums[kQ1] + j.f2 * sums[kQ2] + 2 * j.low * sums[kLowX]);
     const T gc1 =
-        -(j.g0 * sums[kQ0] + j.g1 * sums[kQ1] + j.g2 * sums[kQ2] + 2 * T(kLowPass) * sums[kLowY]);
+        -(j.g0 * sums[kQ0] + j.g1 * sums[kQ1] + j.g2 * sums[kQ2] + 2 * j.low * sums[kLowY]);
     const T z = j.z, w0 = j.w0, w1 = j.w1;
     const T ga = sign * (z * sums[kQ1y] - w1 * sums[kQ2y] + f * sums[kQ2]);
     const T gb = sign * (-z * sums[kQ0y] + w0 * sums[kQ2y] - e * sums[kQ2]);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -44,7 +45,7 @@ void radix_sort(std::vector<Keyed>& items) {
 
 template <class T>
 Tiles bin(const torch::Tensor& center, const torch::Tensor& tangents, const torch::Tensor& opacity,
-          const torch::Tensor& intrinsics, Tiles tiles, double near) {
+          const torch::Tensor& intrinsics, Tiles tiles) {
     const int64_t n = center.size(0), across = (tiles.width + tiles.size - 1) / tiles.size;
     const int64_t count = across * ((tiles.height + tiles.size - 1) / tiles.size);
     const T *p = center.const_data_ptr<T>(), *ab = tangents.const_data_ptr<T>(),
@@ -58,7 +59,8 @@ Tiles bin(const torch::Tensor& center, const torch::Tensor& tangents, const torc
                                            {t[0], t[2], t[4]},
                                            {t[1], t[3], t[5]},
                                            o[i]};
-            raster::project(surfel, k, static_cast<T>(near), tiles.width, tiles.height,
+            raster::project(surfel, k, static_cast<T>(tiles.near), static_cast<T>(tiles.low_pass),
+                            tiles.width, tiles.height,
                             projected[static_cast<size_t>(i)]);
         }
     });
@@ -101,7 +103,7 @@ Tiles bin(const torch::Tensor& center, const torch::Tensor& tangents, const torc
 
 Tiles find_tiles(const torch::Tensor& center, const torch::Tensor& tangents,
                  const torch::Tensor& opacity, const torch::Tensor& intrinsics, int64_t width,
-                 int64_t height, double near, int64_t tile_size) {
+                 int64_t height, double near, double low_pass, int64_t tile_size) {
     check_shape(center, {-1, 3}, "find_tiles: center");
     check_shape(tangents, {center.size(0), 3, 2}, "find_tiles: tangents");
     check_shape(opacity, {center.size(0), 1}, "find_tiles: opacity");
@@ -110,6 +112,8 @@ Tiles find_tiles(const torch::Tensor& center, const torch::Tensor& tangents,
         throw Error("find_tiles: expected a size of 1 to 2^20 pixels, got {} x {}", width, height);
     if (tile_size < 1 || tile_size > 64)
         throw Error("find_tiles: expected a tile size of 1 to 64, got {}", tile_size);
+    if (!(low_pass > 0) || !std::isfinite(low_pass))
+        throw Error("find_tiles: low_pass: expected a positive number of pixels, got {}", low_pass);
     if (!(near >= 0)) throw Error("find_tiles: expected near >= 0, got {}", near);
     for (const auto& x : {tangents, opacity, intrinsics}) {
         if (x.scalar_type() != center.scalar_type())
@@ -120,10 +124,11 @@ Tiles find_tiles(const torch::Tensor& center, const torch::Tensor& tangents,
     tiles.width = width;
     tiles.height = height;
     tiles.size = tile_size;
+    tiles.near = near;
+    tiles.low_pass = low_pass;
     const auto host = [](const torch::Tensor& x) { return x.to(torch::kCPU).contiguous(); };
     AT_DISPATCH_FLOATING_TYPES(center.scalar_type(), "find_tiles", [&] {
-        tiles = bin<scalar_t>(host(center), host(tangents), host(opacity), host(intrinsics), tiles,
-                              near);
+        tiles = bin<scalar_t>(host(center), host(tangents), host(opacity), host(intrinsics), tiles);
     });
     tiles.offsets = tiles.offsets.to(center.device());
     tiles.indices = tiles.indices.to(center.device());

@@ -19,7 +19,8 @@
 namespace {
 
 constexpr int64_t kSurfels = 55104, kSize = 512;
-constexpr double kPixelsPerMetre = 0.85 * kSize / 1.75, kDistance = 4, kSigma = 1.39;
+constexpr double kPixelsPerMetre = 0.85 * kSize / 1.75, kDistance = 4, kSigma = 1.39,
+                 kLowPass = 0.7071;  // 2DGS
 
 struct Capsule {
     std::array<double, 3> from, to;
@@ -103,7 +104,7 @@ Scene scene() {
             torch::full({kSurfels, 1}, 0.9f),
             torch::tensor({focal, focal, 256.f, 256.f}),
             {}};
-    s.tiles = fmgs::find_tiles(s.center, s.tangents, s.opacity, s.intrinsics, kSize, kSize, 0.2);
+    s.tiles = fmgs::find_tiles(s.center, s.tangents, s.opacity, s.intrinsics, kSize, kSize, 0.2, kLowPass);
     return s;
 }
 
@@ -122,7 +123,8 @@ Counts count(const Scene& s) {
                                                  {t[6 * i], t[6 * i + 2], t[6 * i + 4]},
                                                  {t[6 * i + 1], t[6 * i + 3], t[6 * i + 5]},
                                                  0.9f};
-        fmgs::raster::project(surfel, s.intrinsics.data_ptr<float>(), 0.2f, kSize, kSize,
+        fmgs::raster::project(surfel, s.intrinsics.data_ptr<float>(), 0.2f,
+                              static_cast<float>(kLowPass), kSize, kSize,
                               projected[static_cast<size_t>(i)]);
     }
     std::vector<size_t> order(kSurfels);
@@ -246,7 +248,7 @@ void report(const Scene& s, const Counts& counts, int64_t channels, int64_t rout
                gd = torch::randn({routes, 1, kSize, kSize});
     const auto draw = [&] {
         return fmgs::rasterize(center, tangents, opacity, features, route.floor().to(torch::kLong),
-                               s.intrinsics, s.tiles, 0.2);
+                               s.intrinsics, s.tiles);
     };
     const Time forward = measure(
         [&] {
@@ -314,7 +316,7 @@ int main(int argc, char** argv) {
     const Time tiles = measure(
         [&] {
             const double start = now();
-            fmgs::find_tiles(s.center, s.tangents, s.opacity, s.intrinsics, kSize, kSize, 0.2);
+            fmgs::find_tiles(s.center, s.tangents, s.opacity, s.intrinsics, kSize, kSize, 0.2, kLowPass);
             return now() - start;
         },
         repeats);

@@ -44,7 +44,8 @@ inline raster::RasterizeInputs operator_inputs(const Scene& s, int64_t tile_size
             s.width,
             s.height,
             tile_size,
-            s.near};
+            s.near,
+            s.low_pass};
 }
 
 }  // namespace fmgs::test

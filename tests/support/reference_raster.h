@@ -43,7 +43,7 @@ inline Reference reference_rasterize(const Scene& s) {
     const auto hit = u * w0 + v * w1 + w2;
     const auto front = hit > 0;
     const auto dx = x.squeeze(2) - Tu.select(2, 2) / w2, dy = y.squeeze(2) - Tv.select(2, 2) / w2;
-    const auto rho3 = u * u + v * v, rho2 = 2 * (dx * dx + dy * dy);
+    const auto rho3 = u * u + v * v, rho2 = (dx * dx + dy * dy) / (s.low_pass * s.low_pass);
     const auto is_3d = front & (rho3 <= rho2);
     const auto gauss = opacity.unsqueeze(0) * torch::exp(-0.5 * torch::where(is_3d, rho3, rho2));
     const auto clamped = gauss > raster::kAlphaMax;
@@ -96,7 +96,7 @@ Raster brute_force(const Scene& scene, torch::Tensor* distance = nullptr) {
                                        {t[6 * i + 1], t[6 * i + 3], t[6 * i + 5]},
                                        o[i]};
         auto& j = projected[static_cast<size_t>(i)];
-        if (raster::project(surfel, s.intrinsics.data_ptr<T>(), static_cast<T>(s.near), s.width,
+        if (raster::project(surfel, s.intrinsics.data_ptr<T>(), static_cast<T>(s.near), static_cast<T>(s.low_pass), s.width,
                             s.height, j))
             order.push_back(i);
     }
@@ -120,7 +120,7 @@ Raster brute_force(const Scene& scene, torch::Tensor* distance = nullptr) {
             if (pair.alpha < T(raster::kAlphaMin)) continue;
             close = std::min<double>(close, std::abs(pair.gauss / T(raster::kAlphaMax) - 1));
             close = std::min<double>(
-                close, std::abs(pair.rho3 / (T(raster::kLowPass) * (dx * dx + dy * dy)) - 1));
+                close, std::abs(pair.rho3 / pair.rho2 - 1));
             const T after = transmittance * (1 - pair.alpha);
             close = std::min<double>(close, std::abs(after / T(raster::kTransmittanceMin) - 1));
             if (after < T(raster::kTransmittanceMin)) break;

@@ -16,17 +16,18 @@ struct Scene {
     torch::Tensor features;    ///< [N,C]
     torch::Tensor intrinsics;  ///< [4]
     int64_t width = 32, height = 32;
-    double near = 0.2;
+    double near = 0.2, low_pass = std::sqrt(0.5);
 
     int64_t size() const { return center.size(0); }
     Tiles tiles(int64_t tile_size = 16) const {
-        return find_tiles(center, tangents, opacity, intrinsics, width, height, near, tile_size);
+        return find_tiles(center, tangents, opacity, intrinsics, width, height, near, low_pass,
+                          tile_size);
     }
     /// Drawn with one route.
     Raster draw(int64_t tile_size = 16) const {
         return rasterize(center.unsqueeze(0), tangents.unsqueeze(0), opacity.unsqueeze(0), features,
                          torch::zeros({features.size(1)}, torch::kLong), intrinsics,
-                         tiles(tile_size), near);
+                         tiles(tile_size));
     }
     Scene to(torch::ScalarType type) const {
         Scene s = *this;
@@ -53,8 +54,8 @@ inline torch::Tensor pinhole(double focal, double cx, double cy) {
     return torch::tensor({focal, focal, cx, cy}, torch::kDouble);
 }
 
-/// n slanted, overlapping surfels of σ between `small` and `large` pixels all over the image.
-/// Double.
+/// n slanted, overlapping surfels of σ between `small` and `large` pixels all over the image; the
+/// low-pass is narrow for odd seeds and 2DGS's for even ones. Double.
 inline Scene random_scene(uint64_t seed, int64_t n, int64_t channels, int64_t width = 32,
                           int64_t height = 32, double small = 0.5, double large = 4) {
     auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
@@ -64,6 +65,7 @@ inline Scene random_scene(uint64_t seed, int64_t n, int64_t channels, int64_t wi
     Scene s;
     s.width = width;
     s.height = height;
+    s.low_pass = seed % 2 ? 0.35 : std::sqrt(0.5);
     const double focal = 1.1 * static_cast<double>(width);
     s.intrinsics = torch::tensor({focal, 1.05 * focal, 0.48 * static_cast<double>(width),
                                   0.53 * static_cast<double>(height)},
