@@ -48,6 +48,22 @@ TEST_CASE("labels have the palette's colours, and those beyond it their own", "[
     REQUIRE(!torch::equal(image.select(2, 4), image.select(2, 5)));
 }
 
+TEST_CASE("a row is cut to the subject", "[sheet]") {
+    Frame frame;
+    frame.camera = camera();
+    frame.camera.width = 60;
+    frame.camera.height = 50;
+    frame.maps.set("mask", torch::zeros({1, 50, 60}));
+    frame.maps.at("mask")[0][20][30] = 1;
+    auto alpha = torch::zeros({1, 50, 60});
+    alpha[0][24][33] = 0.9;
+    auto color = torch::zeros({3, 50, 60});
+    color[0][24][33] = 1;
+    const auto row = sheet_row(frame, {{"color", color}, {"alpha", alpha}});
+    REQUIRE(row.sizes() == torch::IntArrayRef({3, 5 + 16, 2 * (4 + 16) + 2}));
+    REQUIRE(row[0][8 + 4][8 + 3].item<float>() == 1);
+}
+
 TEST_CASE("a row holds ground truth and every rendered map once", "[sheet]") {
     Frame frame;
     frame.camera = camera();
@@ -61,7 +77,7 @@ TEST_CASE("a row holds ground truth and every rendered map once", "[sheet]") {
     rendered.set("dino", torch::rand({32, 12, 16}));
     const auto row = sheet_row(frame, rendered);
     REQUIRE(row.sizes() == torch::IntArrayRef({3, 12, 8 * 16 + 7 * 2}));
-    REQUIRE(!row.slice(2, 0, 16).any().item<bool>());  // the truth on black, times the mask
+    REQUIRE_CLOSE(row.slice(2, 0, 16), frame.maps.at("color"), 0);
     REQUIRE_CLOSE(row.slice(2, 18, 34), rendered.at("color"), 0);
     REQUIRE(below({row, row.slice(2, 0, 30)}).sizes() == torch::IntArrayRef({3, 26, 142}));
     REQUIRE(fmgs::test::throws_error([] { beside({}); }, "at least one picture"));

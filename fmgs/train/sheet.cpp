@@ -1,6 +1,6 @@
 #include <fmgs/core/check.h>
-#include <fmgs/train/metrics.h>
 #include <fmgs/losses/normal.h>
+#include <fmgs/train/metrics.h>
 #include <fmgs/train/sheet.h>
 
 #include <algorithm>
@@ -30,6 +30,15 @@ constexpr std::array<std::array<double, 3>, 7> kRamp = {{{0.10, 0.07, 0.35},
 
 void check_where(const torch::Tensor& where, const torch::Tensor& map) {
     check_shape(where, {1, map.size(1), map.size(2)}, "where");
+}
+
+/// First and last+1 index of what is set, with a margin; everything when nothing is.
+std::pair<int64_t, int64_t> extent(const torch::Tensor& set) {
+    constexpr int64_t kMargin = 8;
+    const auto at = set.nonzero();
+    if (at.numel() == 0) return {0, set.size(0)};
+    return {std::max<int64_t>(0, at[0].item<int64_t>() - kMargin),
+            std::min(set.size(0), at[-1].item<int64_t>() + 1 + kMargin)};
 }
 
 torch::Tensor joined(const std::vector<torch::Tensor>& images, int64_t gap, int64_t dim) {
@@ -128,13 +137,18 @@ torch::Tensor colorize_feature(const torch::Tensor& feature, const torch::Tensor
 torch::Tensor sheet_row(const Frame& frame, const Maps& rendered) {
     const torch::NoGradGuard guard;  // pictures only
     const int64_t h = frame.camera.height, w = frame.camera.width;
-    std::vector<torch::Tensor> images;
-    const auto add = [&](const torch::Tensor& image) {
-        images.push_back(image.to(torch::kCPU, torch::kFloat32).clamp(0, 1));
-    };
-    if (const auto* truth = frame.maps.find("color")) add(*truth);
     const auto* alpha = rendered.find("alpha");
     const auto where = alpha ? *alpha > 0.5 : torch::ones({1, h, w}, torch::kBool);
+    const auto* mask = frame.maps.find("mask");
+    const auto subject = (mask ? where | (*mask > 0.5).to(where.device()) : where)[0];
+    const auto [top, bottom] = extent(subject.any(1));
+    const auto [left, right] = extent(subject.any(0));
+    std::vector<torch::Tensor> images;
+    const auto add = [&, t = top, b = bottom, l = left, r = right](const torch::Tensor& image) {
+        images.push_back(
+            image.slice(1, t, b).slice(2, l, r).to(torch::kCPU, torch::kFloat32).clamp(0, 1));
+    };
+    if (const auto* truth = frame.maps.find("color")) add(*truth);
     if (rendered.contains("color")) add(rendered.at("color"));
     if (alpha) add(alpha->expand({3, -1, -1}));
     if (rendered.contains("depth")) add(colorize_depth(rendered.at("depth"), where));

@@ -19,8 +19,8 @@ torch::Tensor colorize_labels(const torch::Tensor& labels);
 torch::Tensor colorize_feature(const torch::Tensor& feature, const torch::Tensor& where);
 
 /// One row: ground truth | color | alpha | depth | normal | normal from depth | semantics; maps
-/// that were not rendered are left out, further modalities follow. [3,H,W'] in [0,1], 2 pixels of
-/// grey between the pictures.
+/// that were not rendered are left out, further modalities follow. Cut to the subject (true mask or
+/// alpha above ½) and 8 pixels around it. [3,H',W'] in [0,1], 2 pixels of grey between the pictures.
 torch::Tensor sheet_row(const Frame& frame, const Maps& rendered);
 /// Pictures [3,H,W] side by side (or below each other), top left aligned, on grey.
 torch::Tensor beside(const std::vector<torch::Tensor>& images, int64_t gap = 2);
