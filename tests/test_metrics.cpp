@@ -58,11 +58,12 @@ TEST_CASE("SSIM is 1 for equal pictures and equals a direct sum over windows", "
 
 TEST_CASE("mask IoU, depth and normal errors have their units", "[metrics]") {
     auto a = torch::zeros({1, 2, 4}), b = torch::zeros({1, 2, 4});
-    a.slice(2, 0, 2).fill_(0.5);
+    a.fill_(0.5);  // a half is outside
+    a.slice(2, 0, 2).fill_(0.51);
     b.slice(2, 1, 3).fill_(1);
     REQUIRE(mask_iou(a, b) == Approx(1.0 / 3));
     REQUIRE(mask_iou(a * 0, b * 0) == 1);
-    const auto where = a >= 0.5;
+    const auto where = a > 0.5;
     REQUIRE(depth_mae(torch::full({1, 2, 4}, 2.03), torch::full({1, 2, 4}, 2.0), where) ==
             Approx(0.03).epsilon(1e-5));
     REQUIRE(std::isnan(depth_mae(a, b, torch::zeros({1, 2, 4}, torch::kBool))));
@@ -78,7 +79,7 @@ TEST_CASE("mask IoU, depth and normal errors have their units", "[metrics]") {
 
 TEST_CASE("rendered labels never are background inside and always outside", "[metrics]") {
     const auto logits = torch::tensor({9.0F, 9.0F, 1.0F, 0.0F, 0.0F, 2.0F}).view({3, 1, 2});
-    const auto alpha = torch::tensor({0.5F, 0.49F}).view({1, 1, 2});
+    const auto alpha = torch::tensor({0.51F, 0.5F}).view({1, 1, 2});
     REQUIRE(torch::equal(rendered_labels(logits, alpha), torch::tensor({{1, 0}}, torch::kInt64)));
 }
 
