@@ -54,8 +54,7 @@ struct Template {
 Template canonical_template(const BodyModel& body, int64_t subdivisions);
 
 /// `auto`: 1 when the median surfel of the once subdivided template still has σ ≥ 0.8 px in this
-/// camera and pose, else 0 (below 0.71 px the rasterizer's low-pass starves scale and rotation of
-/// gradient).
+/// camera and pose, else 0 (surfels finer than the pixels take three times as long to train).
 int64_t choose_subdivisions(const BodyModel& body, const SurfelSetOptions& options,
                             const Camera& camera, const BodyPose& pose);
 

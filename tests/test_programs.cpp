@@ -1,6 +1,7 @@
 // The programs as a user runs them, on a small capture: whole runs, resuming, bad input.
 #include <fmgs/core/npz.h>
 #include <fmgs/core/random.h>
+#include <fmt/format.h>
 #include <sys/wait.h>
 
 #include <cstdio>
@@ -19,8 +20,9 @@ struct Outcome {
     std::string text;  ///< stdout and stderr
 };
 
-Outcome run(const std::string& arguments) {
-    const std::string command = std::string(FMGS_BINARY_DIR) + "/bin/" + arguments + " 2>&1";
+/// `before`: a command that runs the program.
+Outcome run(const std::string& arguments, const std::string& before = {}) {
+    const std::string command = before + FMGS_BINARY_DIR + "/bin/" + arguments + " 2>&1";
     FILE* pipe = popen(command.c_str(), "r");
     Outcome out{-1, {}};
     char buffer[4096];
@@ -77,36 +79,74 @@ void copy_capture(const fs::path& to) { fs::copy(capture(), to, fs::copy_options
 TEST_CASE("a run that was interrupted and resumed ends with the same bits", "[programs]") {
     const test::TemporaryFolder folder;
     const auto whole = folder.path / "whole", parts = folder.path / "parts";
-    auto done = run(train(whole, "train.steps=8 train.checkpoint_every=4"));
+    auto done = run(train(whole, "train.steps=200 train.checkpoint_every=100"));
     INFO(done.text);
     REQUIRE(done.code == 0);
-    // Stops at 4 of 8: the later checkpoints are taken away, as if the process had been killed
+    // Stops at 100 of 200: the later checkpoints are taken away, as if the process had been killed
     // before them.
     fs::copy(whole, parts, fs::copy_options::recursive);
     for (const auto& entry : fs::directory_iterator(parts / "checkpoints")) {
-        if (std::stoll(entry.path().filename().string()) == 8) fs::remove_all(entry.path());
+        if (std::stoll(entry.path().filename().string()) == 200) fs::remove_all(entry.path());
     }
     done = run("train " + parts.string() + " output=" + parts.string());
     INFO(done.text);
     REQUIRE(done.code == 0);
-    REQUIRE(model(whole, 8) == model(parts, 8));
+    REQUIRE(model(whole, 200) == model(parts, 200));
     REQUIRE(bytes(whole / "metrics.csv") == bytes(parts / "metrics.csv"));
-    REQUIRE(model(whole, 4) != model(whole, 8));
+    REQUIRE(model(whole, 100) != model(whole, 200));
+}
+
+TEST_CASE("a run that is killed at random moments ends with the same bits", "[programs]") {
+    const test::TemporaryFolder folder;
+    const auto whole = folder.path / "whole", killed = folder.path / "killed";
+    const std::string steps = "train.steps=60 train.checkpoint_every=3 train.sheet_every=20";
+    REQUIRE(run(train(whole, steps)).code == 0);
+    // From before the first checkpoint to the end of the run, wherever the machine's speed puts it.
+    int kills = 0, resumed = 0;
+    for (int k = 0; k < 10; ++k) {
+        const double seconds = 0.2 + 1.2 * torch::rand({}, Random{7, k}.generator("kill"),
+                                                       torch::kDouble).item<double>();
+        const bool begun = fs::exists(killed / "checkpoints") && !fs::is_empty(killed / "checkpoints");
+        const auto cut = run(begun ? "train " + killed.string() : train(killed, steps),
+                             fmt::format("timeout -s KILL {:.2f} ", seconds));
+        INFO(cut.text);
+        REQUIRE((cut.code == 137 || cut.code == 0));
+        kills += cut.code == 137;
+        resumed += begun && cut.text.find("resuming at step") != std::string::npos;
+    }
+    REQUIRE(kills >= 1);
+    REQUIRE(resumed >= 1);
+    const auto done = run("train " + killed.string());
+    INFO(done.text);
+    REQUIRE(done.code == 0);
+    REQUIRE(model(whole, 60) == model(killed, 60));
+    REQUIRE(bytes(whole / "metrics.csv") == bytes(killed / "metrics.csv"));
 }
 
 TEST_CASE("training never looks at the exact maps", "[programs]") {
     const test::TemporaryFolder folder;
-    const auto other = folder.path / "capture";
-    copy_capture(other);
-    fs::remove_all(other / "gt");
-    REQUIRE(fs::exists(capture() / "gt"));
+    const auto without = folder.path / "without", wrong = folder.path / "wrong";
+    copy_capture(without);
+    fs::remove_all(without / "gt");
+    copy_capture(wrong);
+    for (const auto* kind : {"depth", "normal", "label"}) {  // every frame gets the first one's map
+        const std::vector<fs::directory_entry> maps{
+            fs::directory_iterator(wrong / "gt" / kind), {}};
+        REQUIRE(maps.size() > 1);
+        for (const auto& map : maps) {
+            if (map.path() == maps.front().path()) continue;
+            fs::copy_file(maps.front(), map, fs::copy_options::overwrite_existing);
+        }
+    }
     for (const auto& [output, data] :
-         {std::pair{folder.path / "a", capture()}, std::pair{folder.path / "b", other}}) {
+         {std::pair{folder.path / "a", capture()}, std::pair{folder.path / "b", without},
+          std::pair{folder.path / "c", wrong}}) {
         const auto done = run(train(output, "train.steps=3", data));
         INFO(done.text);
         REQUIRE(done.code == 0);
     }
     REQUIRE(model(folder.path / "a", 3) == model(folder.path / "b", 3));
+    REQUIRE(model(folder.path / "a", 3) == model(folder.path / "c", 3));
 }
 
 TEST_CASE("a trained run is evaluated and drawn", "[programs]") {

@@ -8,6 +8,7 @@
 #include <fmgs/train/sheet.h>
 #include <torch/torch.h>
 
+#include <CLI/CLI.hpp>
 #include <cmath>
 #include <filesystem>
 

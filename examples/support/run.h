@@ -8,10 +8,13 @@
 #include <fmgs/train/optim.h>
 #include <fmgs/train/run_folder.h>
 
-#include <CLI/CLI.hpp>
 #include <functional>
 #include <string>
 #include <vector>
+
+namespace CLI {
+class App;
+}
 
 namespace fmgs {
 

@@ -120,9 +120,9 @@ std::string cell(std::string text) {
 void rows(const OptionNode& node, const std::string& path, std::string& out);
 
 void row(const OptionNode& leaf, const std::string& path, std::string& out) {
-    out += fmt::format("| `{}` | {} | {} | {} |\n", path,
+    out += fmt::format("| `{}` | {} | `{}` | {} |\n", path,
                        std::visit(TypeName{leaf.kind == Kind::path}, leaf.slot),
-                       "`" + cell(value_text(leaf)) + "`", cell(leaf.doc));
+                       cell(value_text(leaf)), cell(leaf.doc));
 }
 
 /// Entries of a map of structs show what differs from their struct's defaults.

@@ -47,7 +47,7 @@ void sync_folder(const fs::path& folder) {
 }
 
 void write_whole(const fs::path& path, std::string_view text) {
-    const fs::path aside = path.parent_path() / ("." + path.filename().string() + ".tmp");
+    const fs::path aside = path.parent_path() / fmt::format(".{}.tmp", path.filename().string());
     try {
         write_synced(aside, {text});
         if (::rename(aside.c_str(), path.c_str()) != 0) fail(path, "rename into place");

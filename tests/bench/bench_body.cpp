@@ -316,7 +316,8 @@ int main(int argc, char** argv) {
     const Time tiles = measure(
         [&] {
             const double start = now();
-            fmgs::find_tiles(s.center, s.tangents, s.opacity, s.intrinsics, kSize, kSize, 0.2, kLowPass);
+            fmgs::find_tiles(s.center, s.tangents, s.opacity, s.intrinsics, kSize, kSize, 0.2,
+                             kLowPass);
             return now() - start;
         },
         repeats);

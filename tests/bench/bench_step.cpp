@@ -1,0 +1,159 @@
+// Where a training step spends its time and memory, on a capture of yours:
+//   bench_step CONFIG.yaml… [key=value…]   or   bench_step RUN
+// prints the phases of a step, the operators by the time spent in them alone, and the peak memory.
+#include <ATen/Parallel.h>
+#include <ATen/record_function.h>
+#include <fmgs/core/check.h>
+#include <sys/resource.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <mutex>
+
+#include "support/run.h"
+
+namespace {
+
+using namespace fmgs;
+using Clock = std::chrono::steady_clock;
+
+double ms(Clock::time_point from, Clock::time_point to) {
+    return std::chrono::duration<double, std::milli>(to - from).count();
+}
+
+/// Time in each operator less the time in those that it calls, over all threads that call operators.
+class SelfTimes {
+  public:
+    SelfTimes() {
+        handle_ = at::addGlobalCallback(
+            at::RecordFunctionCallback(start, end)
+                .scopes({at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION}));
+        totals().clear();
+    }
+    ~SelfTimes() { at::removeCallback(handle_); }
+    SelfTimes(const SelfTimes&) = delete;
+    SelfTimes& operator=(const SelfTimes&) = delete;
+
+    /// Name → milliseconds, largest first.
+    std::vector<std::pair<std::string, double>> largest_first() const {
+        const std::lock_guard lock(mutex());
+        std::vector<std::pair<std::string, double>> rows(totals().begin(), totals().end());
+        std::sort(rows.begin(), rows.end(),
+                  [](const auto& a, const auto& b) { return a.second > b.second; });
+        return rows;
+    }
+
+  private:
+    struct Frame : at::ObserverContext {
+        std::string name;
+        Clock::time_point start;
+        double inside = 0;  // milliseconds in operators called from here
+        Frame* caller = nullptr;
+    };
+    static std::map<std::string, double>& totals() {
+        static std::map<std::string, double> all;
+        return all;
+    }
+    static std::mutex& mutex() {
+        static std::mutex one;
+        return one;
+    }
+    static Frame*& current() {
+        thread_local Frame* frame = nullptr;
+        return frame;
+    }
+    static std::unique_ptr<at::ObserverContext> start(const at::RecordFunction& f) {
+        auto frame = std::make_unique<Frame>();
+        frame->name = f.name();
+        frame->caller = current();
+        current() = frame.get();
+        frame->start = Clock::now();
+        return frame;
+    }
+    static void end(const at::RecordFunction&, at::ObserverContext* context) {
+        auto* frame = static_cast<Frame*>(context);
+        const double spent = ms(frame->start, Clock::now());
+        current() = frame->caller;
+        if (frame->caller) frame->caller->inside += spent;
+        const std::lock_guard lock(mutex());
+        totals()[frame->name] += spent - frame->inside;
+    }
+
+    at::CallbackHandle handle_;
+};
+
+int bench(const std::vector<std::string>& arguments) {
+    Run run = open_run(read_options(arguments));
+    print_run(run);
+    auto objective = paper_objective(run.avatar->parts(), run.options.objective);
+    Optimizer optimizer(named_parameters(*run.root), run.options.optim);
+    const auto& frames = run.capture.splits.at("train");
+
+    enum Phase { kFields, kObjective, kBackward, kUpdate, kPhases };
+    constexpr const char* kNames[kPhases] = {"fields and skinning", "posing, drawing, losses",
+                                             "backward", "optimizer"};
+    std::array<std::vector<double>, kPhases> times;
+    std::vector<double> whole;
+    const auto step = [&](int64_t k) {
+        // The last step of a run: every loss is on.
+        const double progress = 1;
+        const Random random{1, k};
+        const Frame& frame = frame_of(frames, k, 1);
+        std::array<Clock::time_point, kPhases + 1> at;
+        at[0] = Clock::now();
+        const auto surfels = run.avatar->forward(frame.camera, run.pose(frame), &random);
+        at[1] = Clock::now();
+        const auto report = objective->forward(surfels, frame, random, progress);
+        at[2] = Clock::now();
+        optimizer.zero_grad();
+        report.total.backward();
+        at[3] = Clock::now();
+        if (const auto name = optimizer.step(progress))
+            throw Error("the gradient of '{}' is not finite", *name);
+        at[4] = Clock::now();
+        for (size_t p = 0; p < kPhases; ++p) times[p].push_back(ms(at[p], at[p + 1]));
+        whole.push_back(ms(at[0], at[kPhases]));
+    };
+    constexpr int64_t kWarm = 3, kSteps = 20;
+    for (int64_t k = 0; k < kWarm; ++k) step(k);
+    for (auto& t : times) t.clear();
+    whole.clear();
+    for (int64_t k = 0; k < kSteps; ++k) step(kWarm + k);
+    const auto median = [](std::vector<double> x) {
+        std::nth_element(x.begin(), x.begin() + static_cast<int64_t>(x.size()) / 2, x.end());
+        return x[x.size() / 2];
+    };
+    const auto& camera = frames.front().camera;
+    fmt::print("{}x{} pixels, {} threads, median of {} steps\n", camera.width, camera.height,
+               at::get_num_threads(), kSteps);
+    for (size_t p = 0; p < kPhases; ++p)
+        fmt::print("  {:<26}{:8.1f} ms\n", kNames[p], median(times[p]));
+    fmt::print("  {:<26}{:8.1f} ms (fastest {:.1f})\n", "step", median(whole),
+               *std::min_element(whole.begin(), whole.end()));
+
+    constexpr int64_t kTraced = 5;
+    const SelfTimes self;
+    for (int64_t k = 0; k < kTraced; ++k) step(kWarm + kSteps + k);
+    fmt::print("operators by the time in them alone\n");
+    const auto rows = self.largest_first();
+    for (size_t k = 0; k < std::min<size_t>(rows.size(), 20); ++k)
+        fmt::print("  {:<42}{:8.1f} ms\n", rows[k].first, rows[k].second / kTraced);
+
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    fmt::print("peak memory {:.2f} GB\n", static_cast<double>(usage.ru_maxrss) / (1 << 20));
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::vector<std::string> arguments(argv + 1, argv + argc);
+    if (arguments.empty() || arguments[0] == "--help") {
+        fmt::print("usage: {} CONFIG.yaml… [key=value…], or RUN\n", argv[0]);
+        return arguments.empty() ? 2 : 0;
+    }
+    return guarded([&] { return bench(arguments); });
+}
