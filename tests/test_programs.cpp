@@ -22,7 +22,9 @@ struct Outcome {
 
 /// `before`: a command that runs the program.
 Outcome run(const std::string& arguments, const std::string& before = {}) {
-    const std::string command = before + FMGS_BINARY_DIR + "/bin/" + arguments + " 2>&1";
+    // Threads that wait without spinning: the tests share the machine with others.
+    const std::string command = "OMP_WAIT_POLICY=passive " + before + FMGS_BINARY_DIR + "/bin/" +
+                                arguments + " 2>&1";
     FILE* pipe = popen(command.c_str(), "r");
     Outcome out{-1, {}};
     char buffer[4096];
