@@ -70,7 +70,7 @@ void draw_sequence(Run& run, const fs::path& folder,
             video = std::make_unique<VideoWriter>(folder.string() + ".mp4", all.size(2),
                                                   all.size(1), fps);
         if (video->good()) video->add(all);
-        progress.show(static_cast<int64_t>(k) + 1, 0);
+        progress.show(static_cast<int64_t>(k) + 1);
     }
     fs::remove_all(folder);
     fs::rename(aside, folder);

@@ -12,6 +12,7 @@ TEST_CASE("the progress line names step, loss, PSNR, speed and time left", "[pro
     REQUIRE(progress_text({150, 1500, 0.03123, 31.24, 4.1}) ==
             "step 150/1500  10 %  loss 0.03123  PSNR 31.2 dB  4.1 it/s  5:29 left");
     REQUIRE(progress_text({.step = 1, .steps = 8, .loss = 2}) == "step 1/8  12 %  loss 2");
+    REQUIRE(progress_text({.step = 1, .steps = 8}) == "step 1/8  12 %");
 }
 
 TEST_CASE("durations read as on a clock", "[progress]") {

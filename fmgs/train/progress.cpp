@@ -27,8 +27,8 @@ std::string duration_text(double seconds) {
 
 std::string progress_text(const ProgressState& s) {
     const int64_t percent = s.steps > 0 ? 100 * s.step / s.steps : 100;
-    std::string out =
-        fmt::format("step {}/{}  {} %  loss {:.4g}", s.step, s.steps, percent, s.loss);
+    std::string out = fmt::format("step {}/{}  {} %", s.step, s.steps, percent);
+    if (!std::isnan(s.loss)) out += fmt::format("  loss {:.4g}", s.loss);
     if (!std::isnan(s.psnr)) out += fmt::format("  PSNR {:.1f} dB", s.psnr);
     if (s.steps_per_second > 0) {
         const double left = static_cast<double>(s.steps - s.step) / s.steps_per_second;

@@ -11,7 +11,7 @@ namespace fmgs {
 struct ProgressState {
     int64_t step = 0;
     int64_t steps = 0;
-    double loss = 0;
+    double loss = std::numeric_limits<double>::quiet_NaN();  ///< NaN is left out
     double psnr = std::numeric_limits<double>::quiet_NaN();  ///< dB; NaN is left out
     double steps_per_second = 0;                             ///< 0: not known yet
 };
@@ -31,7 +31,8 @@ class Progress {
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
 
-    void show(int64_t step, double loss, double psnr = std::numeric_limits<double>::quiet_NaN());
+    void show(int64_t step, double loss = std::numeric_limits<double>::quiet_NaN(),
+              double psnr = std::numeric_limits<double>::quiet_NaN());
     /// Seconds since construction.
     double seconds() const;
     /// Mean steps per second since construction.
