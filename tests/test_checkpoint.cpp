@@ -90,6 +90,10 @@ TEST_CASE("damaged safetensors files are refused", "[checkpoint]") {
                     "shape does not fill its 8 bytes"));
     REQUIRE(refused(file_of(entry(R"("shape":[-2],"data_offsets":[0,8])"), 8),
                     "expected a count, got -2"));
+    const std::string deep = std::string(400000, '[') + std::string(400000, ']');
+    REQUIRE(refused(file_of(entry(R"("shape":[)" + deep + R"(],"data_offsets":[0,8])"), 8),
+                    "expected a count, got array"));
+    REQUIRE(refused(file_of(std::string(2000000, ' '), 0), "a header of 2000000 bytes"));
     REQUIRE(refused(file_of(entry(R"("shape":[4611686018427387906],"data_offsets":[0,8])"), 8),
                     "shape does not fill"));
     REQUIRE(refused(file_of(entry(R"("shape":[0,9223372036854775807],"data_offsets":[0,0])"), 0),

@@ -71,7 +71,11 @@ BodyData read_body(const std::filesystem::path& file) {
         return npz_tensor(arrays, key, what).to(torch::kFloat);
     };
     const auto index = [&](const char* key) {
-        return npz_tensor(arrays, key, what).to(torch::kLong);
+        const auto values = npz_tensor(arrays, key, what);
+        const auto whole = values.to(torch::kLong);
+        if (!torch::equal(whole.to(values.scalar_type()), values))
+            throw Error("{}: '{}': expected whole numbers", what, key);
+        return whole;
     };
     BodyData body;
     body.vertices = real("v_template");

@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+"""Writes corpus/: the seeds that this file can say in words. Inputs that a fuzzer found lie there beside them.
+
+valid_* are taken, all others refused (replay.cpp).
+"""
+import io
+import json
+import pathlib
+import struct
+import zipfile
+
+CORPUS = pathlib.Path(__file__).parent / "corpus"
+
+
+def save(target, name, content):
+    file = CORPUS / target / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+# ---- npy, npz ----
+
+def npy(descr, shape, data, fortran=False, version=1):
+    header = f"{{'descr': {descr!r}, 'fortran_order': {fortran}, 'shape': {shape}}}\n".encode()
+    length = struct.pack("<H" if version == 1 else "<I", len(header))
+    return b"\x93NUMPY" + bytes([version, 0]) + length + header + data
+
+
+def floats(*values):
+    return struct.pack(f"<{len(values)}f", *values)
+
+
+def longs(*values):
+    return struct.pack(f"<{len(values)}q", *values)
+
+
+def npz(arrays, method=zipfile.ZIP_STORED):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as file:
+        for key, array in arrays.items():
+            file.writestr(zipfile.ZipInfo(key + ".npy"), array, compress_type=method)
+    return out.getvalue()
+
+
+def patched(content, at, value):
+    return content[:at] + value + content[at + len(value):]
+
+
+def npz_seeds():
+    two = npy("<f4", (2,), floats(1, float("nan")))
+    for name, array in {
+        "valid_f4": two,
+        "valid_scalar": npy("<f8", (), struct.pack("<d", 0.5)),
+        "valid_fortran": npy("<i2", (2, 3), struct.pack("<6h", *range(6)), fortran=True),
+        "valid_text": npy("<U3", (2,), "abcä\0\0".encode("utf-32-le"), version=3),
+        "valid_empty_text": npy("<U0", (2 ** 60,), b""),
+        "valid_no_rows": npy("<f4", (0, 3), b""),
+        "valid_half": npy("<f2", (2,), struct.pack("<2e", 1.5, float("inf"))),
+        "valid_bool": npy("|b1", (3,), bytes([0, 1, 7])),
+        "valid_unsigned_too_large": npy("<u8", (1,), b"\xff" * 8),  # of no tensor
+        "valid_not_unicode": npy("<U1", (1,), b"\xff" * 4),         # of no text
+        "valid_object": npy("|O", (1,), b"\x80\x03]q\x00."),
+        "valid_structure": npy([("x", "<f4"), ("y", "<f4")], (1,), bytes(8)),
+        "header_cut_off": two[:30],
+        "data_cut_off": two[:-1],
+        "data_too_long": two + b"x",
+        "huge_size": npy("<f4", (2 ** 62,), bytes(8)),
+        "huge_product": npy("<f4", (2 ** 32, 2 ** 32), bytes(8)),
+        "huge_beside_zero": npy("<f4", (0, 2 ** 62, 4), b""),
+        "huge_number": npy("<f4", "(" + "9" * 30 + ",)", bytes(8)),
+        "negative_size": npy("<f4", "(-2,)", bytes(8)),
+        "dimensions_33": npy("<f4", (1,) * 33, bytes(4)),
+        "version_9": patched(two, 6, b"\x09"),
+        "header_of_4_gib": b"\x93NUMPY\x02\x00\xff\xff\xff\xff{",
+        "unknown_key": npy("<f4", (2,), bytes(8)).replace(b"'descr'", b"'dexcr'"),
+        "quote_without_end": b"\x93NUMPY\x01\x00\x02\x00{'",
+        "list_without_end": b"\x93NUMPY\x01\x00\x0a\x00{'descr':[",
+        "magic_only": b"\x93NUMPY",
+    }.items():
+        save("npz", name + ".npy", array)
+
+    stored = npz({"a": two, "b": npy("|u1", (1,), b"\x07")})
+    deflated = npz({"zeros": npy("<f4", (300,), bytes(1200))}, zipfile.ZIP_DEFLATED)
+    central, end = deflated.rindex(b"PK\1\2"), deflated.rindex(b"PK\5\6")
+    overlap = stored.rindex(b"PK\1\2")
+    for name, archive in {
+        "valid_stored": stored,
+        "valid_deflated": deflated,
+        "valid_no_member": npz({}),
+        "nothing": b"",
+        "text": b"not a zip file, but long enough to be one",
+        "cut_off": stored[:-30],
+        "middle_missing": stored[:80] + stored[200:],
+        "key_twice": stored.replace(b"b.npy", b"a.npy"),
+        "checksum_wrong": patched(stored, stored.index(b"\x07PK"), b"\x08"),
+        "claims_4_gib": patched(deflated, central + 24, b"\xfe\xff\xff\xff"),
+        "claims_less": patched(deflated, central + 24, struct.pack("<I", 1200)),
+        "packed_beyond_end": patched(deflated, central + 20, b"\xff\xff\xff\x7f"),
+        "members_share_bytes": patched(stored, overlap + 20, struct.pack("<II", 400, 400)),
+        "zip64_without_field": patched(deflated, central + 24, b"\xff\xff\xff\xff"),
+        "header_outside": patched(deflated, central + 42, b"\xff\xff\xff\x7f"),
+        "encrypted": patched(deflated, central + 8, b"\x01"),
+        "method_12": patched(deflated, central + 10, b"\x0c"),
+        "members_65535": patched(deflated, end + 8, b"\xff" * 4),
+        "directory_outside": patched(deflated, end + 12, b"\xff" * 8),
+    }.items():
+        save("npz", name + ".npz", archive)
+
+
+# ---- safetensors ----
+
+def safetensors(header, data=b"", length=None):
+    text = (header if isinstance(header, str) else json.dumps(header)).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + data
+
+
+def tensor(dtype, shape, begin, end):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def safetensors_seeds():
+    good = {"__metadata__": {"format": "pt"}, "a": tensor("F32", [2], 0, 8), "b": tensor("I64", [], 8, 16),
+            "c": tensor("BOOL", [2, 1], 16, 18), "none": tensor("F64", [0, 4], 18, 18)}
+    data = floats(1, float("nan")) + longs(-1) + b"\x01\x00"
+    whole = safetensors(good, data)
+    for name, content in {
+        "valid_all": whole,
+        "valid_no_tensor": safetensors({}),
+        "valid_types": safetensors({t: tensor(t, [1], b, e) for t, b, e in [
+            ("F16", 0, 2), ("BF16", 2, 4), ("I32", 4, 8), ("I16", 8, 10), ("I8", 10, 11), ("U8", 11, 12)]}, bytes(12)),
+        "nothing": b"",
+        "cut_off": whole[:-1],
+        "one_byte_more": whole + b"x",
+        "header_cut_off": whole[:40],
+        "header_of_2_63": safetensors(good, data, length=2 ** 63),
+        "not_json": safetensors("{'a': 1}"),
+        "list": safetensors([1, 2]),
+        "deep": safetensors("[" * 5000),
+        "entry_of_text": safetensors({"a": "b"}),
+        "dtype_unknown": safetensors({"a": tensor("F8", [1], 0, 1)}, b"x"),
+        "dtype_number": safetensors({"a": tensor(32, [1], 0, 1)}, b"x"),
+        "negative_size": safetensors({"a": tensor("U8", [-1], 0, 1)}, b"x"),
+        "size_of_text": safetensors({"a": tensor("U8", ["\ud800"], 0, 1)}, b"x"),
+        "size_deep": safetensors('{"a":{"dtype":"U8","data_offsets":[0,1],"shape":[' + "[" * 5000 + "]" * 5000 + "]}}", b"x"),
+        "fraction": safetensors({"a": tensor("U8", [1.0], 0, 1)}, b"x"),
+        "huge_product": safetensors({"a": tensor("F32", [2 ** 32, 2 ** 32], 0, 0)}),
+        "huge_beside_zero": safetensors({"a": tensor("F32", [0, 2 ** 62], 0, 0)}),
+        "size_of_2_64": safetensors('{"a":{"dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,1]}}', b"x"),
+        "dimensions_65": safetensors({"a": tensor("U8", [1] * 65, 0, 1)}, b"x"),
+        "offsets_reversed": safetensors({"a": tensor("U8", [1], 1, 0)}, b"x"),
+        "offsets_outside": safetensors({"a": tensor("U8", [2 ** 40], 0, 2 ** 40)}, b"x"),
+        "overlap": safetensors({"a": tensor("U8", [2], 0, 2), "b": tensor("U8", [2], 1, 3)}, bytes(3)),
+        "hole": safetensors({"a": tensor("U8", [1], 0, 1), "b": tensor("U8", [1], 2, 3)}, bytes(3)),
+        "name_twice": safetensors('{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},'
+                                  '"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}', bytes(2)),
+        "bool_of_7": safetensors({"a": tensor("BOOL", [2], 0, 2)}, b"\x01\x07"),
+    }.items():
+        save("safetensors", name, content)
+
+
+# ---- configuration ----
+
+def config_seeds():
+    for name, text in {
+        "valid_all": "learn: false\nname: \"a \\\" # b\"\nsheets: [color, 'x y']\noutput: runs/../a/\n"
+                     "grid: {levels: -4, rate: 1e-300}\n"
+                     "losses:\n  depth: null\n  mask: {weight: [[0, 1], [0.5, 2]], reaches: [a, b]}\n  new: {reaches: null}\n",
+        "valid_nothing": "",
+        "valid_comment": "# nothing\n---\n...\n",
+        "valid_alias": "losses:\n  a: &a {weight: 3}\n  b: *a\n",
+        "valid_escapes": "name: \"\\0\\x07\\t\\n\\u2028\\x85\\ufeff'\"\n",
+        "valid_strange_names": "losses: {'': {}, 'a: b': {}, '*a': {}, '~': {}, ' ': {}, '\"': {}}\n",
+        "valid_utf16": "name: größe\n".encode("utf-16"),
+        "valid_argument": "losses.depth.weight=[[0, 0], [0.5, 2]]",
+        "valid_argument_empty": "name=",
+        "valid_argument_equals": "name=a=b",
+        "unknown_key": "grid: {level: 3}\n",
+        "unknown_key_long": "a" * 500 + ": 3\n",
+        "key_twice": "name: a\nname: b\n",
+        "key_list": "? [a, b]\n: 3\n",
+        "not_a_map": "[1, 2]\n",
+        "not_yaml": "name: [a, b\n",
+        "tabs": "grid:\n\tlevels: 3\n",
+        "two_documents": "name: a\n---\nname: b\n",
+        "deep": "[" * 3000,
+        "deep_map": "{a: " * 400 + "1" + "}" * 400,
+        "alias_unknown": "name: *a\n",
+        "alias_of_itself": "losses: &a\n  x: *a\n",
+        "alias_of_itself_in_a_list": "sheets: &a [*a]\n",
+        "nan": "grid: {rate: .nan}\n",
+        "nan_plain": "grid: {rate: nan}\n",
+        "infinite": "grid: {rate: 1e999}\n",
+        "integer_2_63": "grid: {levels: 9223372036854775808}\n",
+        "integer_fraction": "grid: {levels: 1.5}\n",
+        "integer_quoted": "grid: {levels: \"3\"}\n",
+        "bool_yes": "learn: yes\n",
+        "text_of_map": "name: {a: b}\n",
+        "schedule_falls": "losses: {a: {weight: [[0, 1], [0.5, 2], [0.4, 3]]}}\n",
+        "schedule_nan": "losses: {a: {weight: [[nan, 1]]}}\n",
+        "schedule_empty": "losses: {a: {weight: []}}\n",
+        "remove_nothing": "losses: {nobody: null}\n",
+        "argument_no_key": "=3",
+        "argument_empty_key": "grid..levels=3",
+        "argument_not_yaml": "name=[",
+        "argument_unknown": "grid.levles=3",
+    }.items():
+        save("config", name + ".yaml", text)
+
+
+# ---- bodies ----
+
+def body(**changes):
+    """A triangle on two joints."""
+    arrays = {
+        "v_template": npy("<f4", (3, 3), floats(0, 0, 0, 1, 0, 0, 0, 1, 0)),
+        "f": npy("<u4", (1, 3), struct.pack("<3I", 0, 1, 2)),
+        "weights": npy("<f4", (3, 2), floats(1, 0, .5, .5, 0, 1)),
+        "J_regressor": npy("<f4", (2, 3), floats(1, 0, 0, 0, .5, .5)),
+        "kintree_table": npy("<u4", (2, 2), struct.pack("<4I", 2 ** 32 - 1, 0, 0, 1)),
+        "shapedirs": npy("<f2", (3, 3, 1), bytes(18)),
+        "posedirs": npy("<f4", (3, 3, 9), floats(*range(81))),
+    }
+    arrays.update(changes)
+    return npz({key: array for key, array in arrays.items() if array})
+
+
+def body_seeds():
+    tree = lambda *parents: npy("<i8", (2, 2), longs(*parents, 0, 1))
+    for name, content in {
+        "valid_all": body(),
+        "valid_least": body(shapedirs=None, posedirs=None, kintree_table=tree(-1, 0)),
+        "nothing": b"",
+        "no_weights": body(weights=None),
+        "cut_off": body()[:700],
+        "no_vertex": body(v_template=npy("<f4", (0, 3), b""), weights=npy("<f4", (0, 2), b""),
+                          J_regressor=npy("<f4", (2, 0), b"")),
+        "no_joint": body(weights=npy("<f4", (3, 0), b""), J_regressor=npy("<f4", (0, 3), b""),
+                         kintree_table=npy("<i8", (2, 0), b"")),
+        "no_face": body(f=npy("<u4", (0, 3), b"")),
+        "vertices_flat": body(v_template=npy("<f4", (9,), bytes(36))),
+        "vertices_scalar": body(v_template=npy("<f4", (), bytes(4))),
+        "vertices_nan": body(v_template=npy("<f4", (3, 3), floats(*[float("nan")] * 9))),
+        "vertices_of_text": body(v_template=npy("<U1", (3, 3), bytes(36))),
+        "shapes_infinite": body(shapedirs=npy("<f4", (3, 3, 1), floats(*[float("inf")] * 9))),
+        "shapes_huge_beside_zero": body(shapedirs=npy("<f4", (0, 3, 2 ** 58), b"")),
+        "face_beyond": body(f=npy("<u4", (1, 3), struct.pack("<3I", 0, 1, 3))),
+        "face_negative": body(f=npy("<i8", (1, 3), longs(0, -1, 2))),
+        "face_nan": body(f=npy("<f4", (1, 3), floats(0, float("nan"), 2))),
+        "face_fraction": body(f=npy("<f4", (1, 3), floats(0, 1.5, 2))),
+        "weights_do_not_sum": body(weights=npy("<f4", (3, 2), bytes(24))),
+        "weights_negative": body(weights=npy("<f4", (3, 2), floats(2, -1, 2, -1, 2, -1))),
+        "weights_transposed": body(weights=npy("<f4", (2, 3), floats(1, 0, 0, 0, 1, 0))),
+        "regressor_short": body(J_regressor=npy("<f4", (2, 2), floats(1, 0, 0, 1))),
+        "tree_loop": body(kintree_table=tree(-1, 1)),
+        "tree_beyond": body(kintree_table=tree(-1, 2)),
+        "tree_root_missing": body(kintree_table=tree(0, 0)),
+        "tree_one_row": body(kintree_table=npy("<i8", (2,), longs(-1, 0))),
+        "pose_directions_short": body(posedirs=npy("<f4", (3, 3, 8), floats(*range(72)))),
+    }.items():
+        save("body", name + ".npz", content)
+
+
+npz_seeds()
+safetensors_seeds()
+config_seeds()
+body_seeds()
