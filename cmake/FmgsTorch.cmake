@@ -3,6 +3,7 @@
 #
 # Looked up in this order: an existing target `torch` (the consumer called find_package(Torch)), Torch_DIR,
 # CMAKE_PREFIX_PATH, FMGS_RECORDED_TORCH (set by the installed package), and .deps/torch, where scripts/setup.sh puts it.
+# An installed package accepts the minor version it was built with (FMGS_RECORDED_TORCH_VERSION) only.
 include_guard(GLOBAL)
 
 set(FMGS_TORCH_MINIMUM 2.7)
@@ -60,6 +61,13 @@ if(NOT TARGET fmgs::torch)
         message(FATAL_ERROR
             "fmgs: LibTorch ${FMGS_TORCH_VERSION} at ${FMGS_TORCH_ROOT} is too old; ${FMGS_TORCH_MINIMUM} or newer is needed.\n"
             "Point -DCMAKE_PREFIX_PATH at a newer one, or run scripts/setup.sh.")
+    endif()
+    # The binary interface changes with the minor version; set by the installed package.
+    string(REGEX MATCH "^[0-9]+\\.[0-9]+" minor "${FMGS_TORCH_VERSION}")
+    if(FMGS_RECORDED_TORCH_VERSION AND NOT "${FMGS_RECORDED_TORCH_VERSION}." MATCHES "^${minor}\\.")
+        message(FATAL_ERROR
+            "fmgs: built with LibTorch ${FMGS_RECORDED_TORCH_VERSION}, but this project uses ${FMGS_TORCH_VERSION} at ${FMGS_TORCH_ROOT}.\n"
+            "Use the former (${FMGS_RECORDED_TORCH}), or build fmgs with the latter.")
     endif()
     message(STATUS "fmgs: LibTorch ${FMGS_TORCH_VERSION} at ${FMGS_TORCH_ROOT}")
 

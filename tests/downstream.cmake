@@ -1,17 +1,89 @@
-# Uses the library as another project would: cmake -DMODE=installed|subdirectory … -P downstream.cmake
-# Needs SOURCE, BINARY, WORK, GENERATOR, TORCH; a failing step stops the script.
+# Uses the library as another project would: cmake -DMODE=… -P downstream.cmake
+# Needs SOURCE, BINARY, WORK, GENERATOR, TORCH, TORCH_VERSION; a failing step stops the script, each says how long it took.
+#   installed       examples/downstream with the installed package; no LibTorch is named
+#   after_torch     the project called find_package(Torch) first
+#   fmt_user        the project links the distribution's fmt
+#   by_name         the project opens the library and finds its operators by name
+#   subdirectory    examples/downstream with add_subdirectory: static, without OpenCV, nothing global touched
+#   static          the package installed from there, with OpenCV
+#   wrong_torch     a LibTorch that is too old, and one that the package was not built with
 function(run)
+    string(TIMESTAMP begin "%s")
     execute_process(COMMAND ${ARGN} COMMAND_ECHO STDOUT COMMAND_ERROR_IS_FATAL ANY)
+    string(TIMESTAMP end "%s")
+    math(EXPR seconds "${end} - ${begin}")
+    message("took ${seconds} s")
+endfunction()
+
+set(configure "${CMAKE_COMMAND}" -G "${GENERATOR}" -DCMAKE_BUILD_TYPE=Release)
+
+# Configures a project in a folder of the repository, builds a target of it and runs that.
+function(use project target)
+    run(${configure} -S "${SOURCE}/${project}" -B "${WORK}/${target}" ${ARGN})
+    run("${CMAKE_COMMAND}" --build "${WORK}/${target}" --target ${target})
+    run("${WORK}/${target}/${target}")
+endfunction()
+
+# Configures a project and expects it to stop with `words` in the message.
+function(refused words project)
+    execute_process(COMMAND ${configure} -S "${SOURCE}/${project}" -B "${WORK}/refused" ${ARGN}
+        COMMAND_ECHO STDOUT RESULT_VARIABLE result OUTPUT_QUIET ERROR_VARIABLE text)
+    message("${text}")
+    file(REMOVE_RECURSE "${WORK}/refused")
+    foreach(word IN LISTS words)
+        string(FIND "${text}" "${word}" at)
+        if(result EQUAL 0 OR at EQUAL -1)
+            message(FATAL_ERROR "expected a refusal that says '${word}'")
+        endif()
+    endforeach()
+endfunction()
+
+# A LibTorch that has nothing but a version.
+function(fake_torch folder major minor)
+    set(include "${folder}/include/torch/csrc/api/include/torch")
+    file(WRITE "${include}/torch.h" "")
+    file(WRITE "${include}/version.h"
+        "#define TORCH_VERSION_MAJOR ${major}\n#define TORCH_VERSION_MINOR ${minor}\n#define TORCH_VERSION_PATCH 1\n")
 endfunction()
 
 file(REMOVE_RECURSE "${WORK}")
-set(configure "${CMAKE_COMMAND}" -S "${SOURCE}/examples/downstream" -B "${WORK}/build" -G "${GENERATOR}" -DCMAKE_BUILD_TYPE=Release)
-if(MODE STREQUAL "installed")
-    run("${CMAKE_COMMAND}" --install "${BINARY}" --prefix "${WORK}/installed")
-    # No LibTorch named: the installed package finds the one it was built with.
-    run(${configure} "-DCMAKE_PREFIX_PATH=${WORK}/installed")
-else()
-    run(${configure} "-DFMGS_SOURCE=${SOURCE}" "-DTorch_DIR=${TORCH}/share/cmake/Torch" -DFMGS_OPENCV=OFF)
+set(installed "${WORK}/installed")
+set(found "-DCMAKE_PREFIX_PATH=${installed}")
+set(named_torch "-DTorch_DIR=${TORCH}/share/cmake/Torch")
+if(MODE STREQUAL "subdirectory")
+    use(examples/downstream downstream "-DFMGS_SOURCE=${SOURCE}" "${named_torch}"
+        -DFMGS_SHARED=OFF -DFMGS_OPENCV=OFF -DFMGS_INSTALL=ON
+        "-DCMAKE_PROJECT_fmgs_downstream_INCLUDE=${SOURCE}/tests/downstream/untouched.cmake")
+    return()
 endif()
-run("${CMAKE_COMMAND}" --build "${WORK}/build" --target downstream)
-run("${WORK}/build/downstream")
+
+if(MODE STREQUAL "static")
+    set(added "${WORK}/../downstream_subdirectory/downstream")
+    run("${CMAKE_COMMAND}" -B "${added}" -DFMGS_OPENCV=ON)
+    run("${CMAKE_COMMAND}" --build "${added}" --target fmgs_data)
+    run("${CMAKE_COMMAND}" --install "${added}/fmgs" --prefix "${installed}")
+else()
+    run("${CMAKE_COMMAND}" --install "${BINARY}" --prefix "${installed}")
+endif()
+
+if(MODE STREQUAL "wrong_torch")
+    fake_torch("${WORK}/old" 2 6)
+    refused("2.6.1;2.7" . "-DCMAKE_PREFIX_PATH=${WORK}/old")
+    fake_torch("${installed}/torch" 2 99)
+    refused("2.99.1;${TORCH_VERSION}" examples/downstream "${found}")
+elseif(MODE STREQUAL "after_torch")
+    execute_process(COMMAND ${configure} -S "${SOURCE}/tests/downstream" -B "${WORK}/probe" -DAFTER_TORCH=ON "${named_torch}" "${found}"
+        OUTPUT_QUIET ERROR_VARIABLE text)
+    if(text MATCHES "version uses CUDA but")
+        message("skipped: LibTorch's own package asks for a CUDA toolkit")
+        return()
+    endif()
+    use(tests/downstream fmt_user -DAFTER_TORCH=ON "${named_torch}" "${found}")
+elseif(MODE MATCHES "fmt_user|by_name")
+    use(tests/downstream ${MODE} "${found}")
+else()
+    use(examples/downstream downstream "${found}")
+    if(MODE STREQUAL "static")
+        use(tests/downstream by_name "${found}")
+    endif()
+endif()

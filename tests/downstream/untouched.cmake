@@ -1,0 +1,38 @@
+# Read right after project() of a project that adds fmgs as a subdirectory: at its end, nothing global may have changed.
+set(watched_variables CMAKE_CXX_FLAGS CMAKE_CXX_FLAGS_RELEASE CMAKE_CXX_STANDARD CMAKE_CXX_EXTENSIONS CMAKE_BUILD_TYPE
+    CMAKE_CXX_COMPILER_LAUNCHER CMAKE_POSITION_INDEPENDENT_CODE CMAKE_EXPORT_COMPILE_COMMANDS CMAKE_INSTALL_RPATH
+    CMAKE_MODULE_PATH CMAKE_PREFIX_PATH CMAKE_RUNTIME_OUTPUT_DIRECTORY BUILD_SHARED_LIBS BUILD_TESTING)
+set(watched_properties COMPILE_OPTIONS COMPILE_DEFINITIONS INCLUDE_DIRECTORIES LINK_OPTIONS LINK_DIRECTORIES)
+
+function(describe_globals out)
+    set(text)
+    foreach(name IN LISTS watched_variables)
+        string(APPEND text "${name}='${${name}}' '$CACHE{${name}}'\n")
+    endforeach()
+    foreach(name IN LISTS watched_properties)
+        get_property(value DIRECTORY PROPERTY ${name})
+        string(APPEND text "${name}='${value}'\n")
+    endforeach()
+    set(${out} "${text}" PARENT_SCOPE)
+endfunction()
+
+function(check_untouched)
+    describe_globals(after)
+    if(NOT after STREQUAL globals_before)
+        message(FATAL_ERROR "fmgs changed a global setting. Before:\n${globals_before}After:\n${after}")
+    endif()
+    foreach(property IN ITEMS TESTS SUBDIRECTORIES)
+        get_property(added DIRECTORY "${FMGS_SOURCE}" PROPERTY ${property})
+        if(added)
+            message(FATAL_ERROR "fmgs added ${property} to the project that uses it: ${added}")
+        endif()
+    endforeach()
+    get_property(targets DIRECTORY "${FMGS_SOURCE}" PROPERTY BUILDSYSTEM_TARGETS)
+    if(NOT targets STREQUAL "fmgs;fmgs_data")
+        message(FATAL_ERROR "fmgs added other targets than its libraries: ${targets}")
+    endif()
+    message(STATUS "fmgs left the project's globals alone")
+endfunction()
+
+describe_globals(globals_before)
+cmake_language(DEFER CALL check_untouched)
