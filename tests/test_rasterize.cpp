@@ -156,6 +156,36 @@ TEST_CASE("four routes in one pass get the gradients of four separate passes", "
     REQUIRE_CLOSE(got[4], intrinsics, 1e-12);
 }
 
+TEST_CASE("a channel of no route gives its gradient to its features alone", "[raster][routes]") {
+    for (const bool single : {false, true}) {  // float takes the SIMD code
+        auto scene = random_scene(12, 60, 13, 24, 20);
+        const auto type = single ? torch::kFloat : torch::kDouble;
+        for (auto* x : {&scene.center, &scene.tangents, &scene.opacity, &scene.features,
+                        &scene.intrinsics})
+            *x = x->to(type);
+        const auto route = torch::tensor({0, -1, 0, -1, -1, -1, -1, -1, -1, -1, 0, -1, -1});
+        const auto tiles = scene.tiles();
+        const auto image_gradient =
+            torch::randn({13, 20, 24}, at::make_generator<at::CPUGeneratorImpl>(3), type);
+        const auto run = [&](const torch::Tensor& channel_route, const torch::Tensor& g) {
+            auto s = scene;
+            s.require_gradients();
+            const auto out = rasterize(s.center.unsqueeze(0), s.tangents.unsqueeze(0),
+                                       s.opacity.unsqueeze(0), s.features, channel_route,
+                                       s.intrinsics, tiles);
+            return gradients((out.image * g).sum() + out.alpha.sum(), s.inputs());
+        };
+        const auto got = run(route, image_gradient);
+        const auto all = run(torch::zeros_like(route), image_gradient);
+        const auto open = run(torch::zeros_like(route),
+                              image_gradient * (route >= 0).to(type).view({-1, 1, 1}));
+        const double tolerance = single ? 1e-4 : 1e-12;
+        REQUIRE(distance(all[0], open[0]) > 1e-2);  // the closed channels would have been heard
+        for (size_t k : {0u, 1u, 2u, 4u}) REQUIRE_CLOSE(got[k], open[k], tolerance);
+        REQUIRE_CLOSE(got[3], all[3], tolerance);
+    }
+}
+
 TEST_CASE("the gradients of four routes add up to central differences along a common direction",
           "[raster][routes]") {
     const auto scene = random_scene(32, 20, 5, 16, 16, 0.8, 3);

@@ -160,7 +160,7 @@ TEST_CASE("wrong inputs are named", "[raster]") {
             UNUSED;
             route = route + 1;
         },
-        "channel_route[0]: expected a route in [0,1), got 1"));
+        "channel_route[0]: expected a route in [0,1) or -1, got 1"));
     REQUIRE(raises(
         CHANGE {
             UNUSED;

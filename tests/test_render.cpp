@@ -195,6 +195,28 @@ TEST_CASE("each route of one pass gets the gradient of its own render", "[render
     }
 }
 
+TEST_CASE("a route that reaches features only gives them the gradient of its own render",
+          "[render][routes]") {
+    const auto w = random_world(8);
+    for (const bool alone : {false, true}) {
+        std::vector<Route> routes = {{leaves(w.surfels), {"semantic", "alpha", "depth"}, true}};
+        if (!alone) routes.push_back({leaves(w.surfels), {"color", "alpha"}});
+        const auto together = render(routes, w.camera);
+        probe(together[0]).backward();
+        const auto plain = leaves(w.surfels);
+        const auto maps = render(plain, w.camera, {"semantic", "alpha", "depth"});
+        for (const auto& [name, map] : maps) REQUIRE(torch::equal(map, together[0].at(name)));
+        probe(maps).backward();
+        REQUIRE_CLOSE(routes[0].surfels.features.at("semantic").grad(),
+                      plain.features.at("semantic").grad(), 1e-11);
+        for (const auto& route : routes) {
+            for (const auto& x :
+                 {route.surfels.center, route.surfels.tangents, route.surfels.opacity})
+                REQUIRE((!x.grad().defined() || x.grad().abs().max().item<double>() == 0));
+        }
+    }
+}
+
 TEST_CASE("what cannot be rendered is named", "[render]") {
     const auto w = random_world(7, 5);
     REQUIRE(throws_error(

@@ -309,6 +309,7 @@ TEST_CASE("nothing but the routing table's cuts detaches anything", "[losses]") 
         "core/surfels.cpp",      // executes the table
         "losses/normal.cpp",     // N̂
         "losses/objective.cpp",  // reports
+        "raster/render.cpp",     // alpha and depth borrowed from another route
         "avatar.cpp",            // view direction, encoder input
         "core/npy.cpp",          // bytes on their way into a file
         "core/obj.cpp",          // likewise

@@ -113,7 +113,7 @@ std::vector<Maps> render_groups(const std::vector<Group>& groups, const Camera& 
     std::vector<size_t> owners;
     for (size_t g = 0; g < groups.size(); ++g) {
         if (groups[g].names.empty()) continue;
-        routes.push_back({groups[g].posed, groups[g].names});
+        routes.push_back({groups[g].posed, groups[g].names, groups[g].reach.features_only()});
         owners.push_back(g);
     }
     if (routes.empty()) return maps;

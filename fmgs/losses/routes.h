@@ -45,7 +45,8 @@ inline constexpr Row kRows[] = {
 //   (2) closes; live in `off`. view direction (avatar.cpp): colour must not move surfels or turn
 //   bones to change what it sees. pose encoder input (avatar.cpp): the bones are the only path to
 //   θ_p. class of a surfel in L_reg (losses/semantic.cpp): an argmax, which has no gradient. values
-//   in a LossReport (losses/objective.cpp): they outlive the step and must not hold its graph.
+//   in a LossReport (losses/objective.cpp): they outlive the step and must not hold its graph. alpha
+//   and depth of a route that reaches features only (raster/render.cpp): they are another route's.
 
 }  // namespace routing
 

@@ -1,6 +1,7 @@
 /// The tile functions for the avx512 instruction set; compiled with its flags (see CMakeLists.txt).
+/// Eight lanes as with avx2: surfels are seldom wider than that. What helps are its masks.
 #if defined(__AVX512F__)
 #define FMGS_SET avx512
-#define FMGS_LANES 16
+#define FMGS_LANES 8
 #include <fmgs/raster/composite_tile.h>
 #endif

@@ -37,11 +37,10 @@ TileBackend tile_backend(InstructionSet set) {
 }
 
 int64_t workspace_size(int64_t size, int64_t channels, int64_t routes) {
-    constexpr int64_t kMaxLanes = 16;
-    const int64_t row = channels + routes * kMaxLanes, pixels = size * size,
+    constexpr int64_t kMaxLanes = 8;
+    const int64_t row = channels + (routes + 1) * kMaxLanes, capacity = size * size + kMaxLanes,
                   strided = size * (size + kMaxLanes);
-    return 3 * strided + 2 * row + pixels * row + 4 * routes * (pixels + kMaxLanes) +
-           7 * (pixels + kMaxLanes);
+    return (3 + 2 * routes + row) * strided + 2 * row + (6 + 3 * routes) * capacity;
 }
 
 namespace {
@@ -55,12 +54,22 @@ TileFunctions<T> functions_of(const TileBackend& backend) {
     }
 }
 
+template <class T>
+bool all_finite(const T* x, int64_t n) {
+    T check[4] = {};  // becomes NaN with the first value that is not finite
+    for (; n >= 4; n -= 4, x += 4) {
+        for (int k = 0; k < 4; ++k) check[k] += x[k] * T(0);
+    }
+    for (; n > 0; --n) check[0] += *x++ * T(0);
+    return (check[0] + check[1]) + (check[2] + check[3]) == 0;
+}
+
 /// Everything of a call that does not depend on the tile.
 template <class T>
 struct Call {
     RasterizeInputs in;  // contiguous
     int64_t n, channels, routes, across;
-    std::vector<Projected<T>> surfels;
+    std::unique_ptr<Projected<T>[]> surfels;
     std::vector<int32_t> channel, begin;
     TileFunctions<T> functions;
 
@@ -94,13 +103,14 @@ Call<T>::Call(const RasterizeInputs& inputs, const TileBackend& backend)
     const int64_t* route = in.channel_route.const_data_ptr<int64_t>();
     channel.resize(static_cast<size_t>(channels));
     std::iota(channel.begin(), channel.end(), 0);
+    const auto group = [&](int64_t k) { return route[k] < 0 ? routes : route[k]; };
     std::stable_sort(channel.begin(), channel.end(),
-                     [route](int32_t a, int32_t b) { return route[a] < route[b]; });
-    begin.assign(static_cast<size_t>(routes + 1), 0);
-    for (int64_t k = 0; k < channels; ++k) ++begin[static_cast<size_t>(route[k] + 1)];
+                     [&](int32_t a, int32_t b) { return group(a) < group(b); });
+    begin.assign(static_cast<size_t>(routes + 2), 0);
+    for (int64_t k = 0; k < channels; ++k) ++begin[static_cast<size_t>(group(k) + 1)];
     std::partial_sum(begin.begin(), begin.end(), begin.begin());
 
-    surfels.resize(static_cast<size_t>(n));
+    surfels.reset(new Projected<T>[static_cast<size_t>(n)]);
     const T* features = in.features.const_data_ptr<T>();
     const T* k = in.intrinsics.const_data_ptr<T>();
     at::parallel_for(0, n, 2048, [&](int64_t first, int64_t last) {
@@ -109,9 +119,7 @@ Call<T>::Call(const RasterizeInputs& inputs, const TileBackend& backend)
             if (!project(surfel(i), k, static_cast<T>(in.near),
                          static_cast<T>(in.low_pass), in.width, in.height, s))
                 continue;
-            T check = 0;  // becomes NaN with the first feature that is not finite
-            for (int64_t c = 0; c < channels; ++c) check += features[i * channels + c] * T(0);
-            if (!(check == 0)) s.x1 = s.x0 - 1;
+            if (!all_finite(features + i * channels, channels)) s.x1 = s.x0 - 1;
         }
     });
 }
@@ -119,7 +127,7 @@ Call<T>::Call(const RasterizeInputs& inputs, const TileBackend& backend)
 template <class T>
 void Call<T>::set_tile(Tile<T>& tile, int64_t index) const {
     const int32_t* offsets = in.offsets.template const_data_ptr<int32_t>();
-    tile.surfels = surfels.data();
+    tile.surfels = surfels.get();
     tile.indices = in.indices.template const_data_ptr<int32_t>() + offsets[index];
     tile.count = offsets[index + 1] - offsets[index];
     tile.features = in.features.template const_data_ptr<T>();
@@ -167,21 +175,38 @@ std::vector<int64_t> filled_tiles(const Call<T>& call) {
     return tiles;
 }
 
+/// What a tile without surfels looks like.
+template <class T>
+void clear(const ForwardTile<T>& t) {
+    const int64_t w = t.x1 - t.x0;
+    for (int64_t y = t.y0; y < t.y1; ++y) {
+        const int64_t at = y * t.width + t.x0;
+        for (int64_t k = 0; k < t.channels; ++k)
+            std::fill_n(t.image + k * t.width * t.height + at, w, T(0));
+        std::fill_n(t.alpha + at, w, T(0));
+        std::fill_n(t.depth + at, w, T(0));
+        std::fill_n(t.transmittance + at, w, T(1));
+        std::fill_n(t.last + at, w, -1);
+    }
+}
+
 template <class T>
 RasterizeOutputs forward(const RasterizeInputs& in, const TileBackend& backend) {
     const Call<T> call(in, backend);
     const auto options = in.center.options();
     RasterizeOutputs out;
-    out.image = torch::zeros({call.channels, in.height, in.width}, options);
-    auto alpha = torch::zeros({1, 1, in.height, in.width}, options);
-    auto depth = torch::zeros({1, 1, in.height, in.width}, options);
-    out.transmittance = torch::ones({in.height, in.width}, options);
-    out.last = torch::full({in.height, in.width}, -1, options.dtype(torch::kInt));
+    out.image = torch::empty({call.channels, in.height, in.width}, options);
+    auto alpha = torch::empty({1, 1, in.height, in.width}, options);
+    auto depth = torch::empty({1, 1, in.height, in.width}, options);
+    out.transmittance = torch::empty({in.height, in.width}, options);
+    out.last = torch::empty({in.height, in.width}, options.dtype(torch::kInt));
     T *image = out.image.template data_ptr<T>(), *a = alpha.template data_ptr<T>(),
       *d = depth.template data_ptr<T>();
     T* transmittance = out.transmittance.template data_ptr<T>();
     int32_t* last = out.last.template data_ptr<int32_t>();
-    call.for_tiles(filled_tiles(call), [&](int64_t index, T* workspace) {
+    std::vector<int64_t> tiles(static_cast<size_t>(call.in.offsets.numel() - 1));
+    std::iota(tiles.begin(), tiles.end(), 0);
+    call.for_tiles(std::move(tiles), [&](int64_t index, T* workspace) {
         ForwardTile<T> tile;
         call.set_tile(tile, index);
         tile.image = image;
@@ -190,10 +215,11 @@ RasterizeOutputs forward(const RasterizeInputs& in, const TileBackend& backend) 
         tile.transmittance = transmittance;
         tile.last = last;
         tile.workspace = workspace;
-        call.functions.forward(tile);
+        if (tile.count > 0) call.functions.forward(tile);
+        else clear(tile);
     });
-    out.alpha = alpha.repeat({call.routes, 1, 1, 1});
-    out.depth = depth.repeat({call.routes, 1, 1, 1});
+    out.alpha = call.routes == 1 ? alpha : alpha.repeat({call.routes, 1, 1, 1});
+    out.depth = call.routes == 1 ? depth : depth.repeat({call.routes, 1, 1, 1});
     return out;
 }
 

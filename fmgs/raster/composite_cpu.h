@@ -18,8 +18,8 @@ struct Tile {
     const int32_t* indices;       ///< [count] surfels of this tile, front to back
     int64_t count;
     const T* features;       ///< [N,channels]
-    const int32_t* channel;  ///< [channels] channels ordered by route
-    const int32_t* begin;    ///< [routes+1] first ordered channel of each route
+    const int32_t* channel;  ///< [channels] channels ordered by route, then those of no route
+    const int32_t* begin;    ///< [routes+2] first ordered channel of each route and of no route
     int64_t channels, routes;
     int32_t x0, y0, x1, y1;
     int64_t width, height;  ///< of the image, pixels

@@ -89,9 +89,9 @@ void check_inputs(const raster::RasterizeInputs& in) {
     const auto route = in.channel_route.contiguous();
     for (int64_t k = 0; k < route.numel(); ++k) {
         const int64_t r = route.const_data_ptr<int64_t>()[k];
-        if (r < 0 || r >= routes)
-            throw Error("rasterize: channel_route[{}]: expected a route in [0,{}), got {}", k,
-                        routes, r);
+        if (r < -1 || r >= routes)
+            throw Error("rasterize: channel_route[{}]: expected a route in [0,{}) or -1, got {}",
+                        k, routes, r);
     }
     if (!(in.near >= 0)) throw Error("rasterize: expected near >= 0, got {}", in.near);
     if (!(in.low_pass > 0) || !std::isfinite(in.low_pass))

@@ -39,9 +39,10 @@ struct Raster {
 /// R ≥ 1 routes whose rows have equal values: the forward reads row 0; the backward evaluates each
 /// surfel–pixel pair once and gives every route the gradient of its own channels, alpha and depth.
 /// Undefined cotangents cost nothing. center: [R,N,3] camera frame, metres; tangents: [R,N,3,2]
-/// scaled, metres; opacity: [R,N,1]; features: [N,C]; channel_route: [C] int64 in [0,R), the route
-/// of each channel; intrinsics: [4]; float or double. Error on wrong shapes, dtypes, devices or
-/// tile indices. A second derivative raises.
+/// scaled, metres; opacity: [R,N,1]; features: [N,C]; channel_route: [C] int64, the route in [0,R)
+/// of each channel, or -1: its gradient reaches its features only, which costs next to nothing;
+/// intrinsics: [4]; float or double. Error on wrong shapes, dtypes, devices or tile indices. A
+/// second derivative raises.
 Raster rasterize(const torch::Tensor& center, const torch::Tensor& tangents,
                  const torch::Tensor& opacity, const torch::Tensor& features,
                  const torch::Tensor& channel_route, const torch::Tensor& intrinsics,

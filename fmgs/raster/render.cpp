@@ -68,22 +68,31 @@ std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera,
             tiles->width, tiles->height, camera.width, camera.height);
     const int64_t n = routes.front().surfels.center.size(0);
     std::vector<Tensor> center, tangents, opacity, channels;
-    std::vector<int64_t> widths, channel_route;
+    std::vector<int64_t> widths, channel_route, row(routes.size(), -1);
     for (size_t r = 0; r < routes.size(); ++r) {
         const auto& surfels = routes[r].surfels;
         check_shape(surfels.center, {n, 3}, "render: center");
         check_shape(surfels.tangents, {n, 3, 2}, "render: tangents");
         check_shape(surfels.opacity, {n, 1}, "render: opacity");
+        const auto center_cam = camera.to_camera(surfels.center);
+        if (!routes[r].features_only) {
+            row[r] = static_cast<int64_t>(center.size());
+            center.push_back(center_cam);
+            tangents.push_back(tangents_to_camera(surfels.tangents, camera));
+            opacity.push_back(surfels.opacity);
+        }
+        for (const auto& name : routes[r].names) {
+            if (is_geometry(name)) continue;
+            channels.push_back(channels_of(name, surfels, center_cam, camera));
+            widths.push_back(channels.back().size(1));
+            channel_route.insert(channel_route.end(), static_cast<size_t>(widths.back()), row[r]);
+        }
+    }
+    if (center.empty()) {  // every route is features_only: something has to say where they are
+        const auto& surfels = routes.front().surfels;
         center.push_back(camera.to_camera(surfels.center));
         tangents.push_back(tangents_to_camera(surfels.tangents, camera));
         opacity.push_back(surfels.opacity);
-        for (const auto& name : routes[r].names) {
-            if (is_geometry(name)) continue;
-            channels.push_back(channels_of(name, surfels, center.back(), camera));
-            widths.push_back(channels.back().size(1));
-            channel_route.insert(channel_route.end(), static_cast<size_t>(widths.back()),
-                                 static_cast<int64_t>(r));
-        }
     }
     Tiles found;
     if (!tiles) {
@@ -103,11 +112,15 @@ std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera,
     std::vector<Maps> out(routes.size());
     size_t next = 0;
     for (size_t r = 0; r < routes.size(); ++r) {
+        const auto drawn = [&](const std::vector<Tensor>& maps) {
+            // Without a row of its own it borrows the first one's values, not its gradient.
+            return row[r] < 0 ? maps[0].detach() : maps[static_cast<size_t>(row[r])];
+        };
         for (const auto& name : routes[r].names) {
             if (name == "alpha") {
-                out[r].set(name, alpha[r]);
+                out[r].set(name, drawn(alpha));
             } else if (name == "depth") {
-                out[r].set(name, depth[r] / alpha[r].clamp_min(1e-6));
+                out[r].set(name, drawn(depth) / drawn(alpha).clamp_min(1e-6));
             } else {
                 const auto& image = images[next++];
                 out[r].set(name, name == "normal" ? normalized(image) : image);

@@ -12,6 +12,7 @@ Tiles find_tiles(const PosedSurfels& surfels, const Camera& camera);
 struct Route {
     PosedSurfels surfels;
     std::vector<std::string> names;  ///< "alpha", "depth", "normal", or any feature of the surfels
+    bool features_only = false;  ///< no gradient to the geometry: rides along with the other routes
 };
 
 /// Renders the named maps: alpha [1,H,W]; depth [1,H,W] = Σwz / max(α, 1e-6), metres; normal

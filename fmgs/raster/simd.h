@@ -20,6 +20,22 @@ struct MaskOf<double> {
     using Type = int64_t;
 };
 
+#if defined(__AVX2__)
+/// For every set of eight lanes the lanes themselves, then zeros.
+struct LaneOrder {
+    alignas(8) uint8_t lane[256][8] = {};
+    constexpr LaneOrder() {
+        for (int bits = 0; bits < 256; ++bits) {
+            int n = 0;
+            for (int l = 0; l < 8; ++l) {
+                if (bits >> l & 1) lane[bits][n++] = static_cast<uint8_t>(l);
+            }
+        }
+    }
+};
+constexpr LaneOrder kLaneOrder;
+#endif
+
 /// SIMD policy: L lanes of T.
 template <class T, int L>
 struct Simd {
@@ -38,6 +54,12 @@ struct Simd {
         for (int l = 0; l < L; ++l) v[l] = static_cast<T>(l);
         return v;
     }
+    static FMGS_HD Mask iota_lanes() {
+        Mask v;
+        for (int l = 0; l < L; ++l) v[l] = static_cast<Lane>(l);
+        return v;
+    }
+    static FMGS_HD Mask set_lanes(Lane x) { return x - Mask{}; }
     static FMGS_HD Value load(const T* p) {
         Value v;
         memcpy(&v, p, sizeof v);
@@ -51,10 +73,6 @@ struct Simd {
     }
     static FMGS_HD void store_mask(Lane* p, Mask v) { memcpy(p, &v, sizeof v); }
     static FMGS_HD Value sqrt(Value a) {
-#if defined(__AVX512F__)
-        if constexpr (sizeof(a) == 64 && sizeof(T) == 4)
-            return (Value)_mm512_maskz_sqrt_ps(0xffff, (__m512)a);
-#endif
 #if defined(__AVX__)
         if constexpr (sizeof(a) == 32 && sizeof(T) == 4) return (Value)_mm256_sqrt_ps((__m256)a);
 #endif
@@ -89,10 +107,10 @@ struct Simd {
         }
     }
     static FMGS_HD unsigned bits(Mask m) {
-#if defined(__AVX512DQ__)
-        if constexpr (sizeof(m) == 64 && sizeof(T) == 4) return _mm512_movepi32_mask((__m512i)m);
-#endif
-#if defined(__AVX__)
+#if defined(__AVX512DQ__) && defined(__AVX512VL__)
+        if constexpr (sizeof(m) == 32 && sizeof(T) == 4) return _mm256_movepi32_mask((__m256i)m);
+        if constexpr (sizeof(m) == 32 && sizeof(T) == 8) return _mm256_movepi64_mask((__m256i)m);
+#elif defined(__AVX__)
         if constexpr (sizeof(m) == 32 && sizeof(T) == 4)
             return static_cast<unsigned>(_mm256_movemask_ps((__m256)m));
         if constexpr (sizeof(m) == 32 && sizeof(T) == 8)
@@ -107,12 +125,70 @@ struct Simd {
         return out;
     }
     static FMGS_HD T sum(Value v) {
+#if defined(__AVX__)
+        if constexpr (sizeof(v) == 32 && sizeof(T) == 4)
+            return Simd<float, 4>::sum(
+                (typename Simd<float, 4>::Value)_mm256_castps256_ps128((__m256)v) +
+                (typename Simd<float, 4>::Value)_mm256_extractf128_ps((__m256)v, 1));
+#endif
+#if defined(__SSE2__)
+        if constexpr (sizeof(v) == 16 && sizeof(T) == 4) {
+            const __m128 half = _mm_add_ps((__m128)v, _mm_movehl_ps((__m128)v, (__m128)v));
+            return _mm_cvtss_f32(_mm_add_ss(half, _mm_shuffle_ps(half, half, 1)));
+        }
+#endif
         T s[L];
         memcpy(s, &v, sizeof v);
         for (int n = L / 2; n > 0; n /= 2) {
             for (int l = 0; l < n; ++l) s[l] += s[l + n];
         }
         return s[0];
+    }
+
+    /// How compress() brings the lanes named by `bits` to the front.
+#if defined(__AVX2__) && !(defined(__AVX512F__) && defined(__AVX512VL__))
+    struct Compaction {
+        __m256i order;
+        unsigned bits;
+    };
+    static FMGS_HD Compaction compaction(unsigned bits) {
+        return {_mm256_cvtepu8_epi32(_mm_loadl_epi64(
+                    reinterpret_cast<const __m128i*>(kLaneOrder.lane[L == 8 ? bits : 0]))),
+                bits};
+    }
+#else
+    struct Compaction {
+        unsigned bits;
+    };
+    static FMGS_HD Compaction compaction(unsigned bits) { return {bits}; }
+#endif
+    /// Stores the chosen lanes one after the other; may write up to L values.
+    static FMGS_HD void compress(T* to, Value v, Compaction c) {
+#if defined(__AVX512F__) && defined(__AVX512VL__)
+        if constexpr (sizeof(v) == 32 && sizeof(T) == 4)
+            return store(to, (Value)_mm256_maskz_compress_ps(static_cast<__mmask8>(c.bits), (__m256)v));
+        if constexpr (sizeof(v) == 32 && sizeof(T) == 8)
+            return store(to, (Value)_mm256_maskz_compress_pd(static_cast<__mmask8>(c.bits), (__m256d)v));
+#elif defined(__AVX2__)
+        if constexpr (sizeof(v) == 32 && sizeof(T) == 4)
+            return store(to, (Value)_mm256_permutevar8x32_ps((__m256)v, c.order));
+#endif
+        for (unsigned bits = c.bits; bits; bits &= bits - 1) *to++ = v[__builtin_ctz(bits)];
+    }
+    /// The same for the integers first, first + 1, …
+    static FMGS_HD void compress_lanes(Lane* to, Lane first, Compaction c) {
+#if defined(__AVX2__)
+        if constexpr (sizeof(Value) == 32 && sizeof(T) == 4) {
+            const __m256i lanes = _mm256_add_epi32(_mm256_set1_epi32(first), (__m256i)iota_lanes());
+#if defined(__AVX512F__) && defined(__AVX512VL__)
+            const __m256i front = _mm256_maskz_compress_epi32(static_cast<__mmask8>(c.bits), lanes);
+#else
+            const __m256i front = _mm256_permutevar8x32_epi32(lanes, c.order);
+#endif
+            return store_mask(to, (Mask)front);
+        }
+#endif
+        for (unsigned bits = c.bits; bits; bits &= bits - 1) *to++ = first + __builtin_ctz(bits);
     }
 };
 
