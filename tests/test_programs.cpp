@@ -2,81 +2,13 @@
 #include <fmgs/core/npz.h>
 #include <fmgs/core/random.h>
 #include <fmt/format.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
-#include <cstdio>
-#include <fstream>
-#include <iterator>
-
-#include "support/test.h"
+#include "support/programs.h"
 
 using namespace fmgs;
+using namespace fmgs::test;
 namespace fs = std::filesystem;
-
-namespace {
-
-struct Outcome {
-    int code;
-    std::string text;  ///< stdout and stderr
-};
-
-/// `before`: a command that runs the program.
-Outcome run(const std::string& arguments, const std::string& before = {}) {
-    // Threads that wait without spinning: the tests share the machine with others.
-    const std::string command = "OMP_WAIT_POLICY=passive " + before + FMGS_BINARY_DIR + "/bin/" +
-                                arguments + " 2>&1";
-    FILE* pipe = popen(command.c_str(), "r");
-    Outcome out{-1, {}};
-    char buffer[4096];
-    while (const size_t n = fread(buffer, 1, sizeof buffer, pipe)) out.text.append(buffer, n);
-    const int status = pclose(pipe);
-    out.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    return out;
-}
-
-std::string bytes(const fs::path& file) {
-    std::ifstream in(file, std::ios::binary);
-    REQUIRE(in.good());
-    return {std::istreambuf_iterator<char>(in), {}};
-}
-
-/// A capture of 6 frames at 64², made once for this file.
-const fs::path& capture() {
-    static const test::TemporaryFolder folder;
-    static const fs::path path = [] {
-        const auto made =
-            run("make_synthetic " + (folder.path / "capture").string() +
-                " --size 64 --train-frames 6 --test-frames 2 --test-views 1 --novel-frames 1"
-                " --subdivisions 0 --samples 1");
-        INFO(made.text);
-        REQUIRE(made.code == 0);
-        return folder.path / "capture";
-    }();
-    return path;
-}
-
-/// Small volumes and no pre-fit: a run takes seconds.
-std::string train(const fs::path& output, const std::string& more, const fs::path& data = {}) {
-    return "train data.root=" + (data.empty() ? capture() : data).string() +
-           " output=" + output.string() +
-           " avatar.subdivisions=0 avatar.skinning.prefit_steps=2 avatar.skinning.prefit_points=256"
-           " avatar.geometry.volume.log2_entries=10 avatar.appearance.volume.log2_entries=10"
-           " modalities.semantic.volume.log2_entries=10 train.sheet_every=1000 train.log_every=1 " +
-           more;
-}
-
-std::string model(const fs::path& folder, int64_t step) {
-    for (const auto& entry : fs::directory_iterator(folder / "checkpoints")) {
-        if (std::stoll(entry.path().filename().string()) == step)
-            return bytes(entry.path() / "model.safetensors");
-    }
-    FAIL("no checkpoint of step " << step << " in " << folder);
-    return {};
-}
-
-void copy_capture(const fs::path& to) { fs::copy(capture(), to, fs::copy_options::recursive); }
-
-}  // namespace
 
 TEST_CASE("a run that was interrupted and resumed ends with the same bits", "[programs]") {
     const test::TemporaryFolder folder;
@@ -123,6 +55,58 @@ TEST_CASE("a run that is killed at random moments ends with the same bits", "[pr
     REQUIRE(done.code == 0);
     REQUIRE(model(whole, 60) == model(killed, 60));
     REQUIRE(bytes(whole / "metrics.csv") == bytes(killed / "metrics.csv"));
+}
+
+TEST_CASE("a full disk or a locked folder stops a run with the reason; the last checkpoint goes on",
+          "[programs]") {
+    const test::TemporaryFolder folder;
+    const auto whole = folder.path / "whole", stopped = folder.path / "stopped";
+    REQUIRE(run(train(whole, "train.steps=2 train.checkpoint_every=1")).code == 0);
+    fs::copy(whole, stopped, fs::copy_options::recursive);
+    const auto checkpoints = stopped / "checkpoints";
+    fs::remove_all(checkpoints / "000002");
+
+    const auto refused = [](const std::string& arguments, const std::string& before,
+                            const std::vector<std::string>& words) {
+        const auto outcome = run(arguments, before);
+        INFO(before << arguments << "\n" << outcome.text);
+        CHECK(outcome.code == 1);
+        for (const auto& word : words) CHECK(outcome.text.find(word) != std::string::npos);
+    };
+    // No file may grow beyond `size`: the write that would fails in its middle, as on a full disk.
+    const auto room = [](uintmax_t size) {
+        return fmt::format("env --ignore-signal=XFSZ prlimit --fsize={} ", size);
+    };
+    const auto model_size = fs::file_size(checkpoints / "000001/model.safetensors");
+    const std::string resume = "train " + stopped.string();
+    const std::string unsaved = "error: the checkpoint of step 2 was not saved";
+    const auto aside = checkpoints / ".unfinished-000002";
+    refused(resume, room(model_size - 1),
+            {unsaved, (aside / "model.safetensors").string(), "cannot write: File too large"});
+    refused(resume, room(model_size + 1),
+            {unsaved, (aside / "optimizer.safetensors").string(), "cannot write: File too large"});
+    // Every write through the link finds the disk full.
+    fs::create_symlink("/dev/full", stopped / ".metrics.csv.tmp");
+    refused(resume, "", {"error: ", "metrics.csv", "cannot write: No space left on device"});
+    // Permissions bind root, too, without the capability to override them.
+    const std::string bound = geteuid() == 0 ? "setpriv --bounding-set=-dac_override " : "";
+    fs::permissions(checkpoints, fs::perms(0555));
+    refused(resume, bound, {unsaved, aside.string(), "Permission denied"});
+    refused(train(checkpoints / "run", "train.steps=1"), bound,
+            {"error: ", (checkpoints / "run").string(), "Permission denied"});
+    fs::permissions(checkpoints, fs::perms(0755));
+
+    const std::vector<fs::directory_entry> left{fs::directory_iterator(checkpoints), {}};
+    REQUIRE(left.size() == 1);
+    REQUIRE(model(stopped, 1) == model(whole, 1));
+    const auto done = run(resume);
+    INFO(done.text);
+    REQUIRE(done.code == 0);
+    REQUIRE(done.text.find("resuming at step 1") != std::string::npos);
+    REQUIRE(model(stopped, 2) == model(whole, 2));
+    REQUIRE(bytes(stopped / "metrics.csv") == bytes(whole / "metrics.csv"));
+    for (const auto& entry : fs::recursive_directory_iterator(stopped))
+        CHECK(entry.path().filename().string()[0] != '.');
 }
 
 TEST_CASE("training never looks at the exact maps", "[programs]") {

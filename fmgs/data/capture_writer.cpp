@@ -1,13 +1,14 @@
 #include <ATen/Parallel.h>
 #include <fmgs/core/check.h>
+#include <fmgs/core/file_bytes.h>
 #include <fmgs/core/npz.h>
 #include <fmgs/core/rotation.h>
 #include <fmgs/data/capture_writer.h>
 #include <fmgs/data/image_io.h>
 
 #include <algorithm>
-#include <fstream>
 #include <set>
+#include <string_view>
 
 namespace fmgs {
 
@@ -17,7 +18,7 @@ namespace {
 
 using Frames = std::vector<const Frame*>;
 
-constexpr const char* kPriorsJson = R"({
+constexpr std::string_view kPriorsJson = R"({
  "normal": {"folder": "normal", "encoding": "unorm", "channel_order": "xyz", "axes": "RUB"},
  "depth": {"folder": "depth", "kind": "depth", "scale": "relative"},
  "seg": {"folder": "seg", "label_set": "sapiens28"}
@@ -164,8 +165,10 @@ void write_root(const fs::path& folder, const Capture& capture) {
         const auto frames = pointers(capture.splits.at(name));
         all.insert(all.end(), frames.begin(), frames.end());
         write_poses(folder / "poses" / (std::string(name) + ".npz"), frames, capture.betas);
-        std::ofstream list(folder / "splits" / (std::string(name) + ".txt"));
-        for (const Frame* frame : frames) list << frame->name << "\n";
+        std::string list;
+        for (const Frame* frame : frames) list += frame->name + "\n";
+        detail::write_bytes(folder / "splits" / (std::string(name) + ".txt"), list.data(),
+                            list.size());
     }
     check_frames(all);
     // Rows of cameras.npz follow the pictures in the order of their names.
@@ -176,7 +179,7 @@ void write_root(const fs::path& folder, const Capture& capture) {
     if (capture.splits.contains("test"))
         write_pictures(folder, pointers(capture.splits.at("test")), false);
     if (fs::exists(folder / "priors"))
-        std::ofstream(folder / "priors" / "priors.json") << kPriorsJson;
+        detail::write_bytes(folder / "priors/priors.json", kPriorsJson.data(), kPriorsJson.size());
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 #include <fmgs/data/image_io.h>
 
 #ifdef FMGS_OPENCV
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/videoio.hpp>
@@ -56,8 +58,10 @@ void write_aside(const fs::path& file, const cv::Mat& image) {
                      static_cast<std::streamsize>(bytes.size()));
         stream.flush();
         if (!stream) {
-            throw Error("{}: cannot be written; is there such a folder, and space on the disk?",
-                        file.string());
+            const std::string reason = std::strerror(errno);
+            std::error_code ignored;
+            fs::remove(aside, ignored);
+            throw Error("{}: cannot be written: {}", file.string(), reason);
         }
     }
     fs::rename(aside, file);

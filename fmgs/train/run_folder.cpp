@@ -3,8 +3,10 @@
 #include <fmgs/train/files.h>
 #include <fmgs/train/run_folder.h>
 
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 
 namespace fmgs {
 
@@ -82,7 +84,7 @@ MetricsLog::MetricsLog(const fs::path& file, const std::vector<std::string>& col
     write_whole(file,
                 resumed ? kept_rows(read_whole(file), header, resumed_step, file) : header + "\n");
     file_.open(file, std::ios::app);
-    if (!file_) throw Error("{}: cannot be written", file.string());
+    if (!file_) throw Error("{}: cannot be written: {}", file.string(), std::strerror(errno));
 }
 
 void MetricsLog::add(int64_t step, const std::vector<double>& values) {
@@ -92,7 +94,7 @@ void MetricsLog::add(int64_t step, const std::vector<double>& values) {
     for (const double value : values)
         row += std::isnan(value) ? "," : fmt::format(",{:.9g}", value);
     file_ << row << "\n" << std::flush;
-    if (!file_) throw Error("{}: cannot be written; is the disk full?", path_.string());
+    if (!file_) throw Error("{}: cannot be written: {}", path_.string(), std::strerror(errno));
 }
 
 }  // namespace fmgs
