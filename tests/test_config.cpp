@@ -145,7 +145,9 @@ TEST_CASE("a value of another type is refused with what was expected and what ca
     REQUIRE(refused("- a", "expected a map of keys, got a list"));
     REQUIRE(refused("steps: 1\nsteps: 2", "x.yaml:2: key 'steps' is given twice"));
     REQUIRE(refused("steps: [1", "x.yaml:"));
-    REQUIRE(refused("--- {}\n--- {}", "expected one YAML document, got 2"));
+    REQUIRE(refused("--- {}\n--- {}", "x.yaml:2: not valid YAML: expected one document"));
+    REQUIRE(refused("name: a\n---\n,", "x.yaml:2: not valid YAML: expected one document"));
+    REQUIRE(throws_error([] { from_argument("sheets=[a] [b]"); }, "expected one document"));
     REQUIRE(throws_error([] { from_argument("steps"); }, "expected key.path=value"));
     REQUIRE(throws_error([] { from_argument("grid..levels=3"); }, "empty key"));
     REQUIRE(throws_error([] { Config().add_file("no/such.yaml"); },

@@ -72,7 +72,7 @@ BodyData read_body(const std::filesystem::path& file) {
     };
     const auto index = [&](const char* key) {
         const auto values = npz_tensor(arrays, key, what);
-        const auto whole = values.to(torch::kLong);
+        auto whole = values.to(torch::kLong);
         if (!torch::equal(whole.to(values.scalar_type()), values))
             throw Error("{}: '{}': expected whole numbers", what, key);
         return whole;

@@ -1,5 +1,7 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/config.h>
+#include <fmgs/core/file_bytes.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -7,6 +9,7 @@
 #include <cmath>
 #include <filesystem>
 #include <set>
+#include <sstream>
 
 namespace fmgs {
 
@@ -26,6 +29,40 @@ struct Config::Layer {
 };
 
 namespace {
+
+/// Hears where documents start, and refuses the second.
+class OneDocument : public YAML::EventHandler {
+    using Mark = YAML::Mark;
+    using Text = std::string;
+    using Anchor = YAML::anchor_t;
+    using Style = YAML::EmitterStyle::value;
+
+    bool started_ = false;
+
+    void OnDocumentStart(const Mark& mark) override {
+        if (started_) throw YAML::ParserException(mark, "expected one document");
+        started_ = true;
+    }
+    void OnDocumentEnd() override {}
+    void OnNull(const Mark&, Anchor) override {}
+    void OnAlias(const Mark&, Anchor) override {}
+    void OnScalar(const Mark&, const Text&, Anchor, const Text&) override {}
+    void OnSequenceStart(const Mark&, const Text&, Anchor, Style) override {}
+    void OnSequenceEnd() override {}
+    void OnMapStart(const Mark&, const Text&, Anchor, Style) override {}
+    void OnMapEnd() override {}
+};
+
+/// The one document of a text. yaml-cpp's Load is silent about what follows the first, and its LoadAll
+/// never ends where a document begins with ','.
+YAML::Node document(const std::string& text) {
+    std::istringstream stream(text);
+    YAML::Parser parser(stream);
+    OneDocument events;
+    while (parser.HandleNextDocument(events)) {
+    }
+    return YAML::Load(text);
+}
 
 std::string join(const std::string& path, const std::string& key) {
     return path.empty() ? key : path + "." + key;
@@ -269,17 +306,13 @@ Config& Config::operator=(const Config&) = default;
 void Config::add_file(const std::string& file) {
     const auto path = fs::absolute(file);
     if (!fs::is_regular_file(path)) throw Error("{}: there is no such configuration file", file);
-    std::vector<YAML::Node> documents;
+    const auto bytes = detail::read_bytes(path);
+    YAML::Node root;
     try {
-        documents = YAML::LoadAllFromFile(path.string());
-    } catch (const YAML::BadFile&) {
-        throw Error("{}: the configuration file cannot be read", file);
+        root = document({bytes.begin(), bytes.end()});
     } catch (const YAML::Exception& e) {
         throw Error("{}:{}: not valid YAML: {}", file, e.mark.line + 1, e.msg);
     }
-    if (documents.size() > 1)
-        throw Error("{}: expected one YAML document, got {}", file, documents.size());
-    auto root = documents.empty() ? YAML::Node() : documents.front();
     layers_.push_back(std::make_shared<Layer>(Layer{file, true, path.parent_path(), root}));
 }
 
@@ -290,7 +323,7 @@ void Config::add_argument(const std::string& text) {
     const std::string value = text.substr(equals + 1);
     YAML::Node node;
     try {
-        node = value.empty() ? YAML::Node("") : YAML::Load(value);
+        node = value.empty() ? YAML::Node("") : document(value);
     } catch (const YAML::Exception& e) {
         throw Error("{}: the value is not valid YAML: {}", name, e.msg);
     }

@@ -182,6 +182,7 @@ def config_seeds():
         "not_yaml": "name: [a, b\n",
         "tabs": "grid:\n\tlevels: 3\n",
         "two_documents": "name: a\n---\nname: b\n",
+        "comma_before_all": " ,10[]\n",
         "deep": "[" * 3000,
         "deep_map": "{a: " * 400 + "1" + "}" * 400,
         "alias_unknown": "name: *a\n",
@@ -202,6 +203,8 @@ def config_seeds():
         "argument_no_key": "=3",
         "argument_empty_key": "grid..levels=3",
         "argument_not_yaml": "name=[",
+        "argument_two_lists": "sheets=[a] [b]",
+        "argument_comma": "losses.depth=,a",
         "argument_unknown": "grid.levles=3",
     }.items():
         save("config", name + ".yaml", text)
