@@ -1,14 +1,14 @@
 #include <fmgs/train/checkpoint.h>
 #include <fmgs/train/files.h>
-#include <sys/resource.h>
 
-#include <csignal>
 #include <cstring>
 #include <random>
 
+#include "support/small_disk.h"
 #include "support/test.h"
 
 using namespace fmgs;
+using fmgs::test::on_small_disk;
 using fmgs::test::TemporaryFolder;
 using fmgs::test::throws_error;
 namespace fs = std::filesystem;
@@ -188,19 +188,13 @@ TEST_CASE("a save that runs out of room is an error and keeps the last checkpoin
           "[checkpoint]") {
     TemporaryFolder folder;
     save_checkpoint(folder.path, {.step = 1}, tensors(4), tensors());
-    rlimit before{};
-    getrlimit(RLIMIT_FSIZE, &before);
-    const auto handler = std::signal(SIGXFSZ, SIG_IGN);
-    const rlimit small{1000, before.rlim_max};
-    setrlimit(RLIMIT_FSIZE, &small);
-    const bool refused_it = throws_error(
-        [&] {
-            save_checkpoint(folder.path, {.step = 2}, {{"big", torch::zeros(5000)}}, {});
-        },
-        "earlier ones are untouched");
-    setrlimit(RLIMIT_FSIZE, &before);
-    std::signal(SIGXFSZ, handler);
-    REQUIRE(refused_it);
+    REQUIRE(on_small_disk(1000, [&] {
+        return throws_error(
+            [&] {
+                save_checkpoint(folder.path, {.step = 2}, {{"big", torch::zeros(5000)}}, {});
+            },
+            "earlier ones are untouched");
+    }));
     REQUIRE(steps(folder.path) == std::vector<int64_t>{1});
     REQUIRE(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()) == 1);
     auto model = tensors(0);

@@ -76,6 +76,15 @@ TEST_CASE("a label picture in colour, and values that do not fit, are Errors", "
     REQUIRE_FALSE(std::filesystem::exists(folder.path / "b.png"));
 }
 
+TEST_CASE("a picture that finds the disk full is an Error with the reason and leaves nothing",
+          "[image_io]") {
+    TemporaryFolder folder;
+    std::filesystem::create_symlink("/dev/full", folder.path / "a.png.part");
+    REQUIRE(throws_error([&] { write_color(folder.path / "a.png", color_ramp()); },
+                         "a.png: cannot be written: No space left on device"));
+    REQUIRE(std::filesystem::is_empty(folder.path));
+}
+
 TEST_CASE("a video is a file, or says that it cannot be", "[image_io]") {
     TemporaryFolder folder;
     std::filesystem::path file;

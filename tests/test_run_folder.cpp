@@ -2,6 +2,7 @@
 #include <fmgs/train/files.h>
 #include <fmgs/train/run_folder.h>
 
+#include "support/small_disk.h"
 #include "support/test.h"
 
 using namespace fmgs;
@@ -64,4 +65,14 @@ TEST_CASE("metrics of a resumed run equal those of one that never stopped", "[ru
     MetricsLog log(whole, {"loss"});
     REQUIRE(read_whole(whole) == "step,loss\n");
     REQUIRE(throws_error([&] { log.add(1, {1, 2}); }, "expected 1 values, got 2"));
+}
+
+TEST_CASE("a row of metrics that finds the disk full is an error with the reason", "[run]") {
+    TemporaryFolder folder;
+    MetricsLog log(folder.path / "a.csv", {"loss"});
+    log.add(10, {0.5});
+    REQUIRE(fmgs::test::on_small_disk(20, [&] {
+        return throws_error([&] { log.add(20, {0.125}); },
+                            "a.csv: cannot be written: File too large");
+    }));
 }
