@@ -173,7 +173,7 @@ std::vector<std::string> table_rows() {
 }  // namespace
 
 TEST_CASE("every loss reaches the columns of its row, and no other", "[losses]") {
-    for (const std::string table : {"strict", "literal", "off"}) {
+    for (const std::string table : {"measured", "strict", "literal", "off"}) {
         const auto reaches = routing_table(table).rows;
         for (const auto& row : routing::kRows) {
             const std::string name = row.loss;
@@ -213,7 +213,7 @@ TEST_CASE("every loss reaches the columns of its row, and no other", "[losses]")
 TEST_CASE("the value of a loss does not depend on the routes", "[losses]") {
     const auto s = probe();
     const auto strict = evaluate(only(table_rows(), "strict"), s);
-    for (const std::string table : {"literal", "off"}) {
+    for (const std::string table : {"measured", "literal", "off"}) {
         const auto other = evaluate(only(table_rows(), table), s);
         REQUIRE(other.terms.size() == strict.terms.size());
         for (size_t k = 0; k < strict.terms.size(); ++k) {
@@ -226,7 +226,7 @@ TEST_CASE("the value of a loss does not depend on the routes", "[losses]") {
 }
 
 TEST_CASE("one pass over all routes gives the sum of the gradients of single losses", "[losses]") {
-    for (const std::string table : {"strict", "literal", "off"}) {
+    for (const std::string table : {"measured", "strict", "literal", "off"}) {
         const auto s = probe();
         const auto together = gradients(evaluate(only(table_rows(), table), s).total, s);
         Gradients sum;
@@ -272,7 +272,7 @@ TEST_CASE("a row of the configuration replaces that of the table", "[losses]") {
     options.losses["depth"].reaches = {"skinning"};
     REQUIRE(throws_error([&] { evaluate(options, s); }, "losses.depth.reaches: reach: 'skinning'"));
     REQUIRE(throws_error([&] { evaluate(only({}, "loose"), s); },
-                         "expected strict, literal or off, got 'loose'"));
+                         "expected measured, strict, literal or off, got 'loose'"));
 }
 
 TEST_CASE("a modality of one's own needs options alone, and reaches its own field", "[losses]") {

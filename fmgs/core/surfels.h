@@ -25,6 +25,8 @@ struct Reach {
     static Reach of(const std::vector<std::string>& columns);
 
     bool feature(const std::string& name) const { return all_features || features.count(name) > 0; }
+    /// Is no geometry column open?
+    bool features_only() const { return !position && !rotation && !scale && !opacity; }
     /// Do two reaches agree on all geometry columns? Then their losses can share a route.
     bool same_geometry(const Reach& other) const;
 };

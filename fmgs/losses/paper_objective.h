@@ -31,13 +31,13 @@ struct LossTermOptions {
 };
 
 struct ObjectiveOptions {
-    std::string routing = "strict";
+    std::string routing = "measured";
     std::map<std::string, LossTermOptions> losses = {
         {"photometric", {.weight = 1.0}},
         {"mask", {.weight = 1.0}},
         {"depth", {.weight = 0.02}},
         {"normal_self", {.weight = 0.01}},
-        {"normal_prior", {.weight = 0.2}},
+        {"normal_prior", {.weight = 0.05}},
         {"normal_tv", {.weight = 0.005}},
         {"semantic", {.weight = 0.1}},
         {"iso_position", {.weight = 1.0}},
@@ -51,7 +51,7 @@ struct ObjectiveOptions {
     template <class V>
     void visit(V& v) {
         v("routing", routing,
-          "which loss reaches which attribute: strict, literal or off (losses/routes.h)");
+          "which loss reaches which attribute: measured, strict, literal or off (losses/routes.h)");
         v.groups("losses", losses, "the terms of the objective by name");
         v.group("photometric", photometric);
         v.group("depth_rank", depth_rank);

@@ -4,11 +4,12 @@
 namespace fmgs {
 
 RoutingTable routing_table(const std::string& name) {
-    if (name != "strict" && name != "literal" && name != "off") {
-        throw Error("routing: expected strict, literal or off, got '{}'", name);
+    if (name != "measured" && name != "strict" && name != "literal" && name != "off") {
+        throw Error("routing: expected measured, strict, literal or off, got '{}'", name);
     }
     const auto open = [&](routing::Cell cell) {
-        return cell == routing::X || (cell == routing::o && name == "literal");
+        return cell == routing::X || (cell == routing::o && name == "literal") ||
+               (cell == routing::m && name == "measured");
     };
     RoutingTable table;
     table.live_depth_normals = name == "off";

@@ -10,9 +10,9 @@ namespace fmgs {
 
 namespace routing {
 
-/// `X`: the gradient may reach. `_`: it may not. `o`: the paper names neither scale nor opacity;
-/// `strict` closes them, `literal` opens them.
-enum class Cell { _, X, o };
+/// `X`: the gradient may reach. `_`: it may not. `o`: the paper names neither scale nor opacity, and
+/// `literal` opens them. `m`: the paper closes it, `measured` opens it.
+enum class Cell { _, X, o, m };
 using enum Cell;
 
 struct Row {
@@ -30,7 +30,7 @@ inline constexpr Row kRows[] = {
     {"mask",                X,       X,      X,     X,      X,     "",                  true},  // all
     {"depth",               X,       _,      o,     o,      X,     "",                  true},  // (1) blocks rotation
     {"normal_self",         _,       X,      o,     o,      _,     "",                  true},  // (2) blocks position
-    {"normal_prior",        _,       X,      o,     o,      _,     "",                  true},  // (2)
+    {"normal_prior",        m,       X,      o,     o,      m,     "",                  true},  // (2), docs/gradient_routing.md
     {"normal_tv",           _,       X,      o,     o,      _,     "",                  true},  // (2)
     {"semantic",            _,       _,      o,     o,      _,     "semantic",          true},  // (3) blocks both
     {"semantic_region",     _,       _,      _,     _,      _,     "semantic.latent",   false}, // eq. 20
@@ -61,8 +61,9 @@ struct RoutingTable {
     Reach reach(const std::string& loss, const std::string& feature = "") const;
 };
 
-/// "strict" (the default; `o` closed), "literal" (`o` open), or "off": every rendered row reaches
-/// everything and N̂ is live, the paper's Fig. 5 baseline. Error for any other name.
+/// "measured" (the default; `o` closed, `m` open), "strict" (both closed), "literal" (`o` open, `m`
+/// closed: the printed rules), or "off": every rendered row reaches everything and N̂ is live, the
+/// paper's Fig. 5 baseline. Error for any other name.
 RoutingTable routing_table(const std::string& name);
 
 }  // namespace fmgs
