@@ -1,6 +1,7 @@
 // Measures a trained avatar against the held-out pictures and exact maps:  evaluate RUN [SPLIT…]
 // [key=value…]
 #include <fmgs/core/check.h>
+#include <fmgs/core/memory.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/raster/render.h>
 #include <fmgs/train/checkpoint.h>
@@ -98,6 +99,7 @@ int run_program(const std::string& folder_name, const std::vector<std::string>& 
 }  // namespace
 
 int main(int argc, char** argv) {
+    fmgs::keep_freed_memory();
     CLI::App app(
         "Measures a trained avatar; writes RUN/eval/{SPLIT.csv, SPLIT.png, table.md, "
         "metrics.json}.");

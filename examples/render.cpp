@@ -1,5 +1,6 @@
 // Draws a trained avatar:  render RUN [--orbit N | --motion FILE] [key=value…]
 #include <fmgs/core/check.h>
+#include <fmgs/core/memory.h>
 #include <fmgs/core/rotation.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/data/motion.h>
@@ -112,6 +113,7 @@ std::vector<std::pair<Camera, BodyPose>> dance(Run& run, const std::string& file
 }  // namespace
 
 int main(int argc, char** argv) {
+    fmgs::keep_freed_memory();
     CLI::App app(
         "Draws a trained avatar in every modality: PNG sequences and a video in RUN/render/.");
     std::string folder_name, motion;

@@ -1,6 +1,7 @@
 // Trains an avatar on a capture:  train CONFIG.yaml… [key=value…]   or, to go on:  train RUN
 #include <fmgs/core/check.h>
 #include <fmgs/core/config.h>
+#include <fmgs/core/memory.h>
 #include <fmgs/train/checkpoint.h>
 #include <fmgs/train/files.h>
 #include <fmgs/train/metrics.h>
@@ -134,6 +135,7 @@ int run_program(const std::vector<std::string>& arguments, bool overwrite) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    fmgs::keep_freed_memory();
     CLI::App app(
         "Trains an avatar on a capture. Keys: docs/options.md. Ctrl-C saves; `train RUN` goes on.");
     std::vector<std::string> arguments;

@@ -2,6 +2,7 @@
 /// px, opacity 0.9. Prints milliseconds and their ratio to the floor that this machine's FMA rate
 /// and memory bandwidth allow.
 #include <ATen/Parallel.h>
+#include <fmgs/core/memory.h>
 #include <fmgs/raster/rasterize.h>
 #include <fmgs/raster/surfel_math.h>
 #include <fmt/format.h>
@@ -292,6 +293,7 @@ bool within(int64_t got, double expected, const char* what) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    fmgs::keep_freed_memory();
     if (argc > 2 || (argc == 2 && std::atoi(argv[1]) < 1)) {
         fmt::print("usage: {} [repeats = 10]\n{}", argv[0],
                    "Times fmgs::rasterize on the standard scene.\n");

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/record_function.h>
 #include <fmgs/core/check.h>
+#include <fmgs/core/memory.h>
 #include <sys/resource.h>
 #include <torch/torch.h>
 
@@ -150,6 +151,7 @@ int bench(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    fmgs::keep_freed_memory();
     const std::vector<std::string> arguments(argv + 1, argv + argc);
     if (arguments.empty() || arguments[0] == "--help") {
         fmt::print("usage: {} CONFIG.yaml… [key=value…], or RUN\n", argv[0]);
