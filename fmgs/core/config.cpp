@@ -30,6 +30,8 @@ struct Config::Layer {
 
 namespace {
 
+constexpr size_t kLongestKey = 200;  // YAML reads no plain key past 1,024 characters; an escape takes four
+
 /// Hears where documents start, and refuses the second.
 class OneDocument : public YAML::EventHandler {
     using Mark = YAML::Mark;
@@ -221,6 +223,9 @@ class Reader {
                 throw Error("{}: expected a word as key, got {}", where_(item.first),
                             came(item.first));
             const std::string key = item.first.Scalar();
+            if (key.size() > kLongestKey)
+                throw Error("{}: a key of {} bytes; at most {} are read", where_(item.first),
+                            key.size(), kLongestKey);
             const std::string full = join(path, key);
             if (!seen.insert(key).second)
                 throw Error("{}: key '{}' is given twice", where_(item.first), full);

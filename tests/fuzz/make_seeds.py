@@ -175,7 +175,7 @@ def config_seeds():
         "valid_argument_empty": "name=",
         "valid_argument_equals": "name=a=b",
         "unknown_key": "grid: {level: 3}\n",
-        "unknown_key_long": "a" * 500 + ": 3\n",
+        "unknown_key_long": "a" * 200 + ": 3\n",
         "key_twice": "name: a\nname: b\n",
         "key_list": "? [a, b]\n: 3\n",
         "not_a_map": "[1, 2]\n",
@@ -204,6 +204,7 @@ def config_seeds():
         "argument_empty_key": "grid..levels=3",
         "argument_not_yaml": "name=[",
         "argument_two_lists": "sheets=[a] [b]",
+        "argument_long": "losses." + "a" * 1100 + ".weight=1",  # of no line that YAML reads back
         "argument_comma": "losses.depth=,a",
         "argument_unknown": "grid.levles=3",
     }.items():
