@@ -294,11 +294,12 @@ TEST_CASE("a modality of one's own needs options alone, and reaches its own fiel
             REQUIRE_FALSE(moved);
     }
     REQUIRE(reached > 0);
+    const auto parts = avatar->parts();
     options.losses["clip"] = {.weight = 0.1, .type = "cosine"};
-    REQUIRE(throws_error([&] { paper_objective(avatar->parts(), options); },
+    REQUIRE(throws_error([&] { paper_objective(parts, options); },
                          "add modalities.clip or set losses.clip.weight to 0"));
     options.losses["clip"].type = "huber";
-    REQUIRE(throws_error([&] { paper_objective(avatar->parts(), options); },
+    REQUIRE(throws_error([&] { paper_objective(parts, options); },
                          "losses.clip.type: expected one of photometric"));
 }
 
