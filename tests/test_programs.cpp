@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <chrono>
+
 #include "support/programs.h"
 
 using namespace fmgs;
@@ -34,12 +36,15 @@ TEST_CASE("a run that is killed at random moments ends with the same bits", "[pr
     const test::TemporaryFolder folder;
     const auto whole = folder.path / "whole", killed = folder.path / "killed";
     const std::string steps = "train.steps=60 train.checkpoint_every=3 train.sheet_every=20";
-    REQUIRE(run(train(whole, steps)).code == 0);
-    // From before the first checkpoint to the end of the run, wherever the machine's speed puts it.
+    const auto arguments = train(whole, steps);
+    const auto start = std::chrono::steady_clock::now();
+    REQUIRE(run(arguments).code == 0);
+    const std::chrono::duration<double> all = std::chrono::steady_clock::now() - start;
+    // From before the first checkpoint to the end of the run, on a machine of any speed.
     int kills = 0, resumed = 0;
     for (int k = 0; k < 10; ++k) {
-        const double seconds = 0.2 + 1.2 * torch::rand({}, Random{7, k}.generator("kill"),
-                                                       torch::kDouble).item<double>();
+        const auto share = torch::rand({}, Random{7, k}.generator("kill"), torch::kDouble);
+        const double seconds = (0.1 + 0.9 * share.item<double>()) * all.count();
         const bool begun = fs::exists(killed / "checkpoints") && !fs::is_empty(killed / "checkpoints");
         const auto cut = run(begun ? "train " + killed.string() : train(killed, steps),
                              fmt::format("timeout -s KILL {:.2f} ", seconds));
