@@ -37,10 +37,10 @@ TileBackend tile_backend(InstructionSet set) {
 }
 
 int64_t workspace_size(int64_t size, int64_t channels, int64_t routes) {
-    constexpr int64_t kMaxLanes = 8;
-    const int64_t row = channels + (routes + 1) * kMaxLanes, capacity = size * size + kMaxLanes,
-                  strided = size * (size + kMaxLanes);
-    return (3 + 2 * routes + row) * strided + 2 * row + (6 + 3 * routes) * capacity;
+    constexpr int64_t kMaxLanes = 8, kParts = 15, kPadding = kCacheLine / sizeof(float);
+    const int64_t row = channels + (routes + 1) * kMaxLanes, pixels = size * (size + kMaxLanes);
+    return (3 + 2 * routes + row) * pixels + 2 * row +
+           (6 + 3 * routes) * (pixels + kMaxLanes) + kParts * kPadding;
 }
 
 namespace {
@@ -68,6 +68,7 @@ bool all_finite(const T* x, int64_t n) {
 template <class T>
 struct Call {
     RasterizeInputs in;  // contiguous
+    const T *center, *tangents, *opacity;
     int64_t n, channels, routes, across;
     std::unique_ptr<Projected<T>[]> surfels;
     std::vector<int32_t> channel, begin;
@@ -75,12 +76,8 @@ struct Call {
 
     Call(const RasterizeInputs& inputs, const TileBackend& backend);
     Surfel<T> surfel(int64_t i) const {
-        const T *p = in.center.const_data_ptr<T>() + 3 * i,
-                *t = in.tangents.const_data_ptr<T>() + 6 * i;
-        return {{p[0], p[1], p[2]},
-                {t[0], t[2], t[4]},
-                {t[1], t[3], t[5]},
-                in.opacity.const_data_ptr<T>()[i]};
+        const T *p = center + 3 * i, *t = tangents + 6 * i;
+        return {{p[0], p[1], p[2]}, {t[0], t[2], t[4]}, {t[1], t[3], t[5]}, opacity[i]};
     }
     /// Fills what both directions share.
     void set_tile(Tile<T>& tile, int64_t index) const;
@@ -99,6 +96,9 @@ Call<T>::Call(const RasterizeInputs& inputs, const TileBackend& backend)
     for (auto* x : {&in.center, &in.tangents, &in.opacity, &in.features, &in.intrinsics,
                     &in.offsets, &in.indices, &in.channel_route})
         *x = x->contiguous();
+    center = in.center.const_data_ptr<T>();
+    tangents = in.tangents.const_data_ptr<T>();
+    opacity = in.opacity.const_data_ptr<T>();
 
     const int64_t* route = in.channel_route.const_data_ptr<int64_t>();
     channel.resize(static_cast<size_t>(channels));
@@ -154,12 +154,19 @@ void Call<T>::for_tiles(std::vector<int64_t> tiles, F&& f) const {
     std::atomic<size_t> next{0};
     at::parallel_for(0, at::get_num_threads(), 1, [&](int64_t first, int64_t last) {
         for (; first < last; ++first) {
-            std::unique_ptr<T[]> workspace;
+            std::unique_ptr<T[]> memory;
+            T* workspace = nullptr;
             for (size_t i; (i = next++) < tiles.size();) {
-                if (!workspace)
-                    workspace.reset(
-                        new T[static_cast<size_t>(workspace_size(in.tile_size, channels, routes))]);
-                f(tiles[i], workspace.get());
+                if (!memory) {
+                    auto bytes = sizeof(T) * static_cast<size_t>(
+                                                 workspace_size(in.tile_size, channels, routes)) +
+                                 kCacheLine;
+                    memory.reset(new T[bytes / sizeof(T)]);
+                    void* start = memory.get();
+                    workspace = static_cast<T*>(
+                        std::align(kCacheLine, bytes - kCacheLine, start, bytes));
+                }
+                f(tiles[i], workspace);
             }
         }
     });

@@ -47,6 +47,8 @@ struct BackwardTile : Tile<T> {
     uint8_t* touched;  ///< [count] set to 1 where the slot was written, else to 0
 };
 
+constexpr int64_t kCacheLine = 64;  ///< bytes; the workspace begins on such a boundary
+
 /// Elements of the workspace a tile of edge `size` needs.
 int64_t workspace_size(int64_t size, int64_t channels, int64_t routes);
 

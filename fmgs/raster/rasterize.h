@@ -15,7 +15,7 @@ struct Tiles {
     torch::Tensor indices;  ///< [P] int32 surfel ids, by centre depth (ties by id) within each tile
     int64_t width = 0;      ///< pixels
     int64_t height = 0;     ///< pixels
-    int64_t size = 16;      ///< edge of a tile, pixels
+    int64_t size = 32;      ///< edge of a tile, pixels
     double near = 0;        ///< metres; nothing closer is drawn
     double low_pass = 0;    ///< σ of the low-pass, pixels
 };
@@ -26,7 +26,7 @@ struct Tiles {
 /// `near` are left out. `low_pass`: σ > 0 of the least a surfel spreads over, pixels (2DGS: √½).
 Tiles find_tiles(const torch::Tensor& center, const torch::Tensor& tangents,
                  const torch::Tensor& opacity, const torch::Tensor& intrinsics, int64_t width,
-                 int64_t height, double near, double low_pass, int64_t tile_size = 16);
+                 int64_t height, double near, double low_pass, int64_t tile_size = 32);
 
 /// What rasterize draws.
 struct Raster {

@@ -1,7 +1,7 @@
 #pragma once
 /// The arithmetic of one surfel and of one surfel–pixel pair, shared by every backend and by the
 /// tests. Host and device, C++17, no torch. Templates over a policy M that names the value type of
-/// a pair (a scalar or a SIMD pack) and its select, min, max, sqrt and exp.
+/// a pair (a scalar or a SIMD pack) and its set, select, min, max and exp.
 ///
 /// A surfel with camera-frame centre p and scaled tangents a, b maps (u,v) to T·(u,v,1)ᵀ, T =
 /// K·[a|b|p]. The ray of a pixel at (dx,dy) from the projected centre c hits its plane at (u,v) =
@@ -41,10 +41,10 @@ struct ScalarMath {
     using Scalar = T;
     using Value = T;
     using Mask = bool;
+    static FMGS_HD T set(T x) { return x; }
     static FMGS_HD T select(bool m, T a, T b) { return m ? a : b; }
     static FMGS_HD T min(T a, T b) { return b < a ? b : a; }
     static FMGS_HD T max(T a, T b) { return a < b ? b : a; }
-    static FMGS_HD T sqrt(T a) { return std::sqrt(a); }
     static FMGS_HD T exp(T a) { return std::exp(a); }
 };
 
@@ -101,8 +101,7 @@ FMGS_HD Pair<M> pair_ray(const Projected<T>& s, typename M::Value dx, typename M
     pair.q1 = s.f1 * dx + s.g1 * dy;
     pair.q2 = s.d + s.f2 * dx + s.g2 * dy;
     const auto front = pair.q2 > T(0);
-    const V zero = pair.q2 - pair.q2;
-    pair.r = M::select(front, T(1) / M::select(front, pair.q2, zero + T(1)), zero);
+    pair.r = M::select(front, T(1) / M::select(front, pair.q2, M::set(1)), M::set(0));
     const V u = pair.q0 * pair.r, v = pair.q1 * pair.r;
     pair.rho3 = u * u + v * v;
     pair.rho2 = s.low * (dx * dx + dy * dy);
@@ -116,16 +115,14 @@ FMGS_HD Pair<M> pair_alpha(const Projected<T>& s, typename M::Value dx, typename
     typename M::Value rho;
     Pair<M> pair = pair_ray<M>(s, dx, dy, rho);
     pair.gauss = s.opacity * M::exp(T(-0.5) * rho);
-    pair.alpha = M::min(rho - rho + T(kAlphaMax), pair.gauss);
+    pair.alpha = M::min(M::set(T(kAlphaMax)), pair.gauss);
     return pair;
 }
 
 template <class M, class T>
 FMGS_HD Hit<M> pair_hit(const Projected<T>& s, const Pair<M>& pair) {
-    using V = typename M::Value;
     Hit<M> hit;
-    const V zero = pair.r - pair.r;
-    hit.over = T(1) / M::max(pair.q0 * pair.q0 + pair.q1 * pair.q1, zero + T(1e-30));
+    hit.over = T(1) / M::max(pair.q0 * pair.q0 + pair.q1 * pair.q1, M::set(T(1e-30)));
     hit.k = M::select(pair.is_3d, pair.r, pair.rho2 * pair.q2 * hit.over);
     hit.u = pair.q0 * hit.k;
     hit.v = pair.q1 * hit.k;
@@ -161,7 +158,7 @@ FMGS_HD void pair_vjp(const Projected<T>& s, const Pair<M>& pair, const Hit<M>& 
                       typename M::Value dx, typename M::Value dy, typename M::Value grad_alpha,
                       typename M::Value grad_z, bool has_depth, typename M::Value* sums) {
     using V = typename M::Value;
-    const V zero = grad_alpha - grad_alpha;
+    const V zero = M::set(0);
     const V grad_gauss = grad_alpha * pair.gauss;
     sums[kO] += grad_gauss;
     const V grad_rho = T(-0.5) * grad_gauss;
