@@ -9,7 +9,8 @@
 #include <fmgs/train/metrics.h>
 #include <fmgs/train/run_folder.h>
 #include <fmgs/train/sheet.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <CLI/CLI.hpp>
 

@@ -7,7 +7,7 @@
 #include <fmgs/data/image_io.h>
 #include <fmgs/data/procedural_body.h>
 #include <fmgs/data/synthetic/synthetic.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>

@@ -8,7 +8,7 @@
 #include <fmgs/train/progress.h>
 #include <fmgs/train/run_folder.h>
 #include <fmgs/train/sheet.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>

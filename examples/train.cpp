@@ -7,7 +7,7 @@
 #include <fmgs/train/metrics.h>
 #include <fmgs/train/progress.h>
 #include <fmgs/train/run_folder.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>

@@ -1,5 +1,7 @@
 #include <fmgs/core/random.h>
 #include <fmgs/fields/feature_field.h>
+#include <torch/nn/functional/loss.h>
+#include <torch/optim/adam.h>
 
 #include "support/module.h"
 #include "support/test.h"

@@ -1,6 +1,7 @@
 #include <ATen/Parallel.h>
 #include <fmgs/train/checkpoint.h>
 #include <fmgs/train/optim.h>
+#include <torch/optim/adam.h>
 
 #include "support/test.h"
 

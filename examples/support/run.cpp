@@ -6,7 +6,9 @@
 #include <fmgs/raster/render.h>
 #include <fmgs/train/checkpoint.h>
 #include <fmgs/train/sheet.h>
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <CLI/CLI.hpp>
 #include <cmath>

@@ -1,6 +1,6 @@
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace fmgs {
 namespace {

@@ -1,7 +1,7 @@
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/rotation.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <numbers>
 

@@ -1,6 +1,6 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/mesh.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace fmgs {
 namespace {

@@ -1,7 +1,7 @@
 #include <ATen/Parallel.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/mesh.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <array>

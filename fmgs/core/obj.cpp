@@ -1,7 +1,7 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/file_bytes.h>
 #include <fmgs/core/mesh.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <charconv>
 #include <cmath>

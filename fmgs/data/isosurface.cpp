@@ -1,5 +1,5 @@
 #include <fmgs/data/isosurface.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 

@@ -1,7 +1,7 @@
 #include <fmgs/core/check.h>
 #include <fmgs/data/isosurface.h>
 #include <fmgs/data/procedural_body.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 #include <fmgs/core/check.h>
 #include <fmgs/fields/appearance_field.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <numbers>
 

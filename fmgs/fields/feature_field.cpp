@@ -1,6 +1,6 @@
 #include <fmgs/core/random.h>
 #include <fmgs/fields/feature_field.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace fmgs {
 

@@ -1,7 +1,7 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/random.h>
 #include <fmgs/fields/geometry_field.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace fmgs {
 

@@ -2,7 +2,8 @@
 #include <fmgs/fields/hash_encode.h>
 #include <fmgs/fields/hash_kernels.h>
 #include <torch/library.h>
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <array>
 

@@ -3,7 +3,8 @@
 #include <fmgs/fields/hash_encode.h>
 #include <fmgs/fields/hash_grid.h>
 #include <fmgs/fields/hash_levels.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <limits>
 

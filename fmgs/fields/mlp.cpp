@@ -1,7 +1,8 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/random.h>
 #include <fmgs/fields/mlp.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 namespace fmgs {
 

@@ -1,6 +1,7 @@
 #include <fmgs/core/check.h>
 #include <fmgs/fields/pose_encoder.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <limits>
 #include <map>

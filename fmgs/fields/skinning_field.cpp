@@ -1,7 +1,8 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/random.h>
 #include <fmgs/fields/skinning_field.h>
-#include <torch/torch.h>
+#include <torch/optim.h>
+#include <torch/types.h>
 
 #include <numbers>
 

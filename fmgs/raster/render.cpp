@@ -1,6 +1,6 @@
 #include <fmgs/core/check.h>
 #include <fmgs/raster/render.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace fmgs {
 namespace {

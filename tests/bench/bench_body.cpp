@@ -6,7 +6,9 @@
 #include <fmgs/raster/rasterize.h>
 #include <fmgs/raster/surfel_math.h>
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <array>

@@ -7,7 +7,8 @@
 #include <fmgs/data/procedural_body.h>
 #include <fmgs/fields/skinning_field.h>
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <chrono>
 

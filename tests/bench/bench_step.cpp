@@ -6,7 +6,7 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/memory.h>
 #include <sys/resource.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <chrono>

@@ -1,6 +1,6 @@
 /// Body files, up to the canonical mesh. Checksums of stored members are put right first: a mutation would rarely get past.
 #include <fmgs/core/body_model.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 #include <zlib.h>
 
 #include <vector>

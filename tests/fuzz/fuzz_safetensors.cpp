@@ -1,6 +1,6 @@
 /// Safetensors files.
 #include <fmgs/train/checkpoint.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "target.h"
 

@@ -1,7 +1,10 @@
 #pragma once
 /// The one include of a test: Catch2 and torch together (both define CHECK; Catch2's wins here), closeness of tensors,
 /// and a folder that disappears.
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #undef CHECK
 #if __has_include(<catch2/catch_all.hpp>)  // Catch2 3

@@ -1,6 +1,6 @@
 #include <fmgs/core/check.h>
 #include <fmgs/data/synthetic/mesh_renderer.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/rotation.h>
 #include <fmgs/data/synthetic/motion.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 

@@ -1,5 +1,5 @@
 #include <fmgs/data/synthetic/prior_errors.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <array>
 #include <cmath>

@@ -2,7 +2,8 @@
 #include <fmgs/core/surfels.h>
 #include <fmgs/data/synthetic/subject.h>
 #include <fmgs/data/synthetic/texture.h>
-#include <torch/torch.h>
+#include <torch/nn/functional/normalization.h>
+#include <torch/types.h>
 
 #include <cmath>
 #include <map>

@@ -4,7 +4,7 @@
 #include <fmgs/data/procedural_body.h>
 #include <fmgs/data/synthetic/motion.h>
 #include <fmgs/data/synthetic/synthetic.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 #include <mutex>
