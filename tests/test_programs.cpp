@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <regex>
 
 #include "support/programs.h"
 
@@ -158,11 +159,19 @@ TEST_CASE("a trained run is evaluated and drawn", "[programs]") {
     for (const auto* map : {"color", "alpha", "depth", "normal", "semantic"}) {
         REQUIRE(fs::exists(output / "render/orbit" / map / "000001.png"));
     }
+    // One line per loss: a size where its gradient reaches, "-" where it is cut.
+    const auto inspected = run("inspect " + output.string() + " routing=strict");
+    INFO(inspected.text);
+    REQUIRE(inspected.code == 0);
+    REQUIRE(std::regex_search(inspected.text, std::regex(R"(\nnormal_prior +- +[1-9]\S+ +- +- )")));
+    REQUIRE(std::regex_search(inspected.text, std::regex(R"(\nmask +[1-9]\S+ +[1-9]\S+ +[1-9])")));
+    REQUIRE(fs::exists(output / "inspect/depth.png"));
+    REQUIRE(fs::exists(output / "inspect/routing.png"));
 }
 
 TEST_CASE("every routing trains", "[programs]") {
     const test::TemporaryFolder folder;
-    for (const std::string routing : {"off", "literal"}) {
+    for (const std::string routing : {"off", "literal", "strict"}) {
         const auto done =
             run(train(folder.path / routing, "train.steps=2 routing=\"'" + routing + "'\""));
         INFO(done.text);
