@@ -12,9 +12,6 @@ namespace {
 
 using torch::Tensor;
 
-constexpr int64_t kBlock =
-    512;  // points whose output stays in the first caches while the levels pass
-
 /// Calls f(integral_constant<F>) so that the loops over the usual two features unroll; 0 stands for
 /// any count.
 template <class Function>
@@ -72,6 +69,7 @@ Levels checked(const Tensor& table, const Tensor& x, int64_t levels, int64_t bas
 
 std::vector<Tensor> contiguous(const std::vector<Tensor>& tensors) {
     std::vector<Tensor> result;
+    result.reserve(tensors.size());
     for (const auto& tensor : tensors) result.push_back(tensor.contiguous());
     return result;
 }
