@@ -84,3 +84,16 @@ if(NOT TARGET fmgs::torch)
         endif()
     endforeach()
 endif()
+
+# What the CUDA backend links on top; only where FMGS_CUDA asks for it.
+if(FMGS_CUDA AND NOT TARGET fmgs::torch_cuda)
+    if(NOT EXISTS "${FMGS_TORCH_ROOT}/lib/libc10_cuda.so" OR NOT EXISTS "${FMGS_TORCH_ROOT}/lib/libtorch_cuda.so")
+        message(FATAL_ERROR
+            "fmgs: FMGS_CUDA is on, but the LibTorch at ${FMGS_TORCH_ROOT} has no CUDA libraries.\n"
+            "Run scripts/setup.sh --cuda, or point -DCMAKE_PREFIX_PATH at a LibTorch with CUDA.")
+    endif()
+    add_library(fmgs::torch_cuda INTERFACE IMPORTED GLOBAL)
+    # libtorch_cuda registers its kernels when it is loaded; no symbol of it is used.
+    set_target_properties(fmgs::torch_cuda PROPERTIES INTERFACE_LINK_LIBRARIES
+        "${FMGS_TORCH_ROOT}/lib/libc10_cuda.so;-Wl,--push-state,--no-as-needed,${FMGS_TORCH_ROOT}/lib/libtorch_cuda.so,--pop-state")
+endif()

@@ -20,4 +20,16 @@ void check_shape(const torch::Tensor& x, std::initializer_list<int64_t> shape, c
     if (!same) throw Error("{}: expected {}, got {}", name, shape_text(expected), shape_text(x.sizes()));
 }
 
+void check_device(torch::Device device, const char* name) {
+#if defined(FMGS_CUDA)
+    if (device.is_cpu() || device.is_cuda()) return;
+    throw Error("{}: expected tensors on 'cpu' or 'cuda', got '{}'", name, device.str());
+#else
+    if (device.is_cpu()) return;
+    throw Error(
+        "{}: expected tensors on 'cpu', got '{}': this build has no kernels for it; configure with FMGS_CUDA=ON",
+        name, device.str());
+#endif
+}
+
 }  // namespace fmgs

@@ -230,7 +230,8 @@ FMGS_HD void sum_pairs(const BackwardTile<typename M::Scalar>& t, BackwardState<
                 const V grad_alpha =
                     M::select(open, before * value - suffix * inverse, M::set(0));
                 M::store(p.suffix + at, suffix + weight * value);
-                pair_vjp<M>(s, pair, hit, dx, dy, grad_alpha, grad_z, has_depth, sums[r]);
+                add_pair<M>(pair_vjp<M>(s, pair, hit, grad_alpha, grad_z, has_depth), hit, dx, dy,
+                            has_depth, sums[r]);
             }
         }
         for (int64_t r = 0; r < count; ++r) {

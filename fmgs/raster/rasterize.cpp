@@ -43,8 +43,15 @@ void check_tiles(const raster::RasterizeInputs& in) {
     check_index(in.indices, torch::kInt, in.center, "tiles.indices");
     if (in.indices.numel() > INT32_MAX)
         throw Error("rasterize: tiles.indices: at most {} fit", INT32_MAX);
+    if (in.level.defined()) {
+        check_shape(in.level, {1}, "rasterize: tiles.level");
+        check_index(in.level, torch::kInt, in.center, "tiles.level");
+    }
     if (!in.center.is_cpu())
         return;  // a device backend checks in its kernels rather than wait for a copy
+    if (in.level.defined() && in.level.const_data_ptr<int32_t>()[0] != 0)
+        throw Error("rasterize: tiles.level: expected none or 0 on the CPU, got {}",
+                    in.level.const_data_ptr<int32_t>()[0]);
     const auto offsets = in.offsets.contiguous(), indices = in.indices.contiguous();
     const int32_t *o = offsets.const_data_ptr<int32_t>(), *p = indices.const_data_ptr<int32_t>();
     bool rising = o[0] == 0 && o[offsets.numel() - 1] == indices.numel();
@@ -100,30 +107,47 @@ void check_inputs(const raster::RasterizeInputs& in) {
     check_tiles(in);
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> forward_cpu(
+using Forward = raster::RasterizeOutputs (*)(const raster::RasterizeInputs&);
+using Backward = raster::RasterizeGradients (*)(const raster::RasterizeInputs&,
+                                                const raster::RasterizeCotangents&);
+
+raster::RasterizeOutputs best_cpu(const raster::RasterizeInputs& in) {
+    return raster::rasterize_cpu(in);
+}
+raster::RasterizeGradients best_cpu_backward(const raster::RasterizeInputs& in,
+                                             const raster::RasterizeCotangents& cotangents) {
+    return raster::rasterize_cpu_backward(in, cotangents);
+}
+
+template <Forward kBackend>
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> forward_on(
     const Tensor& center, const Tensor& tangents, const Tensor& opacity, const Tensor& features,
     const Tensor& channel_route, const Tensor& intrinsics, const Tensor& offsets,
-    const Tensor& indices, int64_t width, int64_t height, int64_t tile_size, double near, double low_pass) {
+    const Tensor& indices, const OptionalTensor& level, int64_t width, int64_t height,
+    int64_t tile_size, double near, double low_pass) {
     const raster::RasterizeInputs in{center,        tangents,   opacity,   features,
                                      channel_route, intrinsics, offsets,   indices,
-                                     width,         height,     tile_size, near, low_pass};
+                                     width,         height,     tile_size, near,
+                                     low_pass,      level.value_or(Tensor())};
     check_inputs(in);
-    auto out = raster::rasterize_cpu(in);
+    auto out = kBackend(in);
     return {out.image, out.alpha, out.depth, out.transmittance, out.last};
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> backward_cpu(
+template <Backward kBackend>
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> backward_on(
     const OptionalTensor& grad_image, const OptionalTensor& grad_alpha,
     const OptionalTensor& grad_depth, const Tensor& center, const Tensor& tangents,
     const Tensor& opacity, const Tensor& features, const Tensor& channel_route,
     const Tensor& intrinsics, const Tensor& offsets, const Tensor& indices,
-    const Tensor& transmittance, const Tensor& last, int64_t tile_size, double near, double low_pass,
-    bool needs_features) {
+    const OptionalTensor& level, const Tensor& transmittance, const Tensor& last, int64_t tile_size,
+    double near, double low_pass, bool needs_features) {
     check_shape(last, {-1, -1}, "rasterize: last");
     const int64_t height = last.size(0), width = last.size(1);
     const raster::RasterizeInputs in{center,        tangents,   opacity,   features,
                                      channel_route, intrinsics, offsets,   indices,
-                                     width,         height,     tile_size, near, low_pass};
+                                     width,         height,     tile_size, near,
+                                     low_pass,      level.value_or(Tensor())};
     check_inputs(in);
     check_shape(transmittance, {height, width}, "rasterize: transmittance");
     check_same(transmittance, center, "transmittance");
@@ -143,21 +167,21 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> backward_cpu(
         transmittance,
         last,
         needs_features};
-    auto out = raster::rasterize_cpu_backward(in, cotangents);
+    auto out = kBackend(in, cotangents);
     return {out.center, out.tangents, out.opacity, out.features, out.intrinsics};
 }
 
 auto forward_op() {
     static const auto op = c10::Dispatcher::singleton()
                                .findSchemaOrThrow("fmgs::rasterize", "")
-                               .typed<decltype(forward_cpu)>();
+                               .typed<decltype(forward_on<&best_cpu>)>();
     return op;
 }
 
 auto backward_op() {
     static const auto op = c10::Dispatcher::singleton()
                                .findSchemaOrThrow("fmgs::_rasterize_backward", "")
-                               .typed<decltype(backward_cpu)>();
+                               .typed<decltype(backward_on<&best_cpu_backward>)>();
     return op;
 }
 
@@ -170,12 +194,14 @@ struct RasterizeBackward : torch::autograd::Function<RasterizeBackward> {
                                  const Tensor& opacity, const Tensor& features,
                                  const Tensor& channel_route, const Tensor& intrinsics,
                                  const Tensor& offsets, const Tensor& indices,
-                                 const Tensor& transmittance, const Tensor& last, int64_t tile_size,
-                                 double near, double low_pass, bool needs_features) {
+                                 const OptionalTensor& level, const Tensor& transmittance,
+                                 const Tensor& last, int64_t tile_size, double near,
+                                 double low_pass, bool needs_features) {
         at::AutoDispatchBelowADInplaceOrView below;
         auto [c, t, o, f, k] = backward_op().call(
             grad_image, grad_alpha, grad_depth, center, tangents, opacity, features, channel_route,
-            intrinsics, offsets, indices, transmittance, last, tile_size, near, low_pass, needs_features);
+            intrinsics, offsets, indices, level, transmittance, last, tile_size, near, low_pass,
+            needs_features);
         return {c, t, o, f, k};
     }
     static variable_list backward(AutogradContext*, const variable_list&) {
@@ -190,11 +216,12 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> backward_autograd(
     const OptionalTensor& grad_depth, const Tensor& center, const Tensor& tangents,
     const Tensor& opacity, const Tensor& features, const Tensor& channel_route,
     const Tensor& intrinsics, const Tensor& offsets, const Tensor& indices,
-    const Tensor& transmittance, const Tensor& last, int64_t tile_size, double near, double low_pass,
-    bool needs_features) {
+    const OptionalTensor& level, const Tensor& transmittance, const Tensor& last, int64_t tile_size,
+    double near, double low_pass, bool needs_features) {
     auto g = RasterizeBackward::apply(grad_image, grad_alpha, grad_depth, center, tangents, opacity,
-                                      features, channel_route, intrinsics, offsets, indices,
-                                      transmittance, last, tile_size, near, low_pass, needs_features);
+                                      features, channel_route, intrinsics, offsets, indices, level,
+                                      transmittance, last, tile_size, near, low_pass,
+                                      needs_features);
     return {g[0], g[1], g[2], g[3], g[4]};
 }
 
@@ -202,16 +229,17 @@ struct Rasterize : torch::autograd::Function<Rasterize> {
     static variable_list forward(AutogradContext* ctx, const Tensor& center, const Tensor& tangents,
                                  const Tensor& opacity, const Tensor& features,
                                  const Tensor& channel_route, const Tensor& intrinsics,
-                                 const Tensor& offsets, const Tensor& indices, int64_t width,
-                                 int64_t height, int64_t tile_size, double near, double low_pass) {
+                                 const Tensor& offsets, const Tensor& indices,
+                                 const OptionalTensor& level, int64_t width, int64_t height,
+                                 int64_t tile_size, double near, double low_pass) {
         at::AutoDispatchBelowADInplaceOrView below;
         auto [image, alpha, depth, transmittance, last] =
             forward_op().call(center, tangents, opacity, features, channel_route, intrinsics,
-                              offsets, indices, width, height, tile_size, near, low_pass);
+                              offsets, indices, level, width, height, tile_size, near, low_pass);
         ctx->set_materialize_grads(false);
         ctx->mark_non_differentiable({transmittance, last});
         ctx->save_for_backward({center, tangents, opacity, features, channel_route, intrinsics,
-                                offsets, indices, transmittance, last});
+                                offsets, indices, transmittance, last, level.value_or(Tensor())});
         ctx->saved_data["tile_size"] = tile_size;
         ctx->saved_data["near"] = near;
         ctx->saved_data["low_pass"] = low_pass;
@@ -220,12 +248,13 @@ struct Rasterize : torch::autograd::Function<Rasterize> {
     }
 
     static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
-        variable_list out(13);
+        variable_list out(14);
         if (!grads[0].defined() && !grads[1].defined() && !grads[2].defined()) return out;
         const auto s = ctx->get_saved_variables();
         std::tie(out[0], out[1], out[2], out[3], out[5]) = backward_op().call(
-            grads[0], grads[1], grads[2], s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8],
-            s[9], ctx->saved_data["tile_size"].toInt(), ctx->saved_data["near"].toDouble(),
+            grads[0], grads[1], grads[2], s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7],
+            s[10].defined() ? OptionalTensor(s[10]) : std::nullopt, s[8], s[9],
+            ctx->saved_data["tile_size"].toInt(), ctx->saved_data["near"].toDouble(),
             ctx->saved_data["low_pass"].toDouble(),
             ctx->saved_data["needs_features"].toBool());
         return out;
@@ -235,9 +264,10 @@ struct Rasterize : torch::autograd::Function<Rasterize> {
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> forward_autograd(
     const Tensor& center, const Tensor& tangents, const Tensor& opacity, const Tensor& features,
     const Tensor& channel_route, const Tensor& intrinsics, const Tensor& offsets,
-    const Tensor& indices, int64_t width, int64_t height, int64_t tile_size, double near, double low_pass) {
+    const Tensor& indices, const OptionalTensor& level, int64_t width, int64_t height,
+    int64_t tile_size, double near, double low_pass) {
     auto out = Rasterize::apply(center, tangents, opacity, features, channel_route, intrinsics,
-                                offsets, indices, width, height, tile_size, near, low_pass);
+                                offsets, indices, level, width, height, tile_size, near, low_pass);
     return {out[0], out[1], out[2], out[3], out[4]};
 }
 
@@ -247,22 +277,28 @@ TORCH_LIBRARY_FRAGMENT(fmgs, m) {
     m.def(
         "rasterize(Tensor center, Tensor tangents, Tensor opacity, Tensor features, Tensor "
         "channel_route, Tensor intrinsics, "
-        "Tensor tile_offsets, Tensor tile_indices, int width, int height, int tile_size, float "
+        "Tensor tile_offsets, Tensor tile_indices, Tensor? tile_level, int width, int height, int tile_size, float "
         "near, float low_pass) -> "
         "(Tensor image, Tensor alpha, Tensor depth, Tensor transmittance, Tensor last)");
     m.def(
         "_rasterize_backward(Tensor? grad_image, Tensor? grad_alpha, Tensor? grad_depth, Tensor "
         "center, Tensor tangents, "
         "Tensor opacity, Tensor features, Tensor channel_route, Tensor intrinsics, Tensor "
-        "tile_offsets, Tensor tile_indices, "
+        "tile_offsets, Tensor tile_indices, Tensor? tile_level, "
         "Tensor transmittance, Tensor last, int tile_size, float near, float low_pass, bool "
         "needs_features) -> "
         "(Tensor center, Tensor tangents, Tensor opacity, Tensor features, Tensor intrinsics)");
 }
 TORCH_LIBRARY_IMPL(fmgs, CPU, m) {
-    m.impl("rasterize", forward_cpu);
-    m.impl("_rasterize_backward", backward_cpu);
+    m.impl("rasterize", forward_on<&best_cpu>);
+    m.impl("_rasterize_backward", backward_on<&best_cpu_backward>);
 }
+#if defined(FMGS_CUDA)
+TORCH_LIBRARY_IMPL(fmgs, CUDA, m) {
+    m.impl("rasterize", forward_on<&raster::rasterize_cuda>);
+    m.impl("_rasterize_backward", backward_on<&raster::rasterize_cuda_backward>);
+}
+#endif
 TORCH_LIBRARY_IMPL(fmgs, Autograd, m) {
     m.impl("rasterize", forward_autograd);
     m.impl("_rasterize_backward", backward_autograd);
@@ -282,10 +318,11 @@ Raster rasterize(const Tensor& center, const Tensor& tangents, const Tensor& opa
         if (!x.defined())
             throw Error("rasterize: {}: expected a tensor, got an undefined one", name);
     }
+    check_device(center.device(), "rasterize");
     auto [image, alpha, depth, transmittance, last] = forward_op().call(
         center, tangents, opacity, features, channel_route, intrinsics, tiles.offsets,
-        tiles.indices, tiles.width, tiles.height, tiles.size, tiles.near,
-        tiles.low_pass);
+        tiles.indices, tiles.level.defined() ? OptionalTensor(tiles.level) : std::nullopt,
+        tiles.width, tiles.height, tiles.size, tiles.near, tiles.low_pass);
     return {image, alpha, depth};
 }
 

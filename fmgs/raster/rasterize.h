@@ -12,10 +12,13 @@ namespace fmgs {
 struct Tiles {
     torch::Tensor
         offsets;  ///< [T+1] int32: surfels of tile t are indices[offsets[t] … offsets[t+1])
-    torch::Tensor indices;  ///< [P] int32 surfel ids, by centre depth (ties by id) within each tile
+    torch::Tensor indices;  ///< [P] int32 surfel ids, by centre depth (ties by id) within each tile;
+                            ///< longer on a GPU, where P is not waited for
+    torch::Tensor level;    ///< [1] int32, on a GPU only: the tiles are size·2^level wide, because
+                            ///< the surfels are too large for lists of smaller ones
     int64_t width = 0;      ///< pixels
     int64_t height = 0;     ///< pixels
-    int64_t size = 32;      ///< edge of a tile, pixels
+    int64_t size = 0;       ///< edge of a tile, pixels
     double near = 0;        ///< metres; nothing closer is drawn
     double low_pass = 0;    ///< σ of the low-pass, pixels
 };
@@ -24,9 +27,12 @@ struct Tiles {
 /// with the low-pass disc. center: [N,3] camera frame; tangents: [N,3,2] scaled; opacity: [N,1];
 /// intrinsics: [4] fx fy cx cy. Surfels that are not finite, too faint or not wholly in front of
 /// `near` are left out. `low_pass`: σ > 0 of the least a surfel spreads over, pixels (2DGS: √½).
+/// tile_size: pixels; 0 takes the device's own, 32 on a CPU and 8 on a GPU, where it is a multiple
+/// of 8. The image does not depend on it. Error for a device that this build has no kernels for, or
+/// double on a GPU.
 Tiles find_tiles(const torch::Tensor& center, const torch::Tensor& tangents,
                  const torch::Tensor& opacity, const torch::Tensor& intrinsics, int64_t width,
-                 int64_t height, double near, double low_pass, int64_t tile_size = 32);
+                 int64_t height, double near, double low_pass, int64_t tile_size = 0);
 
 /// What rasterize draws.
 struct Raster {
@@ -41,7 +47,7 @@ struct Raster {
 /// Undefined cotangents cost nothing. center: [R,N,3] camera frame, metres; tangents: [R,N,3,2]
 /// scaled, metres; opacity: [R,N,1]; features: [N,C]; channel_route: [C] int64, the route in [0,R)
 /// of each channel, or -1: its gradient reaches its features only, which costs next to nothing;
-/// intrinsics: [4]; float or double. Error on wrong shapes, dtypes, devices or tile indices. A
+/// intrinsics: [4]; float, or double on a CPU. Error on wrong shapes, dtypes, devices or tile indices. A
 /// second derivative raises.
 Raster rasterize(const torch::Tensor& center, const torch::Tensor& tangents,
                  const torch::Tensor& opacity, const torch::Tensor& features,

@@ -10,6 +10,7 @@ struct RasterizeInputs {
     torch::Tensor center, tangents, opacity, features, channel_route, intrinsics, offsets, indices;
     int64_t width, height, tile_size;
     double near, low_pass;
+    torch::Tensor level;  ///< as in Tiles
 };
 
 struct RasterizeOutputs {
@@ -28,6 +29,12 @@ struct RasterizeCotangents {
 struct RasterizeGradients {
     torch::Tensor center, tangents, opacity, features, intrinsics;
 };
+
+#if defined(FMGS_CUDA)
+RasterizeOutputs rasterize_cuda(const RasterizeInputs& in);
+RasterizeGradients rasterize_cuda_backward(const RasterizeInputs& in,
+                                           const RasterizeCotangents& cotangents);
+#endif
 
 /// `backend` is for tests; the operator takes the best.
 RasterizeOutputs rasterize_cpu(const RasterizeInputs& in,

@@ -151,44 +151,62 @@ enum Sum {
     kSums
 };
 
-/// Adds one pair's share. grad_alpha: dL/dα, gated to 0 where α is clamped; grad_z: dL/dz of this
-/// pair.
+/// dL/d of what a pair is made of; z: of the depth, gauss: times gauss.
+template <class M>
+struct PairGradient {
+    typename M::Value q0, q1, q2, low, z, gauss;
+};
+
+/// grad_alpha: dL/dα, gated to 0 where α is clamped; grad_z: dL/dz of this pair.
 template <class M, class T>
-FMGS_HD void pair_vjp(const Projected<T>& s, const Pair<M>& pair, const Hit<M>& hit,
-                      typename M::Value dx, typename M::Value dy, typename M::Value grad_alpha,
-                      typename M::Value grad_z, bool has_depth, typename M::Value* sums) {
+FMGS_HD PairGradient<M> pair_vjp(const Projected<T>& s, const Pair<M>& pair, const Hit<M>& hit,
+                                 typename M::Value grad_alpha, typename M::Value grad_z,
+                                 bool has_depth) {
     using V = typename M::Value;
     const V zero = M::set(0);
-    const V grad_gauss = grad_alpha * pair.gauss;
-    sums[kO] += grad_gauss;
-    const V grad_rho = T(-0.5) * grad_gauss;
+    PairGradient<M> grad;
+    grad.gauss = grad_alpha * pair.gauss;
+    grad.z = grad_z;
+    const V grad_rho = T(-0.5) * grad.gauss;
     const V grad_3d = M::select(pair.is_3d, grad_rho, zero);
-    V grad_low = grad_rho - grad_3d;
+    grad.low = grad_rho - grad_3d;
     const V r2 = T(2) * grad_3d * pair.r;
-    V q0 = r2 * pair.q0 * pair.r, q1 = r2 * pair.q1 * pair.r, q2 = -r2 * pair.rho3;
+    grad.q0 = r2 * pair.q0 * pair.r;
+    grad.q1 = r2 * pair.q1 * pair.r;
+    grad.q2 = -r2 * pair.rho3;
     if (has_depth) {
         const V gu = grad_z * s.w0, gv = grad_z * s.w1;
         const V along = gu * pair.q0 + gv * pair.q1;  // dL/dk
         const V low = M::select(pair.is_3d, zero, along * hit.over);
-        q0 += hit.k * (gu - T(2) * low * pair.q0);
-        q1 += hit.k * (gv - T(2) * low * pair.q1);
-        q2 += M::select(pair.is_3d, -along * pair.r * pair.r, low * pair.rho2);
-        grad_low += low * pair.q2;
-        sums[kZ] += grad_z;
-        sums[kZu] += grad_z * hit.u;
-        sums[kZv] += grad_z * hit.v;
+        grad.q0 += hit.k * (gu - T(2) * low * pair.q0);
+        grad.q1 += hit.k * (gv - T(2) * low * pair.q1);
+        grad.q2 += M::select(pair.is_3d, -along * pair.r * pair.r, low * pair.rho2);
+        grad.low += low * pair.q2;
     }
-    sums[kLowX] += grad_low * dx;
-    sums[kLowY] += grad_low * dy;
-    sums[kQ0] += q0;
-    sums[kQ0x] += q0 * dx;
-    sums[kQ0y] += q0 * dy;
-    sums[kQ1] += q1;
-    sums[kQ1x] += q1 * dx;
-    sums[kQ1y] += q1 * dy;
-    sums[kQ2] += q2;
-    sums[kQ2x] += q2 * dx;
-    sums[kQ2y] += q2 * dy;
+    return grad;
+}
+
+/// Adds one pair's share to the sums of its surfel.
+template <class M>
+FMGS_HD void add_pair(const PairGradient<M>& grad, const Hit<M>& hit, typename M::Value dx,
+                      typename M::Value dy, bool has_depth, typename M::Value* sums) {
+    sums[kO] += grad.gauss;
+    if (has_depth) {
+        sums[kZ] += grad.z;
+        sums[kZu] += grad.z * hit.u;
+        sums[kZv] += grad.z * hit.v;
+    }
+    sums[kLowX] += grad.low * dx;
+    sums[kLowY] += grad.low * dy;
+    sums[kQ0] += grad.q0;
+    sums[kQ0x] += grad.q0 * dx;
+    sums[kQ0y] += grad.q0 * dy;
+    sums[kQ1] += grad.q1;
+    sums[kQ1x] += grad.q1 * dx;
+    sums[kQ1y] += grad.q1 * dy;
+    sums[kQ2] += grad.q2;
+    sums[kQ2x] += grad.q2 * dx;
+    sums[kQ2y] += grad.q2 * dy;
 }
 
 /// Pixels whose centre i + ½ lies in [lo, hi], clamped to [0, count): false when there is none.

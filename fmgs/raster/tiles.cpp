@@ -3,6 +3,7 @@
 #include <fmgs/core/check.h>
 #include <fmgs/raster/rasterize.h>
 #include <fmgs/raster/surfel_math.h>
+#include <fmgs/raster/tiles_cuda.h>
 
 #include <algorithm>
 #include <array>
@@ -110,15 +111,18 @@ Tiles find_tiles(const torch::Tensor& center, const torch::Tensor& tangents,
     check_shape(intrinsics, {4}, "find_tiles: intrinsics");
     if (width < 1 || height < 1 || width > (1 << 20) || height > (1 << 20))
         throw Error("find_tiles: expected a size of 1 to 2^20 pixels, got {} x {}", width, height);
+    check_device(center.device(), "find_tiles");
+    if (tile_size == 0) tile_size = center.is_cpu() ? 32 : 8;
     if (tile_size < 1 || tile_size > 64)
         throw Error("find_tiles: expected a tile size of 1 to 64, got {}", tile_size);
     if (!(low_pass > 0) || !std::isfinite(low_pass))
         throw Error("find_tiles: low_pass: expected a positive number of pixels, got {}", low_pass);
     if (!(near >= 0)) throw Error("find_tiles: expected near >= 0, got {}", near);
     for (const auto& x : {tangents, opacity, intrinsics}) {
-        if (x.scalar_type() != center.scalar_type())
-            throw Error("find_tiles: expected one dtype, got {} and {}",
-                        toString(center.scalar_type()), toString(x.scalar_type()));
+        if (x.scalar_type() != center.scalar_type() || x.device() != center.device())
+            throw Error("find_tiles: expected one dtype and device, got {} on {} and {} on {}",
+                        toString(center.scalar_type()), center.device().str(),
+                        toString(x.scalar_type()), x.device().str());
     }
     Tiles tiles;
     tiles.width = width;
@@ -126,12 +130,13 @@ Tiles find_tiles(const torch::Tensor& center, const torch::Tensor& tangents,
     tiles.size = tile_size;
     tiles.near = near;
     tiles.low_pass = low_pass;
-    const auto host = [](const torch::Tensor& x) { return x.to(torch::kCPU).contiguous(); };
+#if defined(FMGS_CUDA)
+    if (center.is_cuda()) return raster::find_tiles_cuda(center, tangents, opacity, intrinsics, tiles);
+#endif
     AT_DISPATCH_FLOATING_TYPES(center.scalar_type(), "find_tiles", [&] {
-        tiles = bin<scalar_t>(host(center), host(tangents), host(opacity), host(intrinsics), tiles);
+        tiles = bin<scalar_t>(center.contiguous(), tangents.contiguous(), opacity.contiguous(),
+                              intrinsics.contiguous(), tiles);
     });
-    tiles.offsets = tiles.offsets.to(center.device());
-    tiles.indices = tiles.indices.to(center.device());
     return tiles;
 }
 

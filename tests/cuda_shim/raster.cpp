@@ -1,0 +1,49 @@
+// The sources of the CUDA rasterizer as one C++ file. The names of its entry points are changed, for
+// programs that link the real ones too.
+#define rasterize_cuda shim_rasterize_cuda
+#define rasterize_cuda_backward shim_rasterize_cuda_backward
+#define find_tiles_cuda shim_find_tiles_cuda
+#ifndef FMGS_CUDA
+#define FMGS_CUDA
+#endif
+// clang-format off
+#include <fmgs/raster/composite_kernels.cu>
+#include <fmgs/raster/composite_backward_kernels.cu>
+#include <fmgs/raster/tiles_kernels.cu>
+#include <fmgs/raster/sort_kernels.cu>
+#include <fmgs/raster/composite_cuda.cpp>
+#include <fmgs/raster/tiles_cuda.cpp>
+// clang-format on
+
+#include "cuda_shim/raster.h"
+
+namespace fmgs::test {
+
+raster::RasterizeOutputs shim_rasterize(const raster::RasterizeInputs& in) {
+    return in.center.scalar_type() == torch::kFloat ? raster::forward_on_device<float>(in)
+                                                    : raster::forward_on_device<double>(in);
+}
+
+raster::RasterizeGradients shim_rasterize_backward(const raster::RasterizeInputs& in,
+                                                   const raster::RasterizeCotangents& cotangents) {
+    return in.center.scalar_type() == torch::kFloat
+               ? raster::backward_on_device<float>(in, cotangents)
+               : raster::backward_on_device<double>(in, cotangents);
+}
+
+Tiles shim_find_tiles(const torch::Tensor& center, const torch::Tensor& tangents,
+                      const torch::Tensor& opacity, const torch::Tensor& intrinsics, int64_t width,
+                      int64_t height, double near, double low_pass, int64_t tile_size,
+                      int64_t capacity) {
+    Tiles tiles;
+    tiles.width = width;
+    tiles.height = height;
+    tiles.size = tile_size;
+    tiles.near = near;
+    tiles.low_pass = low_pass;
+    return center.scalar_type() == torch::kFloat
+               ? raster::bin_on_device<float>(center, tangents, opacity, intrinsics, tiles, capacity)
+               : raster::bin_on_device<double>(center, tangents, opacity, intrinsics, tiles, capacity);
+}
+
+}  // namespace fmgs::test
