@@ -375,7 +375,7 @@ TEST_CASE("wrong arguments of find_tiles are named", "[raster]") {
         find_tiles(s.center, s.tangents, s.opacity, s.intrinsics, width, 32, near, 0.7, tile);
     };
     REQUIRE(throws_error([&] { find(0, 16, 0.2); }, "got 0 x 32"));
-    REQUIRE(throws_error([&] { find(32, 0, 0.2); }, "tile size"));
+    REQUIRE(throws_error([&] { find(32, -1, 0.2); }, "tile size"));
     REQUIRE(throws_error([&] { find(32, 16, -1); }, "near"));
     REQUIRE(
         throws_error([&] { find_tiles(s.center, s.center, s.opacity, s.intrinsics, 32, 32, 0.2, 0.7); },

@@ -15,6 +15,7 @@
 namespace fmgs {
 
 constexpr unsigned kWholeWarp = 0xffffffffu;
+constexpr size_t kSharedLimit = 64 * 1024;  ///< bytes of shared memory that every GPU since 7.5 gives a block
 
 /// Launches nothing for zero blocks. shared: bytes of dynamic shared memory.
 template <class... Expected, class... Actual>

@@ -5,7 +5,7 @@
 /// that a missing barrier shows as a result that changes with the seed. Shared memory is filled with
 /// NaN before each block. Refused with an exception: a warp operation or barrier that a thread of
 /// the warp or block never reaches, warp operations of parts of a warp, more dynamic shared memory
-/// than consumer GPUs have. "Device" pointers are host pointers; streams do nothing.
+/// than the smallest GPU has. "Device" pointers are host pointers; streams do nothing.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -56,7 +56,7 @@ struct alignas(16) int4 {
 
 namespace fmgs::cuda_shim {
 
-constexpr size_t kMaxDynamicShared = 99 * 1024;  ///< bytes; what every GPU since 8.0 has
+constexpr size_t kMaxDynamicShared = 64 * 1024;  ///< bytes; what every GPU since 7.5 has
 constexpr size_t kDefaultDynamicShared = 48 * 1024;
 
 /// Where the running fiber is.

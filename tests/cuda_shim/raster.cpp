@@ -9,6 +9,7 @@
 // clang-format off
 #include <fmgs/raster/composite_kernels.cu>
 #include <fmgs/raster/composite_backward_kernels.cu>
+#include <fmgs/raster/reduce_kernels.cu>
 #include <fmgs/raster/tiles_kernels.cu>
 #include <fmgs/raster/sort_kernels.cu>
 #include <fmgs/raster/composite_cuda.cpp>
