@@ -2,7 +2,8 @@
 # of a PyPI wheel or of a LibTorch zip (both have include/ and lib/), and changes no global flag.
 #
 # Looked up in this order: an existing target `torch` (the consumer called find_package(Torch)), Torch_DIR,
-# CMAKE_PREFIX_PATH, FMGS_RECORDED_TORCH (set by the installed package), and .deps/torch, where scripts/setup.sh puts it.
+# CMAKE_PREFIX_PATH, FMGS_RECORDED_TORCH (set by the installed package), and .deps/torch (with FMGS_CUDA
+# .deps/torch-cuda), where scripts/setup.sh puts it.
 # An installed package accepts the minor version it was built with (FMGS_RECORDED_TORCH_VERSION) only.
 include_guard(GLOBAL)
 
@@ -33,7 +34,11 @@ function(fmgs_find_torch_root out)
     if(DEFINED ENV{Torch_DIR})
         list(APPEND candidates "$ENV{Torch_DIR}/../../..")
     endif()
-    list(APPEND candidates "${FMGS_RECORDED_TORCH}" "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../.deps/torch/torch")
+    list(APPEND candidates "${FMGS_RECORDED_TORCH}")
+    if(FMGS_CUDA)
+        list(APPEND candidates "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../.deps/torch-cuda/torch")
+    endif()
+    list(APPEND candidates "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../.deps/torch/torch")
     foreach(candidate IN LISTS candidates)
         if(candidate AND EXISTS "${candidate}/include/torch/csrc/api/include/torch/torch.h")
             get_filename_component(candidate "${candidate}" ABSOLUTE)
@@ -78,10 +83,9 @@ if(NOT TARGET fmgs::torch)
         INTERFACE_LINK_LIBRARIES "${FMGS_TORCH_ROOT}/lib/libtorch_cpu.so;${FMGS_TORCH_ROOT}/lib/libc10.so")
     # The wheel's libtorch_cpu needs libcudart and libcupti, found at run time by its own run path;
     # the linker has to be told where they lie.
-    foreach(runtime IN ITEMS "${FMGS_TORCH_ROOT}/lib" "${FMGS_TORCH_ROOT}/../nvidia/cu13/lib")
-        if(EXISTS "${runtime}")
-            set_property(TARGET fmgs::torch APPEND PROPERTY INTERFACE_LINK_OPTIONS "LINKER:-rpath-link,${runtime}")
-        endif()
+    file(GLOB fmgs_torch_runtimes "${FMGS_TORCH_ROOT}/lib" "${FMGS_TORCH_ROOT}/../nvidia/*/lib")
+    foreach(runtime IN LISTS fmgs_torch_runtimes)
+        set_property(TARGET fmgs::torch APPEND PROPERTY INTERFACE_LINK_OPTIONS "LINKER:-rpath-link,${runtime}")
     endforeach()
 endif()
 

@@ -4,6 +4,8 @@
 #
 #   scripts/setup.sh            install what is missing
 #   scripts/setup.sh --check    say what is missing and exit 1, or exit 0; changes nothing
+#   scripts/setup.sh --cuda     the same for a build with FMGS_CUDA: a LibTorch with CUDA in .deps/torch-cuda (4 GB);
+#                               the CUDA Toolkit (nvcc, 13 or newer) has to be there. A driver is not needed.
 #
 # A LibTorch of your own is used instead when Torch_DIR or CMAKE_PREFIX_PATH (environment) points at it.
 set -euo pipefail
@@ -16,17 +18,26 @@ say() { echo "setup: $*"; }
 die() { echo "setup: $*" >&2; exit 1; }
 
 check_only=0
-case "${1:-}" in
-    "") ;;
-    --check) check_only=1 ;;
-    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-    *) die "unknown option '$1'; expected --check or nothing" ;;
-esac
-[ $# -le 1 ] || die "expected at most one option, got $#"
+cuda=0
+for option in "$@"; do
+    case "$option" in
+        --check) check_only=1 ;;
+        --cuda) cuda=1 ;;
+        -h | --help) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+        *) die "unknown option '$option'; expected --check, --cuda or nothing" ;;
+    esac
+done
+if [ $cuda = 1 ]; then
+    torch_home=.deps/torch-cuda
+    export PATH="$PATH:${CUDA_HOME:-/usr/local/cuda}/bin"
+    command -v nvcc >/dev/null ||
+        die "--cuda needs the CUDA Toolkit 13 or newer: nvcc is neither in PATH nor in ${CUDA_HOME:-/usr/local/cuda}/bin"
+fi
 
 # ---- What is there ----------------------------------------------------------------------------------------------
 
 has_torch_headers() { [ -f "$1/include/torch/csrc/api/include/torch/torch.h" ]; }
+has_torch_libraries() { [ $cuda = 0 ] || [ -f "$1/lib/libtorch_cuda.so" ]; }
 
 # The LibTorch that CMake would take from the environment, in the order of cmake/FmgsTorch.cmake.
 own_torch() {
@@ -35,7 +46,7 @@ own_torch() {
     local IFS=':;'
     for prefix in ${CMAKE_PREFIX_PATH:-}; do candidates+=("$prefix" "$prefix/torch"); done
     for prefix in "${candidates[@]:-}"; do
-        if [ -n "$prefix" ] && has_torch_headers "$prefix"; then (cd "$prefix" && pwd); return 0; fi
+        if [ -n "$prefix" ] && has_torch_headers "$prefix" && has_torch_libraries "$prefix"; then (cd "$prefix" && pwd); return 0; fi
     done
     return 1
 }
@@ -71,7 +82,7 @@ missing_packages() {
 torch_need=has_torch
 if torch_path=$(own_torch); then
     say "LibTorch: yours at $torch_path"
-elif has_torch_headers "$torch_home/torch"; then
+elif has_torch_headers "$torch_home/torch" && has_torch_libraries "$torch_home/torch"; then
     say "LibTorch: $torch_home/torch"
 else
     torch_need=needs_torch
@@ -112,15 +123,17 @@ fi
 
 # ---- LibTorch ---------------------------------------------------------------------------------------------------
 
-# Takes from the wheels what a CPU build needs: headers, CMake files, libtorch_cpu and the libraries it loads.
-# Wheels are zip files; no Python package is installed and the programs never need Python.
+# Takes from the wheels what a build needs: headers, CMake files, libtorch and the libraries it loads; for a CPU build
+# libtorch_cpu only. Wheels are zip files; no Python package is installed and the programs never need Python.
 unpack_wheels() {
-    python3 - "$1" "$2" <<'PYTHON'
+    python3 - "$@" <<'PYTHON'
 import fnmatch, pathlib, sys, zipfile
-wheels, target = map(pathlib.Path, sys.argv[1:])
-wanted = ["torch/include/*", "torch/share/*", "torch/lib/libtorch_cpu.so*", "torch/lib/libc10.so*",
-          "torch/lib/libgomp*", "nvidia/*/lib/libcudart.so*", "nvidia/*/lib/libcupti.so*",
-          "*.dist-info/METADATA", "*.dist-info/*LICENSE*", "*.dist-info/*NOTICE*"]
+wheels, target = map(pathlib.Path, sys.argv[1:3])
+cpu = ["torch/lib/libtorch_cpu.so*", "torch/lib/libc10.so*", "torch/lib/libgomp*", "nvidia/*/lib/libcudart.so*",
+       "nvidia/*/lib/libcupti.so*"]
+cuda = ["torch/lib/*", "nvidia/*/lib/*"]
+wanted = ["torch/include/*", "torch/share/*", "*.dist-info/METADATA", "*.dist-info/*LICENSE*", "*.dist-info/*NOTICE*"]
+wanted += cuda if sys.argv[3] == "1" else cpu
 for wheel in sorted(wheels.glob("*.whl")):
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
@@ -132,32 +145,43 @@ PYTHON
 if [ $torch_need = needs_torch ]; then
     [ "$(uname -sm)" = "Linux x86_64" ] ||
         die "LibTorch can be fetched for Linux on x86-64 only, this is $(uname -sm); set Torch_DIR to yours"
+    need_mb=1500
+    part="CPU part): 545 MB to download, 540 MB on disk, about a minute"
+    wheels=("torch==$torch_version")
+    if [ $cuda = 1 ]; then
+        need_mb=8000
+        part="with CUDA): 2.5 GB to download, 4 GB on disk, two to five minutes"
+    else
+        wheels+=(--no-deps 'nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-cupti==13.0.*')
+    fi
     free_mb=$(df -Pm . | awk 'NR == 2 {print $4}')
-    [ "$free_mb" -ge 1500 ] || die "fetching LibTorch needs 1.5 GB of free disk for a moment, there are $free_mb MB"
-    say "fetching LibTorch $torch_version (CPU part): 545 MB to download, 540 MB on disk, about a minute"
+    [ "$free_mb" -ge $need_mb ] || die "fetching LibTorch needs $need_mb MB of free disk for a moment, there are $free_mb"
+    say "fetching LibTorch $torch_version ($part"
     if has_pip; then
         python=python3
     else
         python3 -m venv .deps/venv || die "neither pip nor venv works with $(command -v python3)"
         python=.deps/venv/bin/python
     fi
-    mkdir -p .deps/wheels
+    mkdir -p "$torch_home.wheels"
     platforms=()
-    for tag in manylinux_2_28 manylinux_2_27 manylinux_2_25 manylinux_2_24 manylinux_2_17 manylinux2014; do
+    for tag in manylinux_2_{28..5} manylinux2014 manylinux2010 manylinux1; do
         platforms+=(--platform "${tag}_x86_64")
     done
+    platforms+=(--platform any)
     # The Python version only picks one of the wheels that exist; any python3 may run this.
-    "$python" -m pip download --quiet --disable-pip-version-check --no-input --no-deps --only-binary=:all: \
-        --implementation cp --python-version 3.11 --abi cp311 --abi none "${platforms[@]}" --dest .deps/wheels \
-        "torch==$torch_version" 'nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-cupti==13.0.*'
+    "$python" -m pip download --quiet --disable-pip-version-check --no-input --only-binary=:all: \
+        --implementation cp --python-version 3.11 --abi cp311 --abi none "${platforms[@]}" --dest "$torch_home.wheels" \
+        "${wheels[@]}"
     # Unpacked aside and renamed, so that an interrupted set-up never looks finished.
     rm -rf "$torch_home.partial"
-    unpack_wheels .deps/wheels "$torch_home.partial"
-    has_torch_headers "$torch_home.partial/torch" && [ -f "$torch_home.partial/torch/lib/libtorch_cpu.so" ] ||
-        die "the torch wheel in .deps/wheels lacks headers or libtorch_cpu.so; delete the folder and start again"
+    unpack_wheels "$torch_home.wheels" "$torch_home.partial" $cuda
+    has_torch_headers "$torch_home.partial/torch" && has_torch_libraries "$torch_home.partial/torch" &&
+        [ -f "$torch_home.partial/torch/lib/libtorch_cpu.so" ] ||
+        die "the wheel in $torch_home.wheels lacks headers or libraries; delete the folder and start again"
     rm -rf "$torch_home"
     mv "$torch_home.partial" "$torch_home"
-    rm -rf .deps/wheels .deps/venv
+    rm -rf "$torch_home.wheels" .deps/venv
     say "LibTorch: $torch_home/torch ($(du -sm "$torch_home" | cut -f 1) MB)"
 fi
 say "ready"
