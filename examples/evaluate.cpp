@@ -25,7 +25,8 @@ Maps draw_template(Run& run, const SurfelSet& surfels, const Frame& frame) {
     const torch::NoGradGuard guard;
     const auto bare =
         template_surfels(run.body, surfels, run.options.avatar.subdivisions, run.pose(frame));
-    return render(bare.posed(), frame.camera, {"alpha", "depth", "normal"});
+    return render(bare.posed(), frame.camera.to(run.device), {"alpha", "depth", "normal"})
+        .to(torch::kCPU);
 }
 
 std::vector<std::string> chosen_splits(const Run& run, std::vector<std::string> splits) {

@@ -83,7 +83,7 @@ int run_program(const std::vector<std::string>& arguments) {
     const RunFolder folder = RunFolder::open(arguments.front());
     auto run = open_run(read_options(arguments));
     const auto step = load_latest(run, folder);
-    Frame frame = run.capture.splits.at("train").front();
+    Frame frame = run.capture.splits.at("train").front().to(run.device);
     frame.pose = run.pose(frame);
     auto surfels = run.avatar->forward(frame.camera, frame.pose);
     const auto columns = make_leaves(surfels);

@@ -27,6 +27,8 @@ struct Trainer {
     Objective objective;
     Maps model;
     Optimizer optimizer;
+    std::string frames_note;
+    std::vector<Frame> frames;
     TrainState state;
 
     Trainer(Run opened, RunFolder into)
@@ -34,7 +36,8 @@ struct Trainer {
           folder(std::move(into)),
           objective(paper_objective(run.avatar->parts(), run.options.objective)),
           model(named_tensors(*run.root)),
-          optimizer(parameters(), run.options.optim) {}
+          optimizer(parameters(), run.options.optim),
+          frames(training_frames(run, frames_note)) {}
 
     /// The poses take part only when they are learned.
     Maps parameters() {
@@ -43,28 +46,42 @@ struct Trainer {
         return named_parameters(*run.root);
     }
 
-    void save() { save_checkpoint(folder.checkpoints(), state, model, optimizer.state()); }
+    void save() {
+        settle();
+        save_checkpoint(folder.checkpoints(), state, model, optimizer.state());
+    }
 
-    /// One step of the method. Nothing changes when a loss or gradient is not finite: an Error says
-    /// which.
-    LossReport step() {
+    /// Steps on a GPU wait for nothing, so that one that is not finite shows late. It and all after it
+    /// changed nothing: back to it, and again with checks, for the Error.
+    void settle() {
+        const int64_t skipped = optimizer.skipped();
+        if (skipped == 0) return;
+        state.step -= skipped;
+        step(/*checked=*/true);
+        throw Error("step {}: a loss or gradient was not finite, but is when repeated", state.step);
+    }
+
+    /// One step of the method. Nothing changes when a loss or gradient is not finite; an Error says
+    /// which, at once when checked, else from settle().
+    LossReport step(bool checked) {
         const auto& options = run.options;
         const auto seed = static_cast<uint64_t>(options.train.seed);
         const double progress =
             static_cast<double>(state.step) / static_cast<double>(options.train.steps);
         const Random random{seed, state.step};
-        const Frame& frame = frame_of(run.capture.splits.at("train"), state.step, seed);
+        const Frame frame = frame_of(frames, state.step, seed).to(run.device);
         const auto pose = progress >= options.pose.start ? run.pose(frame) : frame.pose;
 
         const auto surfels = run.avatar->forward(frame.camera, pose, &random);  // (2)–(9)
         auto report = objective->forward(surfels, frame, random, progress);     // (10)–(21)
         for (const auto& term : report.terms) {
-            if (!term.value.isfinite().item<bool>())
+            if (checked && !term.value.isfinite().item<bool>())
                 throw bad(fmt::format("loss '{}'", term.name), frame);
         }
         optimizer.zero_grad();
         report.total.backward();
-        if (const auto name = optimizer.step(progress))
+        if (!checked) optimizer.step_unchecked(progress, report.total);
+        else if (const auto name = optimizer.step(progress))
             throw bad(fmt::format("gradient of '{}'", *name), frame);
         ++state.step;
         report.total = report.total.detach();
@@ -73,7 +90,7 @@ struct Trainer {
     }
 
     Error bad(const std::string& what, const Frame& frame) {
-        save();
+        save_checkpoint(folder.checkpoints(), state, model, optimizer.state());
         return Error(
             "step {}, frame '{}': the {} is not finite; the state before this step is saved in {}",
             state.step, frame.name, what, folder.checkpoints().string());
@@ -87,9 +104,10 @@ void loop(Trainer& trainer) {
     Progress progress(std::cerr, isatty(STDERR_FILENO) != 0, options.steps, state.step);
     const int64_t first = state.step;
     while (state.step < options.steps && !interrupted()) {
-        const auto report = trainer.step();
+        const auto report = trainer.step(/*checked=*/trainer.run.device.is_cpu());
         const bool last = state.step == options.steps;
         if (state.step % options.log_every == 0 || last) {
+            trainer.settle();
             const auto* color = report.rendered.find("color");
             const double quality = color ? psnr(*color, report.rendered.at("target")) : NAN;
             progress.show(state.step, report.total.item<double>(), quality);
@@ -115,6 +133,7 @@ int run_program(const std::vector<std::string>& arguments, bool overwrite) {
     if (!resumes)
         RunFolder::create(folder.root, overwrite);  // nothing is touched before all input was read
     print_run(trainer.run);
+    if (!trainer.frames_note.empty()) fmt::print("{}\n", trainer.frames_note);
     if (const auto last = resumes ? latest_checkpoint(folder.checkpoints()) : std::nullopt) {
         auto moments = trainer.optimizer.state();
         trainer.state = load_checkpoint(last->folder, trainer.model, &moments);

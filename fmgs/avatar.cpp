@@ -79,9 +79,10 @@ AvatarImpl::AvatarImpl(AvatarParts parts) : parts_(std::move(parts)) {
     register_module("skinning", parts_.skinning);
     register_module("appearance", parts_.appearance);
     for (const auto& [name, field] : parts_.features) register_module("feature_" + name, field);
+    locate_surfels();
+}
 
-    // μ never moves, so its corners in each volume are found once; volumes of one layout share
-    // them.
+void AvatarImpl::locate_surfels() {
     std::vector<std::pair<HashGrid, FixedPoints>> found;
     const auto locate = [&](const HashGrid& volume) {
         for (const auto& [grid, at] : found) {
@@ -92,8 +93,22 @@ AvatarImpl::AvatarImpl(AvatarParts parts) : parts_(std::move(parts)) {
     };
     if (parts_.geometry) at_geometry_ = locate(parts_.geometry->volume());
     at_appearance_ = locate(parts_.appearance->volume());
+    at_features_.clear();
     for (const auto& [name, field] : parts_.features)
         at_features_.push_back(locate(field->volume()));
+}
+
+void AvatarImpl::to(torch::Device device, torch::Dtype dtype, bool non_blocking) {
+    Module::to(device, dtype, non_blocking);
+    locate_surfels();
+}
+void AvatarImpl::to(torch::Dtype dtype, bool non_blocking) {
+    Module::to(dtype, non_blocking);
+    locate_surfels();
+}
+void AvatarImpl::to(torch::Device device, bool non_blocking) {
+    Module::to(device, non_blocking);
+    locate_surfels();
 }
 
 Surfels AvatarImpl::forward(const Camera& camera, const BodyPose& pose, const Random* random) {

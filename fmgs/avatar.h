@@ -79,8 +79,16 @@ class AvatarImpl : public torch::nn::Module {
     /// input and view direction are perturbed.
     Surfels forward(const Camera& camera, const BodyPose& pose, const Random* random = nullptr);
     const AvatarParts& parts() const { return parts_; }
+    /// The corners that are found once move along.
+    void to(torch::Device device, torch::Dtype dtype, bool non_blocking = false) override;
+    void to(torch::Dtype dtype, bool non_blocking = false) override;
+    void to(torch::Device device, bool non_blocking = false) override;
 
   private:
+    /// μ never moves, so its corners in each volume are found once; volumes of one layout share
+    /// them.
+    void locate_surfels();
+
     AvatarParts parts_;
     FixedPoints at_geometry_, at_appearance_;  ///< corners of μ in the volumes; caches, never
                                                ///< saved; one storage where layouts agree

@@ -5,6 +5,8 @@
 #include <iterator>
 
 #include "support/run.h"
+#include <torch/cuda.h>
+
 #include "support/test.h"
 
 using namespace fmgs;
@@ -50,5 +52,12 @@ TEST_CASE("arguments win over files wherever they stand", "[options]") {
 }
 
 TEST_CASE("a device that this build cannot use is refused", "[options]") {
-    REQUIRE(test::throws_error([] { read_options({"train.device=cuda"}); }, "train.device"));
+    for (const auto* name : {"tpu", "cuda:", "cuda:x", "cuda:1000"}) {
+        REQUIRE(test::throws_error([&] { read_options({fmt::format("train.device={}", name)}); },
+                                   "train.device: expected cpu, cuda or cuda:N"));
+    }
+    // Never the CPU in silence.
+    REQUIRE(test::throws_error([] { read_options({"train.device=cuda:99"}); }, "train.device"));
+    if (torch::cuda::device_count() == 0)
+        REQUIRE(test::throws_error([] { read_options({"train.device=cuda"}); }, "train.device"));
 }

@@ -2,10 +2,12 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/core/config.h>
+#include <fmgs/core/memory.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/raster/render.h>
 #include <fmgs/train/checkpoint.h>
 #include <fmgs/train/sheet.h>
+#include <torch/cuda.h>
 #include <torch/nn/module.h>
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -33,11 +35,57 @@ RunOptions read_options(const std::vector<std::string>& arguments) {
     }
     RunOptions options;
     config.read(options);
-    if (options.train.device != "cpu") {
-        throw Error("train.device: this build renders on 'cpu' only, got '{}'",
-                    options.train.device);
-    }
+    device_of(options.train.device);
     return options;
+}
+
+torch::Device device_of(const std::string& name) {
+    if (name == "cpu") return torch::kCPU;
+    const bool numbered = name.rfind("cuda:", 0) == 0 && name.size() > 5 && name.size() < 9 &&
+                          name.find_first_not_of("0123456789", 5) == std::string::npos;
+    if (name != "cuda" && !numbered)
+        throw Error("train.device: expected cpu, cuda or cuda:N, got '{}'", name);
+    const torch::Device device(torch::kCUDA, numbered ? static_cast<int8_t>(std::min(127, std::stoi(name.substr(5)))) : int8_t{0});
+    check_device(device, "train.device");
+    const auto count = static_cast<int64_t>(torch::cuda::device_count());
+    if (device.index() >= count)
+        throw Error("train.device: '{}' was asked for, but {} GPUs are visible (is there a driver?)",
+                    name, count);
+    return device;
+}
+
+namespace {
+
+/// As few bytes as training can do with.
+torch::Tensor compact(const std::string& name, const torch::Tensor& map) {
+    if (map.is_floating_point()) return name == "depth" ? map : map.to(torch::kHalf);
+    if (map.scalar_type() == torch::kBool || map.numel() == 0) return map;
+    const bool bytes = map.min().item<int64_t>() >= 0 && map.max().item<int64_t>() <= 255;
+    return bytes ? map.to(torch::kByte) : map;
+}
+
+}  // namespace
+
+std::vector<Frame> training_frames(const Run& run, std::string& note) {
+    auto frames = run.capture.splits.at("train");
+    for (auto& frame : frames) frame.truth = {};  // losses never see it
+    if (run.device.is_cpu()) return frames;
+    size_t bytes = 0;
+    for (auto& frame : frames) {
+        Maps maps;
+        for (const auto& [name, map] : frame.maps) {
+            maps.set(name, compact(name, map));
+            bytes += maps.at(name).nbytes();
+        }
+        frame.maps = std::move(maps);
+    }
+    const bool fits = static_cast<int64_t>(bytes) < free_memory(run.device) / 2;
+    note = fmt::format("{} training frames, {:.0f} MB, {}", frames.size(), double(bytes) / 1e6,
+                       fits ? "on the GPU" : "too large for the GPU: each comes over for its step");
+    if (fits) {
+        for (auto& frame : frames) frame = frame.to(run.device);
+    }
+    return frames;
 }
 
 namespace {
@@ -91,18 +139,22 @@ Run open_run(const RunOptions& options) {
     run.root = std::make_shared<torch::nn::Module>("run");
     run.root->register_module("avatar", run.avatar);
     run.root->register_module("poses", run.poses);
+    run.device = device_of(options.train.device);
+    run.root->to(run.device);
     return run;
 }
 
 BodyPose Run::pose(const Frame& frame) {
-    return options.pose.learn && frame.index >= 0 ? poses->forward(frame.index) : frame.pose;
+    return options.pose.learn && frame.index >= 0 ? poses->forward(frame.index)
+                                                   : frame.pose.to(device);
 }
 
 void prefit(Run& run) {
     if (!run.options.avatar.skinning.prefit) return;
     const auto seed = Random{static_cast<uint64_t>(run.options.train.seed)}.number("prefit");
+    const auto canonical = run.body->canonical();
     run.avatar->parts().skinning->prefit(
-        run.body->canonical(), run.body->weights(), seed,
+        {canonical.vertices.cpu(), canonical.faces.cpu()}, run.body->weights().cpu(), seed,
         [](int64_t step, int64_t steps, double loss) {
             fmt::print(stderr, "\rfitting the skinning field: {}/{}  {:.2e} ", step, steps, loss);
         });
@@ -184,10 +236,11 @@ int guarded(const std::function<int()>& body) {
 
 Maps draw(Run& run, const Camera& camera, const BodyPose& pose) {
     const torch::NoGradGuard guard;
-    const auto surfels = run.avatar->forward(camera, pose);
+    const auto there = camera.to(run.device);
+    const auto surfels = run.avatar->forward(there, pose.to(run.device));
     std::vector<std::string> names = {"alpha", "depth", "normal"};
     for (const auto& [name, feature] : surfels.features) names.push_back(name);
-    return render(surfels.posed(), camera, names);
+    return render(surfels.posed(), there, names).to(torch::kCPU);
 }
 
 }  // namespace fmgs

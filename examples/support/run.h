@@ -50,7 +50,7 @@ struct TrainOptions {
     void visit(V& v) {
         v("steps", steps, "optimisation steps");
         v("seed", seed, "seed of every random draw");
-        v("device", device, "cpu");
+        v("device", device, "cpu, or cuda (cuda:N): a GPU, with a build that has FMGS_CUDA");
         v("log_every", log_every, "steps between rows of metrics.csv");
         v("sheet_every", sheet_every, "steps between contact sheets");
         v("checkpoint_every", checkpoint_every, "steps between checkpoints");
@@ -95,13 +95,22 @@ struct Run {
     Avatar avatar{nullptr};
     PoseTable poses{nullptr};
     std::shared_ptr<torch::nn::Module> root;  ///< "avatar" and "poses": what a checkpoint keeps
+    torch::Device device{torch::kCPU};        ///< where the avatar is
 
     /// The pose to render a frame with: the learned one where it has a row and poses are learned,
     /// else the file's.
     BodyPose pose(const Frame& frame);
 };
 
-/// Reads the capture and builds the (untrained) avatar.
+/// "cpu", "cuda" or "cuda:N". Error when it is none of these, or the build or the machine has no GPU.
+torch::Device device_of(const std::string& name);
+
+/// The training frames as training reads them: on a GPU their maps lie there in half precision (depth,
+/// whose order counts, in float; labels as bytes), if they take less than half of the free memory, else
+/// each comes over when its turn is. `note` says which.
+std::vector<Frame> training_frames(const Run& run, std::string& note);
+
+/// Reads the capture and builds the (untrained) avatar, on its device.
 Run open_run(const RunOptions& options);
 
 /// Fits the skinning field to the template's weights, with progress, when the options ask for it.
@@ -125,7 +134,7 @@ void add_option_lists(CLI::App& app);
 /// Runs a program's body; prints an exception as one message on stderr and returns 1 then.
 int guarded(const std::function<int()>& body);
 
-/// The maps of one frame, without gradient: color, alpha, depth, normal and every modality.
+/// The maps of one frame on the CPU, without gradient: color, alpha, depth, normal and every modality.
 Maps draw(Run& run, const Camera& camera, const BodyPose& pose);
 
 }  // namespace fmgs

@@ -129,19 +129,27 @@ bool is_closed_manifold(const torch::Tensor& faces) {
 }
 
 SurfaceSamples sample_surface(const Mesh& mesh, int64_t count, at::Generator generator) {
+    return SurfaceSampler(mesh).sample(count, std::move(generator));
+}
+
+SurfaceSampler::SurfaceSampler(const Mesh& mesh)
+    : faces_(mesh.faces.options()), vertices_(mesh.vertices.options()) {
     check_mesh(mesh);
     const auto [a, b, c] = corners({mesh.vertices.to(torch::kDouble), mesh.faces});
-    const auto total = torch::cross(b - a, c - a, 1).norm(2, 1).cpu().cumsum(0);
-    const double area = total.numel() ? total[-1].item<double>() : 0;
-    if (!(area > 0) || !std::isfinite(area)) {
-        throw Error("sample_surface: expected a mesh with a positive finite area, got {}", area);
+    total_ = torch::cross(b - a, c - a, 1).norm(2, 1).cpu().cumsum(0);
+    if (total_.numel()) area_ = total_[-1].item<double>();
+    if (!(area_ > 0) || !std::isfinite(area_)) {
+        throw Error("sample_surface: expected a mesh with a positive finite area, got {}", area_);
     }
+}
+
+SurfaceSamples SurfaceSampler::sample(int64_t count, at::Generator generator) const {
     const auto draws = torch::rand({3, count}, generator, torch::kDouble);
     const auto face =
-        torch::searchsorted(total, draws[0] * area, false, true).clamp_max(mesh.faces.size(0) - 1);
+        torch::searchsorted(total_, draws[0] * area_, false, true).clamp_max(total_.size(0) - 1);
     const auto root = draws[1].sqrt();  // Turk 1990: uniform in the triangle
     const auto weights = torch::stack({1 - root, root * (1 - draws[2]), root * draws[2]}, 1);
-    return {face.to(mesh.faces.device()), weights.to(mesh.vertices.options())};
+    return {face.to(faces_.device()), weights.to(vertices_)};
 }
 
 torch::Tensor interpolate(const SurfaceSamples& samples, const torch::Tensor& faces,

@@ -41,6 +41,18 @@ struct SurfaceSamples {
     torch::Tensor face, barycentric;
 };
 SurfaceSamples sample_surface(const Mesh& mesh, int64_t count, at::Generator generator);
+
+/// The same for a mesh that is sampled again and again: its areas are added up once, and a draw waits for no device.
+class SurfaceSampler {
+  public:
+    explicit SurfaceSampler(const Mesh& mesh);
+    SurfaceSamples sample(int64_t count, at::Generator generator) const;
+
+  private:
+    torch::Tensor total_;  // [F] double on the CPU: area of the faces up to each, m²
+    double area_ = 0;
+    torch::TensorOptions faces_, vertices_;
+};
 /// Σ_k barycentric_k · values[faces[face,k]]: vertex values [V,D] → [n,D].
 torch::Tensor interpolate(const SurfaceSamples& samples, const torch::Tensor& faces, const torch::Tensor& values);
 

@@ -44,10 +44,11 @@ double SkinningFieldImpl::prefit(const Mesh& canonical, const torch::Tensor& wei
     groups.emplace_back(mlp_->parameters(), std::make_unique<torch::optim::AdamOptions>(3e-3));
     torch::optim::Adam optimizer(groups, torch::optim::AdamOptions(1e-3));
     const std::vector<double> initial{2e-2, 3e-3};
+    const SurfaceSampler sampler(canonical);
     double loss_value = 0;
     for (int64_t step = 0; step < steps; ++step) {
         auto generator = Random{seed, step}.generator("skinning_prefit");
-        auto samples = sample_surface(canonical, points, generator);
+        auto samples = sampler.sample(points, generator);
         // Every other point falls on a face whatever its area: hands and feet have many small ones.
         samples.face.slice(0, 0, points, 2)
             .copy_(torch::randint(canonical.faces.size(0), {(points + 1) / 2}, generator,

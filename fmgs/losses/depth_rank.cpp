@@ -2,7 +2,37 @@
 #include <fmgs/losses/depth_rank.h>
 #include <fmgs/losses/pixels.h>
 
+#include <limits>
+#include <optional>
+
 namespace fmgs {
+namespace {
+
+// Random pixels of `usable` (bool [H,W]), [n] int64 into its H·W; nothing when there are fewer than
+// two. With static shapes something comes back in any case.
+std::optional<torch::Tensor> draw_pixels(const torch::Tensor& usable, int64_t n, at::Generator generator,
+                                         bool static_shapes) {
+    if (static_shapes) {
+        const auto order = usable.flatten().cumsum(0);  // of each usable pixel, from 1
+        const auto draw = torch::rand({n}, std::move(generator), torch::kDouble).to(order.device());
+        const auto wanted = (draw * order.select(0, -1)).floor().to(torch::kLong) + 1;
+        return torch::searchsorted(order, wanted).clamp_max(order.size(0) - 1);
+    }
+    const auto pixels = usable.flatten().nonzero().squeeze(1);
+    if (pixels.numel() < 2) return std::nullopt;
+    const auto draw = torch::randint(pixels.numel(), {n}, std::move(generator),
+                                     torch::TensorOptions(torch::kLong));
+    return pixels.index_select(0, draw.to(pixels.device()));
+}
+
+// Largest minus smallest value of `where`; -∞ when that is nowhere.
+torch::Tensor spread(const torch::Tensor& values, const torch::Tensor& where) {
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    const auto out = where.logical_not();
+    return values.masked_fill(out, -kInfinity).max() - values.masked_fill(out, kInfinity).min();
+}
+
+}  // namespace
 
 DepthRankLoss::DepthRankLoss(DepthRankOptions options) : options_(std::move(options)) {
     if (options_.satisfied != "push" && options_.satisfied != "ignore") {
@@ -13,12 +43,10 @@ DepthRankLoss::DepthRankLoss(DepthRankOptions options) : options_(std::move(opti
 torch::Tensor DepthRankLoss::forward(const LossInput& input) {
     const auto& depth = input.rendered.at("depth");
     const int64_t height = depth.size(1), width = depth.size(2);
-    const auto prior = target(input, "depth", {1, height, width}, depth).squeeze(0);
-    auto usable = foreground(input).logical_and(prior != 0).logical_and(prior.isfinite());
-    const auto pixels_of_range = usable.flatten().nonzero().squeeze(1);
-    if (pixels_of_range.numel() < 2) return connected_zero(depth);
-    const auto known = prior.flatten().index_select(0, pixels_of_range);
-    const auto gap = options_.min_gap * (known.max() - known.min());
+    const auto given = target(input, "depth", {1, height, width}, depth).squeeze(0);
+    auto usable = foreground(input).logical_and(given != 0).logical_and(given.isfinite());
+    const auto prior = given.masked_fill(usable.logical_not(), 0);
+    const auto gap = options_.min_gap * spread(prior, usable);
 
     if (input.frame.maps.contains(
             "normal")) {  // a grazing pixel straddles an edge: its prior is a mixture
@@ -26,14 +54,11 @@ torch::Tensor DepthRankLoss::forward(const LossInput& input) {
         const auto length = normal.square().sum(0).sqrt();
         usable = usable.logical_and((normal[2].abs() < options_.min_cosine * length).logical_not());
     }
-    const auto pixels = usable.flatten().nonzero().squeeze(1);
-    if (pixels.numel() < 2) return connected_zero(depth);
-    const auto draw =
-        torch::randint(pixels.numel(), {2 * options_.pairs}, input.random.generator("depth_pairs"),
-                       torch::TensorOptions(torch::kLong));
-    const auto at = pixels.index_select(0, draw.to(pixels.device()));
-    const auto rendered = depth.flatten().index_select(0, at).view({2, -1});
-    const auto wanted = prior.flatten().index_select(0, at).view({2, -1});
+    const auto at = draw_pixels(usable, 2 * options_.pairs, input.random.generator("depth_pairs"),
+                                input.static_shapes);
+    if (!at) return connected_zero(depth);
+    const auto rendered = depth.flatten().index_select(0, *at).view({2, -1});
+    const auto wanted = prior.flatten().index_select(0, *at).view({2, -1});
 
     const auto difference = rendered[0] - rendered[1];
     const auto wanted_difference = wanted[0] - wanted[1];

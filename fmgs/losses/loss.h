@@ -14,6 +14,8 @@ struct LossInput {
     const Frame& frame;          ///< targets in frame.maps
     int64_t step = 0;
     Random random;               ///< this step's draws
+    /// Pixels are masked rather than picked, so that no shape depends on values and nothing is read back: on a GPU.
+    bool static_shapes = false;
 };
 
 /// One term of the objective. forward returns an unweighted scalar mean. The weight lives in the Objective.

@@ -158,7 +158,8 @@ LossReport ObjectiveImpl::forward(const Surfels& surfels, const Frame& frame, co
         posed.features = term.canonical.features;
 
         const auto value = term.entry->loss->forward(
-            {term.canonical, posed, rendered, frame, random.step, random});
+            {term.canonical, posed, rendered, frame, random.step, random,
+             /*static_shapes=*/!surfels.position.is_cpu()});
         check_shape(value, {}, term.entry->name.c_str());
         const auto weighted = term.weight * value;
         report.total = report.total.defined() ? report.total + weighted : weighted;  // (21)

@@ -25,6 +25,21 @@ torch::Tensor masked_mean(const torch::Tensor& value, const torch::Tensor& where
     return value.masked_fill(where.logical_not(), 0).sum() / where.sum().clamp_min(1);
 }
 
+Columns::Columns(const torch::Tensor& where, bool static_shapes) {
+    if (static_shapes) where_ = where.flatten();
+    else pixels_ = where.flatten().nonzero().squeeze(1);
+}
+
+torch::Tensor Columns::pick(const torch::Tensor& map, double filler) const {
+    if (pixels_.defined()) return map.flatten(1).index_select(1, pixels_);
+    return map.flatten(1).masked_fill(where_.logical_not(), filler);
+}
+
+torch::Tensor Columns::mean(const torch::Tensor& values) const {
+    if (pixels_.defined()) return values.sum() / double(std::max<int64_t>(values.numel(), 1));
+    return masked_mean(values, where_);
+}
+
 torch::Tensor connected_zero(const torch::Tensor& x) { return x.flatten().narrow(0, 0, 0).sum(); }
 
 }  // namespace fmgs

@@ -50,13 +50,15 @@ SkinLoss::SkinLoss(std::shared_ptr<SkinningFieldImpl> field, const Mesh& canonic
       vertices_(register_buffer("vertices", canonical.vertices)),
       faces_(register_buffer("faces", canonical.faces)),
       weights_(register_buffer("weights", weights)),
+      sampler_(canonical),
       points_(points) {
     check_shape(weights, {canonical.vertices.size(0), -1}, "skin loss: weights");
 }
 
 torch::Tensor SkinLoss::forward(const LossInput& input) {
-    const auto samples =
-        sample_surface({vertices_, faces_}, points_, input.random.generator("skin"));
+    const auto drawn = sampler_.sample(points_, input.random.generator("skin"));
+    const SurfaceSamples samples{drawn.face.to(faces_.device()),
+                                 drawn.barycentric.to(vertices_.options())};
     const auto wanted = interpolate(samples, faces_, weights_);
     const auto found = field_->forward(interpolate(samples, faces_, vertices_));
     return (found - wanted).square().sum(1).mean();

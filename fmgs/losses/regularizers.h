@@ -44,6 +44,7 @@ class SkinLoss : public Loss {
   private:
     std::shared_ptr<SkinningFieldImpl> field_;
     torch::Tensor vertices_, faces_, weights_;  // buffers
+    SurfaceSampler sampler_;  // of the template; its areas are on the CPU, where draws are made
     int64_t points_;
 };
 

@@ -3,6 +3,7 @@
 #include <fmgs/train/optim.h>
 
 #include <cmath>
+#include <map>
 #if defined(__SSE2__)
 #include <immintrin.h>
 #endif
@@ -170,9 +171,63 @@ void Optimizer::zero_grad() {
     for (auto& slot : slots_) slot.parameter.mutable_grad().reset();
 }
 
-Maps Optimizer::state() const {
+void Optimizer::step_unchecked(double progress, const torch::Tensor& loss) {
+    const torch::NoGradGuard guard;  // an update is not part of any graph
+    if (!stopped_.defined()) {
+        stopped_ = torch::zeros({}, loss.options().dtype(torch::kFloat).requires_grad(false));
+        skipped_ = torch::zeros_like(stopped_);
+    }
+    std::vector<torch::Tensor> gradients, clipped;
+    std::vector<Slot*> slots;
+    for (auto& slot : slots_) {
+        const auto& gradient = slot.parameter.grad();
+        if (!gradient.defined()) continue;
+        if (!slot.live_steps.defined())
+            slot.live_steps = slot.steps[0].to(slot.parameter.device(), torch::kFloat);
+        gradients.push_back(gradient.contiguous());
+        slots.push_back(&slot);
+        if (!slot.surfel) clipped.push_back(gradients.back());
+    }
+    if (slots.empty()) return;
+    const auto norms = torch::stack(at::_foreach_norm(gradients, 2));
+    const auto good = norms.isfinite().all().logical_and(loss.isfinite());
+    stopped_.copy_(torch::max(stopped_, good.logical_not().to(torch::kFloat)));
+    skipped_.add_(stopped_);
+    torch::Tensor divisor;  // of the gradients that are clipped
+    if (options_.clip > 0 && !clipped.empty())
+        divisor = (torch::stack(at::_foreach_norm(clipped, 2)).norm() / options_.clip)
+                      .clamp_min(1)
+                      .to(torch::kFloat);
+
+    // One launch for all parameters of a learning rate.
+    std::map<std::pair<double, bool>, std::vector<size_t>> groups;
+    for (size_t k = 0; k < slots.size(); ++k)
+        groups[{options_.rate(slots[k]->name, progress), slots[k]->surfel}].push_back(k);
+    for (const auto& [key, members] : groups) {
+        std::vector<torch::Tensor> parameter, gradient, first, second, steps;
+        for (const size_t k : members) {
+            parameter.push_back(slots[k]->parameter);
+            gradient.push_back(gradients[k]);
+            first.push_back(slots[k]->first);
+            second.push_back(slots[k]->second);
+            steps.push_back(slots[k]->live_steps.add_(1 - stopped_));
+        }
+        at::_fused_adam_(parameter, gradient, first, second, {}, steps, key.first, kBeta1, kBeta2,
+                         /*weight_decay=*/0, kEpsilon, /*amsgrad=*/false, /*maximize=*/false,
+                         key.second || !divisor.defined() ? std::nullopt : std::optional(divisor),
+                         stopped_);
+    }
+}
+
+int64_t Optimizer::skipped() const {
+    return skipped_.defined() ? static_cast<int64_t>(skipped_.item<float>()) : 0;
+}
+
+Maps Optimizer::state() {
     Maps out;
-    for (const auto& slot : slots_) {
+    for (auto& slot : slots_) {
+        if (slot.live_steps.defined()) slot.steps.copy_(slot.live_steps.view({1}));
+        slot.live_steps = torch::Tensor();
         out.set(slot.name + ".first", slot.first);
         out.set(slot.name + ".second", slot.second);
         out.set(slot.name + ".steps", slot.steps);

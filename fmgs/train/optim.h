@@ -59,9 +59,16 @@ class Optimizer {
     std::optional<std::string> step(double progress);
     void zero_grad();
 
-    /// The moments and step counts, NAME.first, NAME.second and NAME.steps [1] int64. They alias
+    /// The same on a GPU without waiting for it: ATen's fused Adam, and nothing is read back. When
+    /// `loss` or a gradient is not finite nothing changes, nor does it in any later step; skipped()
+    /// tells.
+    void step_unchecked(double progress, const torch::Tensor& loss);
+    /// Unchecked steps that changed nothing: reads back. 0: all is well.
+    int64_t skipped() const;
+
+    /// The moments and step counts (reads back those of unchecked steps), NAME.first, NAME.second and NAME.steps [1] int64. They alias
     /// the optimizer: copying into them (see checkpoint.h) restores it.
-    Maps state() const;
+    Maps state();
 
   private:
     struct Slot {
@@ -69,12 +76,14 @@ class Optimizer {
         torch::Tensor parameter, first, second;
         torch::Tensor steps;  // [1] int64, on the CPU
         bool surfel;          // its own gradient is never clipped
+        torch::Tensor live_steps;  // [] float on the device: `steps` while steps go unchecked
     };
 
     void update(Slot& slot, const torch::Tensor& gradient, double rate, double factor);
 
     OptimOptions options_;
     std::vector<Slot> slots_;
+    torch::Tensor stopped_, skipped_;  // [] float on the device: 1 from the first bad step on; how many
 };
 
 /// The parameters of a module by dotted name, `prefix` in front ("poses." + "axis_angle").

@@ -15,6 +15,7 @@ struct LossScene {
     Maps rendered;
     Frame frame;
     Random random{.seed = 3, .step = 7};
+    bool static_shapes = false;
 
     /// An H×W picture, wholly inside mask and alpha.
     LossScene(int64_t height, int64_t width) {
@@ -29,7 +30,7 @@ struct LossScene {
         frame.camera.height = height;
     }
     torch::Tensor operator()(Loss& loss) const {
-        return loss.forward({canonical, posed, rendered, frame, random.step, random});
+        return loss.forward({canonical, posed, rendered, frame, random.step, random, static_shapes});
     }
     /// Largest gradient error of the loss in the rendered map `name`, at `value`.
     double map_gradient_error(Loss& loss, const std::string& name, const torch::Tensor& value,

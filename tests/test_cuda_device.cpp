@@ -1,0 +1,174 @@
+// [cuda]: what only a GPU can show. Without one every case says so and ctest lists the entry as
+// skipped.
+#include <fmgs/avatar.h>
+#include <fmgs/core/memory.h>
+#include <fmgs/data/procedural_body.h>
+#include <fmgs/losses/paper_objective.h>
+#include <fmgs/raster/render.h>
+#include <fmgs/train/optim.h>
+#include <torch/cuda.h>
+
+#include "support/raster_probe.h"
+
+using namespace fmgs;
+using namespace fmgs::test;
+
+namespace {
+
+bool no_gpu() {
+    if (torch::cuda::device_count() > 0) return false;
+    std::puts("skipped: there is no GPU");
+    return true;
+}
+
+Scene to_gpu(const Scene& s) {
+    Scene out = s;
+    for (auto* x : {&out.center, &out.tangents, &out.opacity, &out.features, &out.intrinsics})
+        *x = x->to(torch::kCUDA);
+    return out;
+}
+
+/// Image, alpha, depth and all gradients of a probe, on the CPU.
+std::vector<torch::Tensor> drawn(Scene s) {
+    s.require_gradients();
+    const auto out = s.draw(s.center.is_cuda() ? 8 : 16);
+    torch::Tensor sum;
+    auto generator = at::make_generator<at::CPUGeneratorImpl>(uint64_t{5});
+    for (const auto& x : {out.image, out.alpha, out.depth}) {
+        const auto weight = torch::randn(x.sizes(), generator, torch::kFloat).to(x.device());
+        sum = sum.defined() ? sum + (x * weight).sum() : (x * weight).sum();
+    }
+    std::vector<torch::Tensor> results = {out.image, out.alpha, out.depth};
+    for (const auto& g : gradients(sum, s.inputs())) results.push_back(g);
+    for (auto& x : results) x = x.detach().cpu();
+    return results;
+}
+
+double relative(const torch::Tensor& a, const torch::Tensor& b) {
+    const double scale = std::max(b.abs().max().item<double>(), 1e-30);
+    const double difference = (a - b).abs().max().item<double>();
+    return std::isfinite(difference) ? difference / scale : INFINITY;
+}
+
+HashGridOptions coarse() {
+    return {.levels = 8, .features = 2, .base = 8, .finest = 256, .log2_entries = 14};
+}
+
+Avatar small_avatar() {
+    const BodyModel body(procedural_body(), torch::zeros({0}));
+    AvatarOptions o;
+    o.subdivisions = 0;
+    o.geometry.volume = o.appearance.volume = coarse();
+    o.modalities["semantic"].volume = coarse();
+    return Avatar(paper_parts(body, o));
+}
+
+Frame a_frame(int64_t joints) {
+    Frame frame;
+    frame.name = "f0";
+    frame.camera = {.rotation = torch::diag(torch::tensor({1.F, -1.F, -1.F})),
+                    .translation = torch::tensor({0.F, 0.F, 6.F}),
+                    .intrinsics = torch::tensor({400.F, 400.F, 96.F, 96.F}),
+                    .width = 192,
+                    .height = 192};
+    frame.pose = {torch::eye(3).repeat({joints, 1, 1}), torch::tensor({0.1F, 0.2F, 3.F})};
+    auto generator = Random{5}.generator("target");
+    const auto f = torch::TensorOptions(torch::kFloat);
+    frame.maps.set("color", torch::rand({3, 192, 192}, generator, f));
+    frame.maps.set("mask", torch::ones({1, 192, 192}));
+    frame.maps.set("depth", 2 + torch::rand({1, 192, 192}, generator, f));
+    auto normal = torch::zeros({3, 192, 192});
+    normal.select(0, 2).fill_(-1);
+    frame.maps.set("normal", normal);
+    frame.maps.set("semantic", torch::randint(28, {192, 192}, generator, torch::kLong));
+    return frame;
+}
+
+}  // namespace
+
+TEST_CASE("the GPU draws and differentiates as the CPU does", "[cuda]") {
+    if (no_gpu()) return;
+    for (const int64_t channels : {0, 3, 36, 64, 130, 300}) {
+        const auto scene = random_scene(91, 3000, channels, 253, 187, 0.5, 3).to(torch::kFloat);
+        const auto cpu = drawn(scene), gpu = drawn(to_gpu(scene));
+        CAPTURE(channels);
+        for (size_t i = 0; i < cpu.size(); ++i) {
+            if (cpu[i].numel() == 0) continue;
+            INFO("result " << i << ": " << relative(gpu[i], cpu[i]));
+            // A pair on the edge of a decision may fall to the other side: 1/255 of its colour.
+            CHECK(relative(gpu[i], cpu[i]) <= (i < 3 ? 5e-3 : 2e-2));
+            const auto far = ((gpu[i] - cpu[i]).abs() > 1e-4 * cpu[i].abs().max());
+            CHECK(far.to(torch::kDouble).mean().item<double>() <= 1e-3);
+        }
+    }
+}
+
+TEST_CASE("the GPU repeats itself bit by bit", "[cuda]") {
+    if (no_gpu()) return;
+    const auto scene = to_gpu(random_scene(92, 5000, 36, 256, 256, 0.5, 3).to(torch::kFloat));
+    const auto first = drawn(scene);
+    for (int k = 0; k < 5; ++k) {
+        const auto again = drawn(scene);
+        for (size_t i = 0; i < first.size(); ++i) REQUIRE(torch::equal(first[i], again[i]));
+    }
+}
+
+TEST_CASE("find_tiles makes the same lists on the GPU", "[cuda]") {
+    if (no_gpu()) return;
+    const auto s = random_scene(93, 70000, 0, 2048, 1024, 0.5, 1).to(torch::kFloat);
+    const auto expected = s.tiles(8), tiles = to_gpu(s).tiles(8);
+    REQUIRE(tiles.level.item<int32_t>() == 0);
+    // The device rounds its own way: a box may gain or lose a pixel.
+    const auto a = tiles.offsets.cpu().to(torch::kDouble), b = expected.offsets.to(torch::kDouble);
+    REQUIRE((a - b).abs().max().item<double>() <= 1e-4 * b[-1].item<double>() + 1);
+}
+
+TEST_CASE("wrong devices and types are named", "[cuda]") {
+    if (no_gpu()) return;
+    const auto s = to_gpu(random_scene(94, 10, 3).to(torch::kFloat));
+    auto mixed = s;
+    mixed.opacity = s.opacity.cpu();
+    REQUIRE(throws_error([&] { mixed.draw(8); }, "cpu"));
+    REQUIRE(throws_error([&] { to_gpu(random_scene(94, 10, 3)).draw(8); }, "expected float on a GPU"));
+    auto strided = s;
+    strided.center = torch::stack({s.center, s.center}, 2).select(2, 0);
+    REQUIRE(torch::equal(strided.draw(8).image, s.draw(8).image));
+}
+
+TEST_CASE("a training step on the GPU follows the CPU's", "[cuda]") {
+    if (no_gpu()) return;
+    std::vector<double> losses[2];
+    for (const bool gpu : {false, true}) {
+        Avatar avatar = small_avatar();
+        auto frame = a_frame(avatar->parts().body->joint_count());
+        if (gpu) {
+            avatar->to(torch::Device(torch::kCUDA, 0));
+            frame = frame.to(torch::Device(torch::kCUDA, 0));
+        }
+        ObjectiveOptions options;
+        options.losses.erase("depth");  // its draws differ
+        auto objective = paper_objective(avatar->parts(), options);
+        Optimizer optimizer(named_parameters(*avatar), {});
+        for (int64_t step = 0; step < 20; ++step) {
+            const Random random{1, step};
+            const auto report = objective->forward(avatar->forward(frame.camera, frame.pose, &random),
+                                                   frame, random, double(step) / 20);
+            optimizer.zero_grad();
+            report.total.backward();
+            optimizer.step_unchecked(double(step) / 20, report.total);
+            losses[gpu].push_back(report.total.item<double>());
+        }
+        REQUIRE(optimizer.skipped() == 0);
+    }
+    REQUIRE(losses[1].back() < losses[1].front());
+    for (size_t k = 0; k < losses[0].size(); ++k) {
+        CAPTURE(k, losses[0][k], losses[1][k]);
+        CHECK(std::abs(losses[1][k] - losses[0][k]) <= 1e-2 * losses[0][k]);
+    }
+}
+
+TEST_CASE("free memory of a GPU is a number of bytes", "[cuda]") {
+    if (no_gpu()) return;
+    REQUIRE(free_memory(torch::Device(torch::kCUDA, 0)) > 0);
+    REQUIRE(throws_error([] { free_memory(torch::kCPU); }, "expected a GPU"));
+}
