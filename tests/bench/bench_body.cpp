@@ -1,12 +1,13 @@
 /// The standard scene of the rasterizer: 55,104 surfels of a body 85 % of a 512² image high, σ 1.39
 /// px, opacity 0.9. Prints milliseconds and their ratio to the floor that this machine's FMA rate
-/// and memory bandwidth allow.
+/// and memory bandwidth allow. On a GPU everything but the count runs there.
 #include <ATen/Parallel.h>
 #include <fmgs/core/memory.h>
 #include <fmgs/raster/rasterize.h>
 #include <fmgs/raster/surfel_math.h>
 #include <fmt/format.h>
 #include <torch/autograd.h>
+#include <torch/cuda.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -17,13 +18,23 @@
 #include <cstring>
 #include <functional>
 #include <random>
+#include <string>
 #include <vector>
 
 namespace {
 
 constexpr int64_t kSurfels = 55104, kSize = 512;
-constexpr double kPixelsPerMetre = 0.85 * kSize / 1.75, kDistance = 4, kSigma = 1.39,
+constexpr double kPixelsPerMetre = 0.85 * kSize / 1.75, kDistance = 4, kStandardSigma = 1.39,
                  kLowPass = 0.7071;  // 2DGS
+
+torch::Device device = torch::kCPU;
+
+/// Seconds, after all that was asked of the device is done.
+double now() {
+    if (device.is_cuda()) torch::cuda::synchronize();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
 
 struct Capsule {
     std::array<double, 3> from, to;
@@ -51,11 +62,20 @@ const std::vector<Capsule>& body() {
 struct Scene {
     torch::Tensor center, tangents, opacity, intrinsics;
     fmgs::Tiles tiles;
+
+    void find_tiles() {
+        tiles = fmgs::find_tiles(center, tangents, opacity, intrinsics, kSize, kSize, 0.2, kLowPass);
+    }
+    Scene on(torch::Device where) const {
+        Scene s{center.to(where), tangents.to(where), opacity.to(where), intrinsics.to(where), {}};
+        s.find_tiles();
+        return s;
+    }
 };
 
 /// Surfels spread evenly over the capsules' surfaces; like a mesh's faces, none lies inside another
 /// part by more than chance.
-Scene scene() {
+Scene scene(double sigma_pixels) {
     std::mt19937_64 random(7);
     std::uniform_real_distribution<double> uniform(0, 1);
     std::vector<double> area;
@@ -66,7 +86,7 @@ Scene scene() {
     }
     std::discrete_distribution<size_t> pick(area.begin(), area.end());
     const auto center = torch::empty({kSurfels, 3}), tangents = torch::empty({kSurfels, 3, 2});
-    const double sigma = kSigma / kPixelsPerMetre;
+    const double sigma = sigma_pixels / kPixelsPerMetre;
     for (int64_t i = 0; i < kSurfels; ++i) {
         const auto& c = body()[pick(random)];
         const double length = std::hypot(c.to[0] - c.from[0], c.to[1] - c.from[1]);
@@ -107,7 +127,7 @@ Scene scene() {
             torch::full({kSurfels, 1}, 0.9f),
             torch::tensor({focal, focal, 256.f, 256.f}),
             {}};
-    s.tiles = fmgs::find_tiles(s.center, s.tangents, s.opacity, s.intrinsics, kSize, kSize, 0.2, kLowPass);
+    s.find_tiles();
     return s;
 }
 
@@ -162,11 +182,6 @@ Counts count(const Scene& s) {
     return counts;
 }
 
-double now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-        .count();
-}
-
 #if defined(__x86_64__)
 typedef float Eight __attribute__((vector_size(32)));
 __attribute__((target("avx2,fma"))) float multiply_add(int64_t rounds) {
@@ -193,8 +208,19 @@ float multiply_add(int64_t rounds) {
 constexpr double kFlopPerRound = 32;
 #endif
 
-/// FLOP/s of all threads, 8-wide multiply-adds.
+/// FLOP/s of all threads, 8-wide multiply-adds; of a GPU: of a large product of matrices.
 double flop_rate() {
+    if (device.is_cuda()) {
+        constexpr int64_t kEdge = 8192;
+        const auto x = torch::rand({kEdge, kEdge}, device), y = torch::rand({kEdge, kEdge}, device);
+        double best = 0;
+        for (int trial = 0; trial < 5; ++trial) {
+            const double start = now();
+            torch::matmul(x, y);
+            best = std::max(best, 2.0 * kEdge * kEdge * kEdge / (now() - start));
+        }
+        return best;
+    }
     constexpr int64_t kRounds = 20'000'000;
     const int threads = at::get_num_threads();
     std::vector<float> sink(static_cast<size_t>(threads));
@@ -209,10 +235,10 @@ double flop_rate() {
     return sink[0] == 0 ? 0 : best;
 }
 
-/// Bytes/s read and written by copies of 64 MiB.
+/// Bytes/s read and written by copies of 64 MiB; on a GPU of 1 GiB.
 double bandwidth() {
-    const auto from = torch::ones({16 << 20});
-    auto to = torch::zeros({16 << 20});
+    const auto from = torch::ones({(device.is_cuda() ? 256 : 16) << 20}, device);
+    auto to = torch::zeros_like(from);
     double best = 0;
     for (int trial = 0; trial < 5; ++trial) {
         const double start = now();
@@ -244,11 +270,11 @@ void report(const Scene& s, const Counts& counts, int64_t channels, int64_t rout
         return x.unsqueeze(0).repeat(sizes).requires_grad_(true);
     };
     const auto center = rows(s.center), tangents = rows(s.tangents), opacity = rows(s.opacity);
-    auto features = torch::rand({kSurfels, channels}).requires_grad_(true);
+    auto features = torch::rand({kSurfels, channels}, device).requires_grad_(true);
     const auto route = torch::arange(channels) * routes / channels;
-    const auto g = torch::randn({channels, kSize, kSize}),
-               ga = torch::randn({routes, 1, kSize, kSize}),
-               gd = torch::randn({routes, 1, kSize, kSize});
+    const auto g = torch::randn({channels, kSize, kSize}, device),
+               ga = torch::randn({routes, 1, kSize, kSize}, device),
+               gd = torch::randn({routes, 1, kSize, kSize}, device);
     const auto draw = [&] {
         return fmgs::rasterize(center, tangents, opacity, features, route.floor().to(torch::kLong),
                                s.intrinsics, s.tiles);
@@ -280,8 +306,8 @@ void report(const Scene& s, const Counts& counts, int64_t channels, int64_t rout
     const double floor_both =
         floor_forward + 1e3 * ((110 * lanes + 4 * c * pairs) / rate + image / bytes);
     fmt::print(
-        "{:3} channels, {} route{}: forward {:6.2f} ms (median {:6.2f}, {:4.1f} x floor {:.2f}), "
-        "both {:6.2f} ms (median {:6.2f}, {:4.1f} x floor {:.2f})\n",
+        "{:3} channels, {} route{}: forward {:7.3f} ms (median {:7.3f}, {:4.1f} x floor {:.3f}), "
+        "both {:7.3f} ms (median {:7.3f}, {:4.1f} x floor {:.3f})\n",
         channels, routes, routes == 1 ? " " : "s", forward.best, forward.median,
         forward.best / floor_forward, floor_forward, both.best, both.median, both.best / floor_both,
         floor_both);
@@ -296,32 +322,45 @@ bool within(int64_t got, double expected, const char* what) {
 
 int main(int argc, char** argv) {
     fmgs::keep_freed_memory();
-    if (argc > 2 || (argc == 2 && std::atoi(argv[1]) < 1)) {
-        fmt::print("usage: {} [repeats = 10]\n{}", argv[0],
-                   "Times fmgs::rasterize on the standard scene.\n");
-        return argc == 2 && std::strcmp(argv[1], "--help") == 0 ? 0 : 2;
+    int repeats = 10;
+    double sigma = kStandardSigma;
+    for (int k = 1; k < argc; ++k) {
+        const std::string word = argv[k];
+        if (word == "cuda" && torch::cuda::device_count() > 0) {
+            device = torch::Device(torch::kCUDA, 0);
+        } else if (word == "--sigma" && k + 1 < argc && std::atof(argv[k + 1]) > 0) {
+            sigma = std::atof(argv[++k]);
+        } else if (std::atoi(argv[k]) > 0) {
+            repeats = std::atoi(argv[k]);
+        } else {
+            fmt::print("usage: {} [repeats = 10] [--sigma PIXELS] [cuda]\n{}{}", argv[0],
+                       "Times fmgs::rasterize on the standard scene, or on one of other surfels.\n",
+                       word == "cuda" ? "cuda: there is no GPU\n" : "");
+            return word == "--help" ? 0 : 2;
+        }
     }
-    const int repeats = argc == 2 ? std::atoi(argv[1]) : 10;
-    const Scene s = scene();
-    const Counts counts = count(s);
-    fmt::print("{} surfels, {}x{} pixels, tiles of {}, {} pairs of surfel and tile\n", kSurfels,
-               kSize, kSize, s.tiles.size, s.tiles.indices.numel());
+    const Scene host = scene(sigma);
+    const Counts counts = count(host);
+    const Scene s = host.on(device);
+    fmt::print("{} surfels, {}x{} pixels, σ {} px, tiles of {}, {} pairs of surfel and tile\n", kSurfels,
+               kSize, kSize, sigma, s.tiles.size, s.tiles.offsets[-1].item<int32_t>());
     const bool standard = within(counts.covered, 38e3, "covered pixels") &
                           within(counts.contributing, 1.4e6, "contributing pairs");
     fmt::print("  {:<20} {:>9}\n  {:<20} {:>9}\n", "raw pairs", counts.raw, "groups of eight",
                counts.groups);
-    if (!standard) {
+    if (!standard && sigma == kStandardSigma) {
         fmt::print(stderr, "bench_body: this is not the standard scene\n");
         return 1;
     }
     const double rate = flop_rate(), bytes = bandwidth();
-    fmt::print("{} threads, {:.1f} GFLOP/s, {:.1f} GB/s\n", at::get_num_threads(), 1e-9 * rate,
-               1e-9 * bytes);
+    fmt::print("{}, {:.1f} GFLOP/s, {:.1f} GB/s\n",
+               device.is_cuda() ? "a GPU" : fmt::format("{} threads", at::get_num_threads()),
+               1e-9 * rate, 1e-9 * bytes);
     const Time tiles = measure(
         [&] {
+            Scene again = s;
             const double start = now();
-            fmgs::find_tiles(s.center, s.tangents, s.opacity, s.intrinsics, kSize, kSize, 0.2,
-                             kLowPass);
+            again.find_tiles();
             return now() - start;
         },
         repeats);
@@ -329,5 +368,8 @@ int main(int argc, char** argv) {
     report(s, counts, 36, 1, rate, bytes, repeats);
     report(s, counts, 36, 4, rate, bytes, repeats);
     report(s, counts, 3, 1, rate, bytes, repeats);
+    if (device.is_cuda()) {
+        for (const int64_t channels : {32, 64, 128}) report(s, counts, channels, 1, rate, bytes, repeats);
+    }
     return 0;
 }

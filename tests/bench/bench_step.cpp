@@ -6,6 +6,7 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/memory.h>
 #include <sys/resource.h>
+#include <torch/cuda.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -90,7 +91,14 @@ int bench(const std::vector<std::string>& arguments) {
     print_run(run);
     auto objective = paper_objective(run.avatar->parts(), run.options.objective);
     Optimizer optimizer(named_parameters(*run.root), run.options.optim);
-    const auto& frames = run.capture.splits.at("train");
+    std::string note;
+    const auto frames = training_frames(run, note);
+    if (!note.empty()) fmt::print("{}\n", note);
+    const bool on_gpu = run.device.is_cuda();
+    const auto now = [&] {
+        if (on_gpu) torch::cuda::synchronize();
+        return Clock::now();
+    };
 
     enum Phase { kFields, kObjective, kBackward, kUpdate, kPhases };
     constexpr const char* kNames[kPhases] = {"fields and skinning", "posing, drawing, losses",
@@ -101,19 +109,20 @@ int bench(const std::vector<std::string>& arguments) {
         // The last step of a run: every loss is on.
         const double progress = 1;
         const Random random{1, k};
-        const Frame& frame = frame_of(frames, k, 1);
+        const Frame frame = frame_of(frames, k, 1).to(run.device);
         std::array<Clock::time_point, kPhases + 1> at;
-        at[0] = Clock::now();
+        at[0] = now();
         const auto surfels = run.avatar->forward(frame.camera, run.pose(frame), &random);
-        at[1] = Clock::now();
+        at[1] = now();
         const auto report = objective->forward(surfels, frame, random, progress);
-        at[2] = Clock::now();
+        at[2] = now();
         optimizer.zero_grad();
         report.total.backward();
-        at[3] = Clock::now();
-        if (const auto name = optimizer.step(progress))
+        at[3] = now();
+        if (on_gpu) optimizer.step_unchecked(progress, report.total);
+        else if (const auto name = optimizer.step(progress))
             throw Error("the gradient of '{}' is not finite", *name);
-        at[4] = Clock::now();
+        at[4] = now();
         for (size_t p = 0; p < kPhases; ++p) times[p].push_back(ms(at[p], at[p + 1]));
         whole.push_back(ms(at[0], at[kPhases]));
     };
