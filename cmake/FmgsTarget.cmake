@@ -35,7 +35,7 @@ function(fmgs_add_library target)
     fmgs_configure(${target})
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON
         VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
-        INSTALL_RPATH "$ORIGIN;${FMGS_TORCH_ROOT}/lib")
+        INSTALL_RPATH "$ORIGIN;${FMGS_TORCH_ROOT}/lib;${FMGS_TORCH_ROOT}/../nvidia/cu13/lib")
     target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
     if(FMGS_PRECOMPILE)
         fmgs_precompile(${target})
