@@ -98,14 +98,6 @@ void AvatarImpl::locate_surfels() {
         at_features_.push_back(locate(field->volume()));
 }
 
-void AvatarImpl::to(torch::Device device, torch::Dtype dtype, bool non_blocking) {
-    Module::to(device, dtype, non_blocking);
-    locate_surfels();
-}
-void AvatarImpl::to(torch::Dtype dtype, bool non_blocking) {
-    Module::to(dtype, non_blocking);
-    locate_surfels();
-}
 void AvatarImpl::to(torch::Device device, bool non_blocking) {
     Module::to(device, non_blocking);
     locate_surfels();

@@ -79,9 +79,8 @@ class AvatarImpl : public torch::nn::Module {
     /// input and view direction are perturbed.
     Surfels forward(const Camera& camera, const BodyPose& pose, const Random* random = nullptr);
     const AvatarParts& parts() const { return parts_; }
+    using torch::nn::Module::to;
     /// The corners that are found once move along.
-    void to(torch::Device device, torch::Dtype dtype, bool non_blocking = false) override;
-    void to(torch::Dtype dtype, bool non_blocking = false) override;
     void to(torch::Device device, bool non_blocking = false) override;
 
   private:
