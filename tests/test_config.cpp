@@ -148,6 +148,10 @@ TEST_CASE("a value of another type is refused with what was expected and what ca
     REQUIRE(refused("--- {}\n--- {}", "x.yaml:2: not valid YAML: expected one document"));
     REQUIRE(refused("name: a\n---\n,", "x.yaml:2: not valid YAML: expected one document"));
     REQUIRE(throws_error([] { from_argument("sheets=[a] [b]"); }, "expected one document"));
+    const std::string deep(10000, '[');
+    REQUIRE(refused("steps: 1\nname: " + deep, "x.yaml:2: not valid YAML: nested 500 deep"));
+    REQUIRE(throws_error([&] { from_argument("name=" + deep); },
+                         "the value is not valid YAML: nested 500 deep"));
     REQUIRE(throws_error([] { from_argument("steps"); }, "expected key.path=value"));
     REQUIRE(throws_error([] { from_argument("grid..levels=3"); }, "empty key"));
     REQUIRE(throws_error([] { Config().add_file("no/such.yaml"); },

@@ -1,6 +1,7 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/config.h>
 #include <fmgs/core/file_bytes.h>
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
@@ -30,7 +31,8 @@ struct Config::Layer {
 
 namespace {
 
-constexpr size_t kLongestKey = 200;  // YAML reads no plain key past 1,024 characters; an escape takes four
+constexpr size_t kLongestKey =
+    200;  // YAML reads no plain key past 1,024 characters; an escape takes four
 
 /// Hears where documents start, and refuses the second.
 class OneDocument : public YAML::EventHandler {
@@ -55,13 +57,18 @@ class OneDocument : public YAML::EventHandler {
     void OnMapEnd() override {}
 };
 
-/// The one document of a text. yaml-cpp's Load is silent about what follows the first, and its LoadAll
-/// never ends where a document begins with ','.
+/// The one document of a text. yaml-cpp's Load is silent about what follows the first, and its
+/// LoadAll never ends where a document begins with ','. Both call what is nested too deep for them
+/// a "bad file".
 YAML::Node document(const std::string& text) {
     std::istringstream stream(text);
     YAML::Parser parser(stream);
     OneDocument events;
-    while (parser.HandleNextDocument(events)) {
+    try {
+        while (parser.HandleNextDocument(events)) {
+        }
+    } catch (const YAML::DeepRecursion& e) {
+        throw YAML::ParserException(e.mark, fmt::format("nested {} deep", e.depth()));
     }
     return YAML::Load(text);
 }
