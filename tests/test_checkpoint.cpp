@@ -72,6 +72,16 @@ TEST_CASE("tensors of every dtype come back from a safetensors file, in order", 
     REQUIRE(bytes.substr(8, 15) == "{\"volume.table\"");
 }
 
+TEST_CASE("a tensor whose name is not UTF-8 is refused", "[checkpoint]") {
+    TemporaryFolder folder;
+    REQUIRE(throws_error(
+        [&] {
+            write_safetensors(folder.path / "a", {{"\xff bias", torch::zeros(1)}});
+        },
+        "a: the name of tensor \"\\ufffd bias\" is not UTF-8"));
+    REQUIRE(fs::is_empty(folder.path));
+}
+
 TEST_CASE("damaged safetensors files are refused", "[checkpoint]") {
     const std::string good = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
     REQUIRE(

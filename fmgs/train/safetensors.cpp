@@ -114,6 +114,16 @@ std::vector<Entry> parse_header(const char* text, uint64_t length, uint64_t data
     return entries;
 }
 
+/// The header holds names as JSON, so as UTF-8.
+void check_name(const std::filesystem::path& file, const std::string& name) {
+    try {
+        static_cast<void>(json(name).dump());
+    } catch (const json::type_error&) {
+        throw Error("{}: the name of tensor {} is not UTF-8", file.string(),
+                    json(name).dump(-1, ' ', true, json::error_handler_t::replace));
+    }
+}
+
 }  // namespace
 
 void write_safetensors(const std::filesystem::path& file, const Maps& tensors) {
@@ -123,6 +133,7 @@ void write_safetensors(const std::filesystem::path& file, const Maps& tensors) {
     for (const auto& [name, tensor] : tensors) total += tensor.defined() ? tensor.nbytes() : 0;
     data.reserve(total);
     for (const auto& [name, tensor] : tensors) {
+        check_name(file, name);
         if (!tensor.defined()) throw Error("{}: tensor {} is undefined", file.string(), name);
         const auto plain =
             tensor.detach().to(torch::kCPU).contiguous();  // bytes for a file: no graph
