@@ -214,3 +214,17 @@ TEST_CASE("a save that runs out of room is an error and keeps the last checkpoin
     REQUIRE(throws_error([&] { save_checkpoint(folder.path / "file", {.step = 2}, {}, {}); },
                          "was not saved"));
 }
+
+TEST_CASE("a checkpoint that is saved is not called lost when an earlier one cannot be removed",
+          "[checkpoint]") {
+    TemporaryFolder folder;
+    const auto stuck = folder.path / std::string(255, '0');  // no longer name can be made of it
+    fs::create_directory(stuck);
+    write_whole(stuck / "state.json", "{\"step\": 0}");
+    save_checkpoint(folder.path, {.step = 1}, tensors(), tensors());
+    REQUIRE(throws_error([&] { save_checkpoint(folder.path, {.step = 2}, tensors(4), tensors()); },
+                         "step 2 was saved, but an earlier one cannot be removed"));
+    auto model = tensors(0);
+    load_checkpoint(folder.path / "000002", model);
+    REQUIRE(same(model, tensors(4)));
+}

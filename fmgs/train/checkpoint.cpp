@@ -135,11 +135,16 @@ fs::path save_checkpoint(const fs::path& checkpoints, const TrainState& state, c
         sync_folder(aside);
         move_into_place(aside, place);
         sync_folder(checkpoints);
-        prune(checkpoints);
     } catch (const std::exception& e) {
         std::error_code ignored;
         fs::remove_all(aside, ignored);
         throw Error("the checkpoint of step {} was not saved (earlier ones are untouched): {}",
+                    state.step, e.what());
+    }
+    try {
+        prune(checkpoints);
+    } catch (const std::exception& e) {
+        throw Error("the checkpoint of step {} was saved, but an earlier one cannot be removed: {}",
                     state.step, e.what());
     }
     return place;
