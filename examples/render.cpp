@@ -73,6 +73,7 @@ void draw_sequence(Run& run, const fs::path& folder,
         if (video->good()) video->add(all);
         progress.show(static_cast<int64_t>(k) + 1);
     }
+    if (video) video->finish();
     fs::remove_all(folder);
     fs::rename(aside, folder);
 }

@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "support/small_disk.h"
 #include "support/test.h"
 
 using namespace fmgs;
@@ -95,7 +96,20 @@ TEST_CASE("a video is a file, or says that it cannot be", "[image_io]") {
         file = video.file();
         for (int i = 0; i < 5; ++i) video.add(torch::full({3, 48, 64}, i / 5.0));
         if (good) REQUIRE(throws_error([&] { video.add(torch::zeros({3, 8, 8})); }, "video frame"));
+        video.finish();
     }
     REQUIRE(good == std::filesystem::exists(file));
     if (good) REQUIRE(std::filesystem::file_size(file) > 100);
+}
+
+TEST_CASE("a video that finds the disk full is an Error and leaves nothing", "[image_io]") {
+    TemporaryFolder folder;
+    VideoWriter video(folder.path / "turn.mp4", 64, 48, 10);
+    if (!video.good()) return;
+    const auto draw = at::make_generator<at::CPUGeneratorImpl>(1);
+    REQUIRE(fmgs::test::on_small_disk(20000, [&] {
+        for (int i = 0; i < 30; ++i) video.add(torch::rand({3, 48, 64}, draw));
+        return throws_error([&] { video.finish(); }, "of 30 pictures were written");
+    }));
+    REQUIRE(std::filesystem::is_empty(folder.path));
 }

@@ -144,6 +144,7 @@ struct VideoWriter::State {
     cv::VideoWriter writer;
     fs::path file;
     int64_t width, height;
+    int64_t added = 0;
 };
 
 VideoWriter::VideoWriter(const fs::path& file, int64_t width, int64_t height, double fps)
@@ -171,6 +172,19 @@ void VideoWriter::add(const torch::Tensor& image) {
     if (!good()) return;
     check_shape(image, {3, state_->height, state_->width}, "video frame");
     state_->writer.write(to_bgr(image));
+    ++state_->added;
+}
+
+void VideoWriter::finish() {
+    if (!good()) return;
+    state_->writer.release();
+    int64_t arrived = 0;
+    for (cv::VideoCapture video(state_->file.string()); video.grab();) ++arrived;
+    if (arrived >= state_->added) return;
+    std::error_code ignored;
+    fs::remove(state_->file, ignored);
+    throw Error("{}: only {} of {} pictures were written; is the disk full?", state_->file.string(),
+                arrived, state_->added);
 }
 
 #else
@@ -194,6 +208,7 @@ VideoWriter::VideoWriter(const fs::path& file, int64_t, int64_t, double)
     : state_(new State{file}) {}
 bool VideoWriter::good() const { return false; }
 void VideoWriter::add(const torch::Tensor&) {}
+void VideoWriter::finish() {}
 #endif
 
 VideoWriter::~VideoWriter() = default;

@@ -34,6 +34,9 @@ class VideoWriter {
     const std::filesystem::path& file() const;
     /// One picture of the size given at construction, float in [0,1].
     void add(const torch::Tensor& image);
+    /// Ends the file and reads it back. Error, and no file, when not every picture has arrived
+    /// there: encoders are silent about a full disk. Without this call a file may be cut short.
+    void finish();
 
   private:
     struct State;
