@@ -88,7 +88,7 @@ int run_program(const std::vector<std::string>& arguments) {
     auto surfels = run.avatar->forward(frame.camera, frame.pose);
     const auto columns = make_leaves(surfels);
 
-    const auto out = folder.root / "inspect";
+    const auto out = folder.inspect();
     fs::create_directories(out);
     fmt::print("step {}, frame {}, routing {}; mean size of the gradient to a surfel\n{:16}", step,
                frame.name, run.options.objective.routing, "");

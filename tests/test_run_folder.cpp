@@ -17,6 +17,8 @@ TEST_CASE("a folder with checkpoints is refused and left alone, unless told to o
     REQUIRE(fs::is_directory(run.root));
     write_whole(run.config(), "steps: 3\n");
     write_whole(run.root / "notes.txt", "mine");
+    const auto made = {run.sheets(), run.eval(), run.render(), run.inspect()};
+    for (const auto& path : made) fs::create_directory(path);
     REQUIRE_NOTHROW(RunFolder::create(run.root));
     save_checkpoint(run.checkpoints(), {.step = 10}, {{"a", torch::ones(2)}}, {});
     REQUIRE(throws_error([&] { RunFolder::create(run.root); }, "pass --overwrite"));
@@ -24,6 +26,7 @@ TEST_CASE("a folder with checkpoints is refused and left alone, unless told to o
     REQUIRE(read_whole(run.config()) == "steps: 3\n");
     RunFolder::create(run.root, /*overwrite=*/true);
     REQUIRE(!latest_checkpoint(run.checkpoints()));
+    for (const auto& path : made) REQUIRE(!fs::exists(path));
     REQUIRE(read_whole(run.root / "notes.txt") == "mine");
 }
 

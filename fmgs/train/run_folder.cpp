@@ -57,7 +57,8 @@ RunFolder RunFolder::create(const fs::path& root, bool overwrite) {
                 root.string(), root.string());
         }
         for (const auto& path : {run.config(), run.metrics(), run.timing()}) fs::remove(path);
-        for (const auto& path : {run.sheets(), run.checkpoints(), run.eval(), run.render()})
+        for (const auto& path :
+             {run.sheets(), run.checkpoints(), run.eval(), run.render(), run.inspect()})
             fs::remove_all(path);
     }
     std::error_code error;

@@ -1,6 +1,6 @@
 #pragma once
 /// One run is one folder: config.yaml, metrics.csv, timing.json, sheets/, checkpoints/, eval/,
-/// render/.
+/// render/, inspect/.
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -25,6 +25,7 @@ struct RunFolder {
     std::filesystem::path checkpoints() const { return root / "checkpoints"; }
     std::filesystem::path eval() const { return root / "eval"; }
     std::filesystem::path render() const { return root / "render"; }
+    std::filesystem::path inspect() const { return root / "inspect"; }
 };
 
 /// metrics.csv: a row per logged step. Resuming at step s drops the rows after s, so that the file
