@@ -16,16 +16,10 @@
 /// |(u′,v′)|² ≤ ρ ≤ 2 ln(255 o), at most 3.33² for o ≤ 1. A surfel is culled unless all its points
 /// within 3.33 σ (or within its support, if larger) lie in front of `near`. Hence z > near for every pair, and no plane behind the camera is ever drawn: no
 /// per-pixel depth test is needed.
+#include <fmgs/core/host_device.h>
+
 #include <cmath>
 #include <cstdint>
-
-#if defined(__CUDACC__)
-#define FMGS_HD __host__ __device__ __forceinline__
-#else
-// always_inline: a copy of such a function compiled for AVX must never be linked into code that
-// runs anywhere.
-#define FMGS_HD __attribute__((always_inline)) inline
-#endif
 
 namespace fmgs::raster {
 
