@@ -14,7 +14,7 @@ install(TARGETS ${fmgs_installed_targets} EXPORT fmgsTargets
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
     RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/fmgs DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h"
-    PATTERN "*_kernels.h" EXCLUDE PATTERN "cuda_*.h" EXCLUDE PATTERN "cell.h" EXCLUDE)
+    PATTERN "*_kernels.h" EXCLUDE PATTERN "cuda_*.h" EXCLUDE PATTERN "cell.h" EXCLUDE PATTERN "hash_features.h" EXCLUDE)
 install(EXPORT fmgsTargets NAMESPACE fmgs:: DESTINATION ${fmgs_package_dir})
 
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/fmgsConfig.cmake.in ${PROJECT_BINARY_DIR}/fmgsConfig.cmake

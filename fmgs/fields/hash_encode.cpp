@@ -1,16 +1,15 @@
 #include <fmgs/core/check.h>
 #include <fmgs/fields/hash_encode.h>
 #include <fmgs/fields/hash_kernels.h>
-#include <torch/library.h>
 #include <torch/autograd.h>
+#include <torch/library.h>
 #include <torch/types.h>
 
 #include <array>
+#include <limits>
 
 namespace fmgs::detail {
 namespace {
-
-using torch::Tensor;
 
 /// Calls f(integral_constant<F>) so that the loops over the usual two features unroll; 0 stands for
 /// any count.
@@ -28,26 +27,33 @@ void with_features(int64_t features, Function&& f) {
     }
 }
 
-/// Refuses tensors that would make a kernel read outside its arrays, and returns the levels.
-Levels checked(const Tensor& table, const Tensor& x, int64_t levels, int64_t base, int64_t finest,
-               int64_t log2_entries, const std::vector<Tensor>& corners) {
+/// Refuses tensors that would make a kernel read outside its arrays, and returns the inputs,
+/// contiguous.
+EncodeInputs checked(const Tensor& table, const Tensor& x, int64_t levels, int64_t base,
+                     int64_t finest, int64_t log2_entries, at::TensorList corners) {
     if (levels < 1 || base < 1 || finest < base || log2_entries < 3 || log2_entries > 28) {
         throw Error(
             "hash_encode: expected levels >= 1, 1 <= base <= finest and log2_entries in "
             "[3,28], got {}, {}, {}, {}",
             levels, base, finest, log2_entries);
     }
-    auto result = hash_levels(levels, base, finest, log2_entries);
-    const int64_t entries = result.back().start + result.back().entries, N = x.size(0);
+    auto rule = hash_levels(levels, base, finest, log2_entries);
+    const int64_t entries = rule.back().start + rule.back().entries;
+    if (entries > std::numeric_limits<int32_t>::max())
+        throw Error("hash_encode: {} entries do not fit 32-bit indices; lower log2_entries",
+                    entries);
     check_shape(table, {entries, -1}, "table of the hash grid");
     check_shape(x, {-1, 3}, "points of the hash grid");
-    if (x.scalar_type() != table.scalar_type()) {
-        throw Error("points of the hash grid: expected {} as the table, got {}",
-                    c10::toString(table.scalar_type()), c10::toString(x.scalar_type()));
+    if (x.scalar_type() != table.scalar_type() || x.device() != table.device()) {
+        throw Error("points of the hash grid: expected {} on {} as the table, got {} on {}",
+                    c10::toString(table.scalar_type()), table.device().str(),
+                    c10::toString(x.scalar_type()), x.device().str());
     }
-    if (corners.empty()) return result;
+    EncodeInputs in{std::move(rule), table.contiguous(), x.contiguous(), {}};
+    if (corners.empty()) return in;
     if (corners.size() != 5)
         throw Error("hash_encode: corners: expected 0 or 5 tensors, got {}", corners.size());
+    const int64_t N = x.size(0);
     check_shape(corners[0], {levels, N, 8}, "indices of the fixed points");
     check_shape(corners[1], {levels, N, 3}, "fractions of the fixed points");
     check_shape(corners[2], {entries + 1}, "offsets of the fixed points");
@@ -56,62 +62,73 @@ Levels checked(const Tensor& table, const Tensor& x, int64_t levels, int64_t bas
     for (size_t k = 0; k < 5; ++k) {
         const bool real = k == 1 || k == 4;
         const auto expected = real ? table.scalar_type() : torch::kInt32;
-        if (corners[k].scalar_type() != expected) {
+        if (corners[k].scalar_type() != expected || corners[k].device() != table.device()) {
             throw Error(
-                "fixed points: expected {} as the hash grid, got {}; locate them again after the "
-                "grid "
-                "changed its dtype",
-                c10::toString(expected), c10::toString(corners[k].scalar_type()));
+                "fixed points: expected {} on {} as the hash grid, got {} on {}; locate them again "
+                "after the grid changed its dtype or device",
+                c10::toString(expected), table.device().str(),
+                c10::toString(corners[k].scalar_type()), corners[k].device().str());
         }
+        in.corners.push_back(corners[k].contiguous());
     }
-    return result;
+    return in;
 }
 
-std::vector<Tensor> contiguous(const std::vector<Tensor>& tensors) {
-    std::vector<Tensor> result;
-    result.reserve(tensors.size());
-    for (const auto& tensor : tensors) result.push_back(tensor.contiguous());
-    return result;
-}
-
-Tensor hash_encode_cpu(const Tensor& table, const Tensor& x, int64_t levels, int64_t base,
-                       int64_t finest, int64_t log2_entries, const std::vector<Tensor>& corners) {
-    const auto rule = checked(table, x, levels, base, finest, log2_entries, corners);
-    auto out = torch::empty({x.size(0), levels * table.size(1)}, table.options());
-    const auto rows = table.contiguous(), points = x.contiguous();
-    const auto cache = contiguous(corners);
-    AT_DISPATCH_FLOATING_TYPES(table.scalar_type(), "hash_encode", [&] {
-        with_features(table.size(1), [&](auto features) {
-            forward_kernel<scalar_t, features()>(rule, rows, points, cache, out);
+Tensor hash_encode_cpu(const EncodeInputs& in) {
+    const int64_t features = in.table.size(1);
+    auto out = torch::empty({in.x.size(0), static_cast<int64_t>(in.levels.size()) * features},
+                            in.table.options());
+    AT_DISPATCH_FLOATING_TYPES(in.table.scalar_type(), "hash_encode", [&] {
+        with_features(features, [&](auto F) {
+            forward_kernel<scalar_t, F()>(in.levels, in.table, in.x, in.corners, out);
         });
     });
     return out;
 }
 
-std::tuple<Tensor, Tensor> hash_encode_backward_cpu(const Tensor& grad, const Tensor& table,
-                                                    const Tensor& x, int64_t levels, int64_t base,
-                                                    int64_t finest, int64_t log2_entries,
-                                                    const std::vector<Tensor>& corners,
+std::tuple<Tensor, Tensor> hash_encode_cpu_backward(const EncodeInputs& in, const Tensor& grad,
                                                     std::array<bool, 2> needs) {
-    const auto rule = checked(table, x, levels, base, finest, log2_entries, corners);
-    check_shape(grad, {x.size(0), levels * table.size(1)}, "gradient of hash_encode");
-    const auto g = grad.contiguous(), rows = table.contiguous(), points = x.contiguous();
-    const auto cache = contiguous(corners);
     Tensor grad_table, grad_x;
-    if (needs[0]) grad_table = torch::empty(table.sizes(), table.options());
-    if (needs[1]) grad_x = torch::empty(x.sizes(), x.options());
-    AT_DISPATCH_FLOATING_TYPES(table.scalar_type(), "hash_encode_backward", [&] {
-        with_features(table.size(1), [&](auto features) {
+    if (needs[0]) grad_table = torch::empty(in.table.sizes(), in.table.options());
+    if (needs[1]) grad_x = torch::empty(in.x.sizes(), in.x.options());
+    AT_DISPATCH_FLOATING_TYPES(in.table.scalar_type(), "hash_encode_backward", [&] {
+        with_features(in.table.size(1), [&](auto features) {
             constexpr int64_t F = features();
-            if (needs[0] && !cache.empty()) {
-                fixed_backward_kernel<scalar_t, F>(rule, g, cache, grad_table);
+            if (needs[0] && !in.corners.empty()) {
+                fixed_backward_kernel<scalar_t, F>(in.levels, grad, in.corners, grad_table);
             } else if (needs[0]) {
-                live_backward_kernel<scalar_t, F>(rule, g, points, grad_table);
+                live_backward_kernel<scalar_t, F>(in.levels, grad, in.x, grad_table);
             }
-            if (needs[1]) position_backward_kernel<scalar_t, F>(rule, g, rows, points, grad_x);
+            if (needs[1])
+                position_backward_kernel<scalar_t, F>(in.levels, grad, in.table, in.x, grad_x);
         });
     });
     return {grad_table, grad_x};
+}
+
+using Forward = Tensor (*)(const EncodeInputs&);
+using Backward = std::tuple<Tensor, Tensor> (*)(const EncodeInputs&, const Tensor&,
+                                                std::array<bool, 2>);
+
+template <Forward kBackend>
+Tensor encode_on(const Tensor& table, const Tensor& x, int64_t levels, int64_t base, int64_t finest,
+                 int64_t log2_entries, at::TensorList corners) {
+    return kBackend(checked(table, x, levels, base, finest, log2_entries, corners));
+}
+
+template <Backward kBackend>
+std::tuple<Tensor, Tensor> backward_on(const Tensor& grad, const Tensor& table, const Tensor& x,
+                                       int64_t levels, int64_t base, int64_t finest,
+                                       int64_t log2_entries, at::TensorList corners,
+                                       std::array<bool, 2> needs) {
+    const auto in = checked(table, x, levels, base, finest, log2_entries, corners);
+    check_shape(grad, {x.size(0), levels * table.size(1)}, "gradient of hash_encode");
+    if (grad.scalar_type() != table.scalar_type() || grad.device() != table.device()) {
+        throw Error("gradient of hash_encode: expected {} on {} as the table, got {} on {}",
+                    c10::toString(table.scalar_type()), table.device().str(),
+                    c10::toString(grad.scalar_type()), grad.device().str());
+    }
+    return kBackend(in, grad.contiguous(), needs);
 }
 
 using Encode = Tensor(const Tensor&, const Tensor&, int64_t, int64_t, int64_t, int64_t,
@@ -169,6 +186,7 @@ Tensor hash_encode_autograd(const Tensor& table, const Tensor& x, int64_t levels
 torch::Tensor hash_encode(const torch::Tensor& table, const torch::Tensor& x,
                           const HashGridOptions& options,
                           const std::vector<torch::Tensor>& corners) {
+    check_device(table.device(), "hash_encode");
     return encode_op().call(table, x, options.levels, options.base, options.finest,
                             options.log2_entries, corners);
 }
@@ -186,20 +204,17 @@ TORCH_LIBRARY_FRAGMENT(fmgs, m) {
 }
 
 TORCH_LIBRARY_IMPL(fmgs, CPU, m) {
-    m.impl("hash_encode",
-           [](const at::Tensor& table, const at::Tensor& x, int64_t levels, int64_t base,
-              int64_t finest, int64_t log2_entries, at::TensorList corners) {
-               return fmgs::detail::hash_encode_cpu(table, x, levels, base, finest, log2_entries,
-                                                    corners.vec());
-           });
-    m.impl("_hash_encode_backward",
-           [](const at::Tensor& grad, const at::Tensor& table, const at::Tensor& x, int64_t levels,
-              int64_t base, int64_t finest, int64_t log2_entries, at::TensorList corners,
-              std::array<bool, 2> needs) {
-               return fmgs::detail::hash_encode_backward_cpu(grad, table, x, levels, base, finest,
-                                                             log2_entries, corners.vec(), needs);
-           });
+    using namespace fmgs::detail;
+    m.impl("hash_encode", encode_on<&hash_encode_cpu>);
+    m.impl("_hash_encode_backward", backward_on<&hash_encode_cpu_backward>);
 }
+#if defined(FMGS_CUDA)
+TORCH_LIBRARY_IMPL(fmgs, CUDA, m) {
+    using namespace fmgs::detail;
+    m.impl("hash_encode", encode_on<&hash_encode_cuda>);
+    m.impl("_hash_encode_backward", backward_on<&hash_encode_cuda_backward>);
+}
+#endif
 
 TORCH_LIBRARY_IMPL(fmgs, Autograd, m) {
     m.impl("hash_encode", &fmgs::detail::hash_encode_autograd);

@@ -111,7 +111,7 @@ FixedPoints HashGridImpl::locate(const torch::Tensor& points) const {
         throw Error("hash grid: {} points in {} levels do not fit 32-bit indices", N, L);
     }
     FixedPoints at;
-    at.points = to_unit(points.to(box_.options())).contiguous();
+    at.points = to_unit(points.to(box_.options())).contiguous().cpu();
     const auto integers = at.points.options().dtype(torch::kInt32);
     at.indices = torch::empty({L, N, 8}, integers);
     at.fractions = torch::empty({L, N, 3}, at.points.options());
@@ -122,6 +122,9 @@ FixedPoints HashGridImpl::locate(const torch::Tensor& points) const {
         find_corners<scalar_t>(levels_of(options_), at);
         find_readers<scalar_t>(at);
     });
+    for (auto* x :
+         {&at.points, &at.indices, &at.fractions, &at.offsets, &at.readers, &at.reader_weights})
+        *x = x->to(box_.device());
     return at;
 }
 

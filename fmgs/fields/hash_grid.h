@@ -52,7 +52,7 @@ class HashGridImpl : public torch::nn::Module {
     int64_t width() const { return options_.levels * options_.features; }
     /// Do FixedPoints located by `other` fit this grid?
     bool same_layout(const HashGridImpl& other) const;
-    /// Finds the corners of points [N,3] once.
+    /// Finds the corners of points [N,3] once; the search runs on the CPU wherever the grid is.
     FixedPoints locate(const torch::Tensor& points) const;
     /// [N,width]; gradient to the table only. Error when `at` was located by a grid of other
     /// options.

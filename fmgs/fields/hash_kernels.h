@@ -4,13 +4,9 @@
 /// threads.
 #include <ATen/Parallel.h>
 #include <fmgs/core/check.h>
-#include <fmgs/fields/hash_levels.h>
-#include <torch/types.h>
+#include <fmgs/fields/hash_encode_op.h>
 
 namespace fmgs::detail {
-
-using torch::Tensor;
-using Levels = std::vector<HashLevel>;
 
 constexpr int64_t kBlock =
     512;  // points whose output stays in the first caches while the levels pass
@@ -198,7 +194,7 @@ void live_backward_kernel(const Levels& levels, const Tensor& grad, const Tensor
     });
 }
 
-/// dL/dx of one point and level, added to out[3]. The weights are products of three linear factors.
+/// dL/dx of one point and level, added to out[3].
 template <class T, int64_t kFeatures>
 inline void add_position_gradient(const HashLevel& level, const T* table, const T* x, const T* grad,
                                   int64_t features, T* out) {
@@ -211,16 +207,7 @@ inline void add_position_gradient(const HashLevel& level, const T* table, const 
         value[c] = 0;
         for (int64_t f = 0; f < F; ++f) value[c] += grad[f] * table[int64_t{rows[c]} * F + f];
     }
-    for (int axis = 0; axis < 3; ++axis) {
-        const int u = (axis + 1) % 3, v = (axis + 2) % 3;
-        const T fu = cell.fraction[u], fv = cell.fraction[v];
-        const int bit = 1 << axis, bu = 1 << u, bv = 1 << v;
-        const T slope = (1 - fu) * (1 - fv) * (value[bit] - value[0]) +
-                        fu * (1 - fv) * (value[bit | bu] - value[bu]) +
-                        (1 - fu) * fv * (value[bit | bv] - value[bv]) +
-                        fu * fv * (value[bit | bu | bv] - value[bu | bv]);
-        out[axis] += slope * T(level.scale);
-    }
+    add_trilinear_gradient(value, cell.fraction, T(level.scale), out);
 }
 
 template <class T, int64_t kFeatures>
@@ -238,11 +225,7 @@ void position_backward_kernel(const Levels& levels, const Tensor& grad, const Te
                                                     g + n * width + static_cast<int64_t>(l) * F, F,
                                                     sum);
             }
-            for (int k = 0; k < 3; ++k) {
-                // Clamped inputs do not move.
-                const bool inside = points[n * 3 + k] >= 0 && points[n * 3 + k] <= 1;
-                out[n * 3 + k] = inside ? sum[k] : T(0);
-            }
+            for (int k = 0; k < 3; ++k) out[n * 3 + k] = moves(points[n * 3 + k]) ? sum[k] : T(0);
         }
     });
 }

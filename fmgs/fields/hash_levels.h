@@ -1,10 +1,12 @@
 #pragma once
 /// The level rule of the hash grid (tiny-cuda-nn's) and the arithmetic of one point in one level.
-/// C++17, free of torch.
+/// Host and device, C++17, free of torch; the levels themselves are found on the host.
 ///   scale s_l = base·g^l − 1, g = (finest/base)^(1/(levels−1)); resolution r_l = ⌈s_l⌉ + 1
 ///   vertices per axis; entries min(round_up(r_l³, 8), 2^log2_entries); row x + y·r + z·r² where r³
 ///   fits, else x ^ y·p₁ ^ z·p₂ in uint32, modulo the entries of the level; position in the level
 ///   x·s_l + 0.5 for x in the unit cube.
+#include <fmgs/core/host_device.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -12,13 +14,16 @@
 
 namespace fmgs::detail {
 
-struct HashLevel {
-    double scale = 0;         ///< s_l
+/// S: double on the host; a kernel takes the type of its points, as double is slow there.
+template <class S>
+struct HashLevelOf {
+    S scale = 0;              ///< s_l
     uint32_t resolution = 0;  ///< r_l
     int64_t start = 0;        ///< first row of the level in the table
     uint32_t entries = 0;     ///< rows of the level
     bool dense = false;       ///< every vertex has its own row
 };
+using HashLevel = HashLevelOf<double>;
 
 inline std::vector<HashLevel> hash_levels(int64_t levels, int64_t base, int64_t finest,
                                           int64_t log2_entries) {
@@ -49,11 +54,11 @@ struct HashCell {
 };
 
 /// unit: [3]; clamped to [0,1], NaN to 0.
-template <class T>
-HashCell<T> hash_cell(const HashLevel& level, const T* unit) {
+template <class S, class T>
+FMGS_HD HashCell<T> hash_cell(const HashLevelOf<S>& level, const T* unit) {
     HashCell<T> cell;
     for (int k = 0; k < 3; ++k) {
-        const T x = unit[k] > 0 ? std::min(unit[k], T(1)) : T(0);
+        const T x = unit[k] > 0 ? (unit[k] < 1 ? unit[k] : T(1)) : T(0);
         const T position = x * T(level.scale) + T(0.5);
         const T floor = std::floor(position);
         cell.corner[k] = static_cast<uint32_t>(floor);
@@ -63,7 +68,8 @@ HashCell<T> hash_cell(const HashLevel& level, const T* unit) {
 }
 
 /// Table rows of the eight corners; corner c adds bit 0 to x, bit 1 to y and bit 2 to z.
-inline void hash_rows(const HashLevel& level, const uint32_t* corner, int32_t* rows) {
+template <class S>
+FMGS_HD void hash_rows(const HashLevelOf<S>& level, const uint32_t* corner, int32_t* rows) {
     const uint32_t stride_y = level.dense ? level.resolution : 2654435761u;
     const uint32_t stride_z = level.dense ? level.resolution * level.resolution : 805459861u;
     for (uint32_t c = 0; c < 8; ++c) {
@@ -79,9 +85,31 @@ inline void hash_rows(const HashLevel& level, const uint32_t* corner, int32_t* r
 
 /// The eight trilinear weights of a fraction [3].
 template <class T>
-void trilinear(const T* f, T* weights) {
+FMGS_HD void trilinear(const T* f, T* weights) {
     const T xy[4] = {(1 - f[0]) * (1 - f[1]), f[0] * (1 - f[1]), (1 - f[0]) * f[1], f[0] * f[1]};
     for (int c = 0; c < 8; ++c) weights[c] = xy[c & 3] * (c & 4 ? f[2] : 1 - f[2]);
+}
+
+/// Adds to out [3] the gradient of Σ_c w_c · value_c with respect to a point of the unit cube;
+/// value: [8]. The weights are products of three linear factors.
+template <class T>
+FMGS_HD void add_trilinear_gradient(const T* value, const T* fraction, T scale, T* out) {
+    for (int axis = 0; axis < 3; ++axis) {
+        const int u = (axis + 1) % 3, v = (axis + 2) % 3;
+        const T fu = fraction[u], fv = fraction[v];
+        const int bit = 1 << axis, bu = 1 << u, bv = 1 << v;
+        const T slope = (1 - fu) * (1 - fv) * (value[bit] - value[0]) +
+                        fu * (1 - fv) * (value[bit | bu] - value[bu]) +
+                        (1 - fu) * fv * (value[bit | bv] - value[bv]) +
+                        fu * fv * (value[bit | bu | bv] - value[bu | bv]);
+        out[axis] += slope * scale;
+    }
+}
+
+/// Does the input move when its coordinate does? Clamped ones and NaN do not.
+template <class T>
+FMGS_HD bool moves(T unit) {
+    return unit >= 0 && unit <= 1;
 }
 
 }  // namespace fmgs::detail
