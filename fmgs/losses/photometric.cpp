@@ -1,22 +1,20 @@
 #include <fmgs/core/check.h>
 #include <fmgs/losses/photometric.h>
 #include <fmgs/losses/pixels.h>
-
-#include <cmath>
+#include <fmgs/losses/ssim_cuda.h>
+#include <fmgs/losses/ssim_window.h>
 
 namespace fmgs {
 namespace {
 
-constexpr int64_t kRadius = 5;
-constexpr double kSigma = 1.5, kC1 = 1e-4, kC2 = 9e-4;
+constexpr int64_t kRadius = detail::kSsimRadius;
+constexpr double kSigma = detail::kSsimSigma, kC1 = detail::kSsimC1, kC2 = detail::kSsimC2;
 
 // The 1-D window as a symmetric banded matrix [n,n]: blurring is then two matrix products, several
 // times faster on a CPU than a convolution of few channels. Any leading block of it is the matrix
 // of a smaller picture.
 torch::Tensor gaussian_band(int64_t n, const torch::TensorOptions& options) {
-    double sum = 0;
-    for (int64_t k = -kRadius; k <= kRadius; ++k)
-        sum += std::exp(-0.5 * double(k * k) / (kSigma * kSigma));
+    const double sum = detail::ssim_window_sum();
     const auto i = torch::arange(n, options.dtype(torch::kDouble));
     const auto distance = (i.unsqueeze(0) - i.unsqueeze(1)).abs();
     const auto weight = torch::exp(distance.square() * (-0.5 / (kSigma * kSigma))) / sum;
@@ -61,9 +59,14 @@ std::pair<int64_t, int64_t> extent(const torch::Tensor& occupied) {
             std::min(occupied.size(0), last + 1 + 2 * kRadius)};
 }
 
-torch::Tensor dissimilarity(const torch::Tensor& x, const torch::Tensor& y,
-                            const torch::Tensor& band) {
+// band: a cache, made to fit where it is used.
+torch::Tensor dissimilarity(const torch::Tensor& x, const torch::Tensor& y, torch::Tensor& band) {
     const double count = double(x.numel());
+#if defined(FMGS_CUDA)
+    if (x.is_cuda() && x.scalar_type() == torch::kFloat)
+        return detail::dissimilarity_sum_cuda(x, y) / count;
+#endif
+    fit_band(band, x);
     if (!x.is_cpu())
         return dissimilarity_sum(x, y, band) /
                count;  // reading the box back would stall the device
@@ -83,7 +86,6 @@ torch::Tensor ssim(const torch::Tensor& x, const torch::Tensor& y) {
     check_shape(x, {-1, -1, -1}, "ssim: first picture");
     check_shape(y, {x.size(0), x.size(1), x.size(2)}, "ssim: second picture");
     torch::Tensor band;
-    fit_band(band, x);
     return 1 - dissimilarity(x, y, band);
 }
 
@@ -93,7 +95,6 @@ torch::Tensor PhotometricLoss::forward(const LossInput& input) {
     const auto image = target(input, "color", {3, height, width}, color);
     const auto l1 = (color - image).abs().mean();
     if (options_.ssim == 0) return l1;
-    fit_band(band_, color);
     return (1 - options_.ssim) * l1 + options_.ssim * dissimilarity(color, image, band_);  // (13)
 }
 

@@ -73,7 +73,9 @@ void set_schedule(uint64_t seed);
 int64_t launches();
 
 unsigned char* dynamic_shared();
-void block_barrier();
+/// Deposits a value, waits for the whole block, and returns what all deposited; valid until the
+/// next barrier.
+const uint64_t* block_gather(uint64_t value);
 /// Deposits a value, waits for the whole warp, and returns what lane `from` deposited.
 uint64_t warp_exchange(unsigned mask, uint64_t value, unsigned from);
 /// The same, returning the values of all lanes; valid until the next warp operation.
@@ -121,7 +123,15 @@ FMGS_COORDINATES(gridDim, grid_size);
 #undef FMGS_COORDINATES
 constexpr int warpSize = 32;
 
-inline void __syncthreads() { fmgs::cuda_shim::block_barrier(); }
+inline void __syncthreads() { fmgs::cuda_shim::block_gather(0); }
+inline int __syncthreads_or(int predicate) {
+    const uint64_t* all = fmgs::cuda_shim::block_gather(predicate != 0);
+    const dim3& size = fmgs::cuda_shim::place().block_size;
+    for (unsigned i = 0; i < size.x * size.y * size.z; ++i) {
+        if (all[i] != 0) return 1;
+    }
+    return 0;
+}
 inline void __syncwarp(unsigned mask = 0xffffffffu) { fmgs::cuda_shim::warp_gather(mask, 0); }
 inline unsigned __ballot_sync(unsigned mask, int predicate) {
     const uint64_t* all = fmgs::cuda_shim::warp_gather(mask, predicate != 0);

@@ -167,11 +167,12 @@ size_t& allowed_dynamic_shared(const void* kernel) {
     return allowed.try_emplace(kernel, kDefaultDynamicShared).first->second;
 }
 
-void block_barrier() {
+const uint64_t* block_gather(uint64_t value) {
     const auto& at = place();
     const unsigned index =
         (at.thread.z * at.block_size.y + at.thread.y) * at.block_size.x + at.thread.x;
-    wait_for(current->everyone, index, 0);
+    wait_for(current->everyone, index, value);
+    return current->everyone.result.data();
 }
 
 const uint64_t* warp_gather(unsigned mask, uint64_t value) {
