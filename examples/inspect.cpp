@@ -105,7 +105,7 @@ int run_program(const std::vector<std::string>& arguments) {
         for (const auto& size : found) {
             fmt::print(" {:>15}", size.defined() ? fmt::format("{:.1e}", size.mean().item<double>()) : "-");
             posed.features = {{"size", heat(size, surfels.size())}};
-            const auto maps = render(posed, frame.camera, {"size", "alpha"});
+            const auto maps = render(posed, frame.camera, {"size", "alpha"}).to(torch::kCPU);
             pictures.push_back(cut_to(maps.at("size"), maps.at("alpha")[0] > 0.5));
         }
         fmt::print("\n");

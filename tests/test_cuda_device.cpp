@@ -4,6 +4,7 @@
 #include <fmgs/core/memory.h>
 #include <fmgs/data/procedural_body.h>
 #include <fmgs/losses/paper_objective.h>
+#include <fmgs/losses/photometric.h>
 #include <fmgs/raster/render.h>
 #include <fmgs/train/optim.h>
 #include <torch/cuda.h>
@@ -133,6 +134,38 @@ TEST_CASE("wrong devices and types are named", "[cuda]") {
     auto strided = s;
     strided.center = torch::stack({s.center, s.center}, 2).select(2, 0);
     REQUIRE(torch::equal(strided.draw(8).image, s.draw(8).image));
+}
+
+TEST_CASE("hash encoding and SSIM are the same on the GPU", "[cuda]") {
+    if (no_gpu()) return;
+    const torch::Device gpu(torch::kCUDA, 0);
+    auto generator = at::make_generator<at::CPUGeneratorImpl>(uint64_t{6});
+    const auto x = torch::rand({5000, 3}, generator), weight = torch::randn({5000, 16}, generator);
+    std::vector<torch::Tensor> results[2];
+    for (const bool on_gpu : {false, true}) {
+        HashGrid grid(coarse(), torch::tensor({{0.F, 0.F, 0.F}, {1.F, 1.F, 1.F}}), 7);
+        if (on_gpu) grid->to(gpu);
+        const auto device = on_gpu ? gpu : torch::Device(torch::kCPU);
+        const auto table = grid->parameters()[0];
+        const auto points = x.to(device).requires_grad_(true);
+        const auto fixed = grid->forward(grid->locate(x.to(device))), live = grid->forward(points);
+        results[on_gpu] = {fixed, live,
+                           torch::autograd::grad({(fixed * weight.to(device)).sum()}, {table})[0]};
+        for (const auto& g :
+             torch::autograd::grad({(live * weight.to(device)).sum()}, {table, points}))
+            results[on_gpu].push_back(g);
+        const auto a = torch::rand({3, 101, 77}, at::make_generator<at::CPUGeneratorImpl>(uint64_t{8}))
+                           .to(device)
+                           .requires_grad_(true);
+        const auto b = a.detach().flip(2) * 0.9;
+        const auto similarity = ssim(a, b);
+        results[on_gpu].push_back(similarity);
+        results[on_gpu].push_back(torch::autograd::grad({similarity}, {a})[0]);
+    }
+    for (size_t k = 0; k < results[0].size(); ++k) {
+        CAPTURE(k);
+        CHECK(relative(results[1][k].detach().cpu(), results[0][k].detach()) <= 1e-4);
+    }
 }
 
 TEST_CASE("a training step on the GPU follows the CPU's", "[cuda]") {

@@ -71,8 +71,18 @@ struct DeviceCall {
     }
 };
 
+/// What no surfels look like; nothing is launched.
+RasterizeOutputs empty_picture(const RasterizeInputs& in) {
+    const auto options = in.center.options();
+    const auto nothing = torch::zeros({in.center.size(0), 1, in.height, in.width}, options);
+    return {torch::zeros({in.features.size(1), in.height, in.width}, options), nothing,
+            nothing.clone(), torch::ones({in.height, in.width}, options),
+            torch::full({in.height, in.width}, -1, options.dtype(torch::kInt))};
+}
+
 template <class T>
 RasterizeOutputs forward_on_device(const RasterizeInputs& in) {
+    if (in.center.size(1) == 0) return empty_picture(in);
     const DeviceCall<T> call(in);
     const auto options = in.center.options();
     RasterizeOutputs out;
@@ -123,6 +133,10 @@ void set_runs(BackwardParams<T>& p, const std::vector<ChannelRun>& runs) {
 template <class T>
 RasterizeGradients backward_on_device(const RasterizeInputs& in,
                                       const RasterizeCotangents& cotangents) {
+    if (in.center.size(1) == 0)
+        return {torch::zeros_like(in.center), torch::zeros_like(in.tangents),
+                torch::zeros_like(in.opacity), torch::zeros_like(in.features),
+                torch::zeros_like(in.intrinsics)};
     const auto route = in.channel_route.contiguous();
     const auto runs = cotangents.image.defined()
                           ? runs_of(route.const_data_ptr<int64_t>(), route.numel())

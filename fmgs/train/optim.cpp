@@ -129,6 +129,7 @@ Optimizer::Optimizer(const Maps& parameters, const OptimOptions& options) : opti
 
 std::optional<std::string> Optimizer::step(double progress) {
     const torch::NoGradGuard guard;  // an update is not part of any graph
+    read_steps();
     std::vector<torch::Tensor> gradients(slots_.size());
     double norm = 0;
     for (size_t k = 0; k < slots_.size(); ++k) {
@@ -223,11 +224,17 @@ int64_t Optimizer::skipped() const {
     return skipped_.defined() ? static_cast<int64_t>(skipped_.item<float>()) : 0;
 }
 
-Maps Optimizer::state() {
-    Maps out;
+void Optimizer::read_steps() {
     for (auto& slot : slots_) {
         if (slot.live_steps.defined()) slot.steps.copy_(slot.live_steps.view({1}));
         slot.live_steps = torch::Tensor();
+    }
+}
+
+Maps Optimizer::state() {
+    read_steps();
+    Maps out;
+    for (const auto& slot : slots_) {
         out.set(slot.name + ".first", slot.first);
         out.set(slot.name + ".second", slot.second);
         out.set(slot.name + ".steps", slot.steps);

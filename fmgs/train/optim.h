@@ -79,6 +79,7 @@ class Optimizer {
         torch::Tensor live_steps;  // [] float on the device: `steps` while steps go unchecked
     };
 
+    void read_steps();  // of unchecked steps
     void update(Slot& slot, const torch::Tensor& gradient, double rate, double factor);
 
     OptimOptions options_;
