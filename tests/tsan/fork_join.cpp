@@ -8,10 +8,6 @@
 #include <dlfcn.h>
 #include <sanitizer/tsan_interface.h>
 
-#ifdef __clang__
-#error "FMGS_SANITIZE=thread knows GCC's OpenMP only"
-#endif
-
 namespace {
 
 using Body = void (*)(void*);
