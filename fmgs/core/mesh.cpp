@@ -1,5 +1,6 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/mesh.h>
+#include <fmgs/core/upload.h>
 #include <torch/types.h>
 
 namespace fmgs {
@@ -149,7 +150,7 @@ SurfaceSamples SurfaceSampler::sample(int64_t count, at::Generator generator) co
         torch::searchsorted(total_, draws[0] * area_, false, true).clamp_max(total_.size(0) - 1);
     const auto root = draws[1].sqrt();  // Turk 1990: uniform in the triangle
     const auto weights = torch::stack({1 - root, root * (1 - draws[2]), root * draws[2]}, 1);
-    return {face.to(faces_.device()), weights.to(vertices_)};
+    return {upload(face, faces_.dtype(torch::kLong)), upload(weights, vertices_)};
 }
 
 torch::Tensor interpolate(const SurfaceSamples& samples, const torch::Tensor& faces,

@@ -1,4 +1,5 @@
 #include <fmgs/core/check.h>
+#include <fmgs/core/upload.h>
 #include <fmgs/fields/appearance_field.h>
 #include <torch/types.h>
 
@@ -68,7 +69,7 @@ torch::Tensor AppearanceFieldImpl::forward(const FixedPoints& at,
     auto seen = direction;
     if (random && options_.view_noise > 0) {
         const auto turn =
-            random_turn(options_.view_noise, *random).to(direction.options().requires_grad(false));
+            upload(random_turn(options_.view_noise, *random), direction.options().requires_grad(false));
         seen = direction.matmul(turn.t());
     }
     const auto input =

@@ -1,4 +1,5 @@
 #include <fmgs/core/check.h>
+#include <fmgs/core/upload.h>
 #include <fmgs/fields/pose_encoder.h>
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -108,7 +109,7 @@ torch::Tensor PoseEncoderImpl::forward(const torch::Tensor& rotations, const Ran
         if (draw < options_.noise_share) {
             const auto noise =
                 torch::randn({J, 9}, random->generator("pose_noise"), torch::kFloat32);
-            local = local + options_.noise * noise.to(local.options().requires_grad(false));
+            local = local + options_.noise * upload(noise, local.options().requires_grad(false));
         }
     }
     local = local.index_select(0, order);

@@ -1,4 +1,5 @@
 #include <fmgs/core/check.h>
+#include <fmgs/core/upload.h>
 #include <fmgs/losses/depth_rank.h>
 #include <fmgs/losses/pixels.h>
 
@@ -14,7 +15,8 @@ std::optional<torch::Tensor> draw_pixels(const torch::Tensor& usable, int64_t n,
                                          bool static_shapes) {
     if (static_shapes) {
         const auto order = usable.flatten().cumsum(0);  // of each usable pixel, from 1
-        const auto draw = torch::rand({n}, std::move(generator), torch::kDouble).to(order.device());
+        const auto draw = upload(torch::rand({n}, std::move(generator), torch::kDouble),
+                                 order.options().dtype(torch::kDouble));
         const auto wanted = (draw * order.select(0, -1)).floor().to(torch::kLong) + 1;
         return torch::searchsorted(order, wanted).clamp_max(order.size(0) - 1);
     }

@@ -2,7 +2,7 @@
 /// Runs kernels on the CPU, for tests: stands in for the toolkit's <cuda_runtime.h> when a .cu file
 /// is compiled as C++. A launch runs one block after another; the threads of a block are fibers of
 /// the calling thread, switched at barriers and warp operations, in an order that a seed decides, so
-/// that a missing barrier shows as a result that changes with the seed. Shared memory is filled with
+/// that a missing barrier shows as a result that changes with the seed. Dynamic shared memory is filled with
 /// NaN before each block. Refused with an exception: a warp operation or barrier that a thread of
 /// the warp or block never reaches, warp operations of parts of a warp, more dynamic shared memory
 /// than the smallest GPU has. "Device" pointers are host pointers; streams do nothing.
