@@ -33,9 +33,13 @@ double distance_where(const torch::Tensor& mask, const torch::Tensor& a, const t
 /// Four routes over the scene's rows, as leaves of their own.
 struct Routed {
     torch::Tensor center, tangents, opacity, features, intrinsics;
-    torch::Tensor channel_route = torch::tensor({2, 0, 0, 3, 2}, torch::kLong);
+    torch::Tensor channel_route;  // 2 0 0 3 2, again and again
 
     explicit Routed(const Scene& s) {
+        const int64_t channels = s.features.size(1);
+        channel_route = torch::tensor({2, 0, 0, 3, 2}, torch::kLong)
+                            .repeat({channels / 5 + 1})
+                            .narrow(0, 0, channels);
         const auto rows = [](const torch::Tensor& x) {
             return x.detach().unsqueeze(0).repeat({4, 1, 1}).requires_grad_(true);
         };
@@ -115,7 +119,9 @@ TEST_CASE("gradients equal central differences where no decision changes", "[ras
 }
 
 TEST_CASE("four routes in one pass get the gradients of four separate passes", "[raster][routes]") {
-    const auto scene = random_scene(31, 50, 5, 30, 22);
+    const int64_t channels = GENERATE(4, 5, 110);  // planes, rows, rows of more than one block
+    CAPTURE(channels);
+    const auto scene = random_scene(31, 50, channels, 30, 22);
     const Routed routed(scene);
     const auto out = routed.draw(scene);
     const auto plain = scene.draw();
@@ -157,16 +163,18 @@ TEST_CASE("four routes in one pass get the gradients of four separate passes", "
 }
 
 TEST_CASE("a channel of no route gives its gradient to its features alone", "[raster][routes]") {
+    const int64_t channels = GENERATE(4, 13);
     for (const bool single : {false, true}) {  // float takes the SIMD code
-        auto scene = random_scene(12, 60, 13, 24, 20);
+        auto scene = random_scene(12, 60, channels, 24, 20);
         const auto type = single ? torch::kFloat : torch::kDouble;
         for (auto* x : {&scene.center, &scene.tangents, &scene.opacity, &scene.features,
                         &scene.intrinsics})
             *x = x->to(type);
-        const auto route = torch::tensor({0, -1, 0, -1, -1, -1, -1, -1, -1, -1, 0, -1, -1});
+        const auto route =
+            torch::tensor({0, -1, 0, -1, -1, -1, -1, -1, -1, -1, 0, -1, -1}).narrow(0, 0, channels);
         const auto tiles = scene.tiles();
         const auto image_gradient =
-            torch::randn({13, 20, 24}, at::make_generator<at::CPUGeneratorImpl>(3), type);
+            torch::randn({channels, 20, 24}, at::make_generator<at::CPUGeneratorImpl>(3), type);
         const auto run = [&](const torch::Tensor& channel_route, const torch::Tensor& g) {
             auto s = scene;
             s.require_gradients();

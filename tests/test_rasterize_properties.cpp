@@ -279,13 +279,14 @@ TEST_CASE("a clamped opacity passes no gradient on", "[raster]") {
 
 TEST_CASE("a NaN cotangent at an empty pixel stays there", "[raster]") {
     auto s = facing_surfel(1, 0.9);
+    s.features = s.features.repeat({1, GENERATE(1, 6)});
     s.require_gradients();
     const auto out = s.draw();
     const auto empty = out.alpha == 0;
     REQUIRE(empty.any().item<bool>());
     const auto g = torch::where(empty, NAN, 1.0).to(torch::kDouble);
-    REQUIRE(all_finite(
-        torch::autograd::grad({out.image, out.alpha, out.depth}, s.inputs(), {g[0], g, g})));
+    REQUIRE(all_finite(torch::autograd::grad({out.image, out.alpha, out.depth}, s.inputs(),
+                                             {g[0].expand_as(out.image), g, g})));
 }
 
 TEST_CASE("a surfel seen edge-on has finite depth and gradients", "[raster]") {

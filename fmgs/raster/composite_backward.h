@@ -11,17 +11,22 @@ struct Pairs {
     T *value, *suffix, *grad_depth;  ///< [routes][capacity]; value: Σ_k f_k dL/d(image_k)
 };
 
-/// Everything backward keeps about the pixels of a tile. Rows of pixels are padded to whole packs.
+/// Everything backward keeps about the pixels of a tile, in the order of its blocks.
+/// Channels are grouped by route, the groups padded to `pad`.
 template <class M>
 struct BackwardState {
     using T = typename M::Scalar;
-    int64_t w, h, stride, pixels, row_size, capacity;
+    Blocks<M> blocks;
+    int64_t pixels, row_size, capacity;
+    bool few;                ///< channels, see kFewChannels
+    int64_t pad;             ///< 1 for few, else a pack
     T* transmittance;        ///< [pixels] behind the surfel at hand
     typename M::Lane* last;  ///< [pixels]
     T* suffix;               ///< [routes][pixels] Σ_{j>i} w_j V_j − T_N dL/d(alpha)
     T* grad_depth;           ///< [routes][pixels]
-    T* grad_image;           ///< [pixels, row_size]
+    T* grad_image;           ///< [pixels, row_size], or few: [row_size, pixels]
     T *row, *grad_row;       ///< [row_size]
+    typename M::Lane* pack_route;  ///< [row_size / L] of the channels in a pack
     Pairs<M> pairs;
 };
 
@@ -29,12 +34,11 @@ template <class M>
 BackwardState<M> backward_state(const BackwardTile<typename M::Scalar>& t) {
     using T = typename M::Scalar;
     constexpr int L = M::kLanes;
-    BackwardState<M> s;
-    s.w = t.x1 - t.x0;
-    s.h = t.y1 - t.y0;
-    s.stride = round_up(s.w, L);
-    s.pixels = s.h * s.stride;
-    s.row_size = padded_begin<M>(t, t.routes + 1);
+    BackwardState<M> s{Blocks<M>(t)};
+    s.pixels = s.blocks.pixels;
+    s.few = t.channels <= kFewChannels;
+    s.pad = s.few ? 1 : L;
+    s.row_size = padded_begin(t, t.routes + 1, s.pad);
     s.capacity = s.pixels + L;  // a compressed pack may write its whole length
     Workspace<T> space{t.workspace};
     s.transmittance = space.take(s.pixels);
@@ -44,6 +48,11 @@ BackwardState<M> backward_state(const BackwardTile<typename M::Scalar>& t) {
     s.grad_image = space.take(s.pixels * s.row_size);
     s.row = space.take(s.row_size);
     s.grad_row = space.take(s.row_size);
+    s.pack_route = reinterpret_cast<typename M::Lane*>(space.take(s.row_size / L));
+    for (int64_t g = 0; !s.few && g <= t.routes; ++g) {
+        for (int64_t k = padded_begin(t, g, L); k < padded_begin(t, g + 1, L); k += L)
+            s.pack_route[k / L] = static_cast<typename M::Lane>(g);
+    }
     s.pairs.dx = space.take(s.capacity);
     s.pairs.dy = space.take(s.capacity);
     s.pairs.before = space.take(s.capacity);
@@ -61,95 +70,106 @@ BackwardState<M> backward_state(const BackwardTile<typename M::Scalar>& t) {
 template <class M>
 int64_t load_pixels(const BackwardTile<typename M::Scalar>& t, BackwardState<M>& s) {
     using T = typename M::Scalar;
+    for (int64_t i = 0; i < s.pixels; ++i) {
+        s.last[i] = -1;
+        s.transmittance[i] = 1;
+    }
+    for (int64_t i = 0; i < t.routes * s.pixels; ++i) s.suffix[i] = s.grad_depth[i] = 0;
     int64_t largest = -1;
-    for (int64_t y = 0; y < s.h; ++y) {
-        const int64_t in = (t.y0 + y) * t.width + t.x0, out = y * s.stride;
-        for (int64_t x = 0; x < s.stride; ++x) {
-            s.last[out + x] = x < s.w ? t.last[in + x] : -1;
-            s.transmittance[out + x] = x < s.w ? t.transmittance[in + x] : T(1);
-            if (x < s.w && t.last[in + x] > largest) largest = t.last[in + x];
+    s.blocks.for_runs([&](int64_t x, int64_t y, int64_t at, int64_t count) {
+        const int64_t in = (t.y0 + y) * t.width + t.x0 + x;
+        for (int64_t j = 0; j < count; ++j) {
+            s.last[at + j] = t.last[in + j];
+            s.transmittance[at + j] = t.transmittance[in + j];
+            if (t.last[in + j] > largest) largest = t.last[in + j];
         }
         for (int64_t r = 0; r < t.routes; ++r) {
             const T *const alpha = t.grad_alpha[r], *const depth = t.grad_depth[r];
-            T* const suffix = s.suffix + r * s.pixels + out;
-            T* const grad_depth = s.grad_depth + r * s.pixels + out;
-            for (int64_t x = 0; x < s.stride; ++x) {
-                suffix[x] = x < s.w && alpha ? -t.transmittance[in + x] * alpha[in + x] : T(0);
-                grad_depth[x] = x < s.w && depth ? depth[in + x] : T(0);
-            }
+            T* const suffix = s.suffix + r * s.pixels + at;
+            T* const grad_depth = s.grad_depth + r * s.pixels + at;
+            for (int64_t j = 0; alpha && j < count; ++j)
+                suffix[j] = -t.transmittance[in + j] * alpha[in + j];
+            for (int64_t j = 0; depth && j < count; ++j) grad_depth[j] = depth[in + j];
         }
-    }
+    });
     if (largest >= t.count) largest = t.count - 1;
     if (largest < 0) return largest;
+    const int64_t pixel_step = s.few ? 1 : s.row_size, channel_step = s.few ? s.pixels : 1;
     for (int64_t g = 0; g <= t.routes; ++g) {
-        const int64_t column = padded_begin<M>(t, g), count = t.begin[g + 1] - t.begin[g];
-        for (int64_t y = 0; y < s.h; ++y) {
-            const int64_t in = (t.y0 + y) * t.width + t.x0;
-            T* const row = s.grad_image + y * s.stride * s.row_size + column;
-            for (int64_t k = 0; k < round_up(count, M::kLanes); ++k) {
+        const int64_t column = padded_begin(t, g, s.pad), count = t.begin[g + 1] - t.begin[g];
+        s.blocks.for_runs([&](int64_t x, int64_t y, int64_t at, int64_t n) {
+            const int64_t in = (t.y0 + y) * t.width + t.x0 + x;
+            for (int64_t k = 0; k < round_up(count, s.pad); ++k) {
                 const T* const plane = k < count ? t.grad_image[t.begin[g] + k] : nullptr;
-                T* const out = row + k;
-                for (int64_t x = 0; x < s.w; ++x)
-                    out[x * s.row_size] = plane ? plane[in + x] : T(0);
+                T* const out = s.grad_image + at * pixel_step + (column + k) * channel_step;
+                for (int64_t j = 0; j < n; ++j) out[j * pixel_step] = plane ? plane[in + j] : T(0);
             }
-        }
+        });
     }
     return largest;
 }
 
 /// Finds the pairs of the surfel at position i, steps their pixels' transmittance back, and lists
-/// them, followed by pairs of weight zero to a whole pack. Returns their number.
+/// them, followed by pairs of weight zero, at the first pair's pixel, to a whole pack. Returns
+/// their number. With few channels it does the work of weigh_pairs, too.
 template <class M>
 FMGS_HD int64_t list_pairs(const BackwardTile<typename M::Scalar>& t, BackwardState<M>& state,
                            int64_t i) {
     using T = typename M::Scalar;
     using V = typename M::Value;
     using Lane = typename M::Lane;
-    constexpr int L = M::kLanes;
     const Projected<T>& s = t.surfels[t.indices[i]];
-    const Box box = clip(s, t);
     Pairs<M>& p = state.pairs;
+    V grad_few[kFewChannels] = {};
+    static_assert(kFewChannels == 4);  // as sum4
     int64_t n = 0;
-    for (int32_t x = first_pack<L>(box, t); x <= box.x1; x += L) {
-        const V dx = (static_cast<T>(x) + T(0.5)) + M::iota() - s.c0;
-        for (int32_t y = box.y0; y <= box.y1; ++y) {
-            const int64_t at = (y - t.y0) * state.stride + (x - t.x0);
-            const auto reached = M::load_mask(state.last + at) >= static_cast<Lane>(i);
-            if (!M::bits(reached)) continue;
-            const V dy = M::set(static_cast<T>(y) + T(0.5) - s.c1);
-            const auto pair = pair_alpha<M>(s, dx, dy);
-            const auto mask = reached & (pair.alpha >= T(kAlphaMin));
-            const unsigned bits = M::bits(mask);
-            const V after = M::load(state.transmittance + at);
-            const V before = M::select(mask, after / (T(1) - pair.alpha), after);
-            M::store(state.transmittance + at, before);
-            const auto compact = M::compaction(bits);
-            M::compress(p.dx + n, dx, compact);
-            M::store(p.dy + n, dy);
-            M::compress(p.before + n, before, compact);
-            M::compress(p.weight + n, before * pair.alpha, compact);
-            M::compress(p.gauss + n, pair.gauss, compact);
-            M::compress_lanes(p.pixel + n, static_cast<Lane>(at), compact);
-            for (int64_t r = 0; r < t.routes; ++r) {
-                const int64_t from = r * state.pixels + at, to = r * state.capacity + n;
-                M::compress(p.suffix + to, M::load(state.suffix + from), compact);
-                if (t.grad_depth[r])
-                    M::compress(p.grad_depth + to, M::load(state.grad_depth + from), compact);
-            }
-            n += __builtin_popcount(bits);
+    state.blocks.for_box(t, s, [&](int64_t at, V dx, V dy) {
+        const auto reached = M::load_mask(state.last + at) >= static_cast<Lane>(i);
+        if (!M::bits(reached)) return;
+        const auto pair = pair_alpha<M>(s, dx, dy);
+        const auto mask = reached & (pair.alpha >= T(kAlphaMin));
+        const unsigned bits = M::bits(mask);
+        const V after = M::load(state.transmittance + at);
+        const V before = M::select(mask, after / (T(1) - pair.alpha), after);
+        const V weight = before * pair.alpha;
+        M::store(state.transmittance + at, before);
+        const auto compact = M::compaction(bits);
+        M::compress(p.dx + n, dx, compact);
+        M::compress(p.dy + n, dy, compact);
+        M::compress(p.before + n, before, compact);
+        M::compress(p.weight + n, weight, compact);
+        M::compress(p.gauss + n, pair.gauss, compact);
+        M::compress_lanes(p.pixel + n, static_cast<Lane>(at), compact);
+        for (int64_t r = 0; r < t.routes; ++r) {
+            const int64_t from = r * state.pixels + at, to = r * state.capacity + n;
+            M::compress(p.suffix + to, M::load(state.suffix + from), compact);
+            if (t.grad_depth[r])
+                M::compress(p.grad_depth + to, M::load(state.grad_depth + from), compact);
         }
-    }
+        for (int64_t g = 0; state.few && g <= t.routes; ++g) {
+            V value = M::set(0);
+            for (int32_t k = t.begin[g]; k < t.begin[g + 1]; ++k) {
+                const V g_k = M::load(state.grad_image + k * state.pixels + at);
+                value += state.row[k] * g_k;
+                grad_few[k] += M::select(mask, weight * g_k, M::set(0));
+            }
+            if (g < t.routes) M::compress(p.value + g * state.capacity + n, value, compact);
+        }
+        n += __builtin_popcount(bits);
+    });
     const V zero = M::set(0);
     M::store(p.dx + n, zero);
     M::store(p.dy + n, zero);
     M::store(p.before + n, zero);
     M::store(p.weight + n, zero);
     M::store(p.gauss + n, zero);
+    M::store_mask(p.pixel + n, M::set_lanes(p.pixel[0]));
     for (int64_t r = 0; r < t.routes; ++r) {
         M::store(p.value + r * state.capacity + n, zero);
         M::store(p.suffix + r * state.capacity + n, zero);
         M::store(p.grad_depth + r * state.capacity + n, zero);
     }
+    if (state.few) M::sum4(grad_few, state.grad_row);
     return n;
 }
 
@@ -161,33 +181,47 @@ FMGS_HD void weigh_pairs(const BackwardTile<typename M::Scalar>& t, BackwardStat
     using V = typename M::Value;
     constexpr int L = M::kLanes;
     const Pairs<M>& p = state.pairs;
-    for (int64_t g = 0, begin = 0; g <= t.routes; ++g) {
-        const int64_t size = round_up(t.begin[g + 1] - t.begin[g], L);
-        T* const value = g < t.routes ? p.value + g * state.capacity : nullptr;
-        if (value && size == 0) memset(value, 0, sizeof(T) * static_cast<size_t>(n));
-        for_packs<M>(size, [&](int64_t first, auto packs) {
-            constexpr int N = decltype(packs)::value;
-            const T* const gradient = state.grad_image + begin + first;
-            V f[N], sum[N];
-            for (int k = 0; k < N; ++k) {
-                f[k] = M::load(state.row + begin + first + k * L);
-                sum[k] = M::set(0);
-            }
-            for (int64_t m = 0; m < n; ++m) {
-                const T* const g_pixel = gradient + p.pixel[m] * state.row_size;
-                const T weight = p.weight[m];
-                V v = M::set(0);
-                for (int k = 0; k < N; ++k) {
-                    const V g_k = M::load(g_pixel + k * L);
-                    v += f[k] * g_k;
-                    sum[k] += weight * g_k;
-                }
-                if (value) value[m] = (first == 0 ? T(0) : value[m]) + M::sum(v);
-            }
-            for (int k = 0; k < N; ++k) M::store(state.grad_row + begin + first + k * L, sum[k]);
-        });
-        begin += size;
+    for (int64_t r = 0; r < t.routes; ++r) {
+        for (int64_t m = 0; m < n; m += L) M::store(p.value + r * state.capacity + m, M::set(0));
     }
+    for_packs<M>(state.row_size, [&](int64_t first, auto packs) {
+        constexpr int N = decltype(packs)::value;
+        const auto* const route = state.pack_route + first / L;
+        V f[N], sum[N];
+        for (int k = 0; k < N; ++k) {
+            f[k] = M::load(state.row + first + k * L);
+            sum[k] = M::set(0);
+        }
+        // Packs of one route are added up before their lanes are.
+        const auto run = [&](auto rows) {
+            constexpr int R = decltype(rows)::value;
+            for (int64_t m = 0; m < n; m += 4) {
+                V v[R][4];
+                for (int j = 0; j < 4; ++j) {
+                    const T* const gradient = state.grad_image + p.pixel[m + j] * state.row_size;
+                    const T weight = p.weight[m + j];
+                    for (int k = 0; k < N; ++k) {
+                        const V g_k = M::load(gradient + first + k * L);
+                        V& to = v[R == 1 ? 0 : k][j];
+                        to = R == 1 && k > 0 ? to + f[k] * g_k : f[k] * g_k;
+                        sum[k] += weight * g_k;
+                    }
+                }
+                for (int k = 0; k < R; ++k) {
+                    if (route[k] == t.routes) continue;
+                    T more[4];
+                    M::sum4(v[k], more);
+                    T* const value = p.value + route[k] * state.capacity + m;
+                    for (int j = 0; j < 4; ++j) value[j] += more[j];
+                }
+            }
+        };
+        if (route[0] == route[N - 1])
+            run(Count<1>{});
+        else
+            run(Count<N>{});
+        for (int k = 0; k < N; ++k) M::store(state.grad_row + first + k * L, sum[k]);
+    });
 }
 
 /// Sums of the listed pairs' shares for every route; steps the suffix of their pixels.
@@ -206,7 +240,7 @@ FMGS_HD void sum_pairs(const BackwardTile<typename M::Scalar>& t, BackwardState<
         const int64_t count = t.routes - first < kTogether ? t.routes - first : kTogether;
         V sums[kTogether][kSums];
         for (int64_t r = 0; r < count; ++r) {
-            for (int k = 0; k < kSums; ++k) sums[r][k] = M::set(0);
+            for (V& sum : sums[r]) sum = M::set(0);
         }
         for (int64_t m = 0; m < n; m += L) {
             const V dx = M::load(p.dx + m), dy = M::load(p.dy + m);
@@ -234,11 +268,15 @@ FMGS_HD void sum_pairs(const BackwardTile<typename M::Scalar>& t, BackwardState<
                             has_depth, sums[r]);
             }
         }
+        for (int64_t m = 0; m < n; ++m) {
+            for (int64_t r = first; r < first + count; ++r)
+                state.suffix[r * state.pixels + p.pixel[m]] = p.suffix[r * state.capacity + m];
+        }
         for (int64_t r = 0; r < count; ++r) {
-            T* const suffix = state.suffix + (first + r) * state.pixels;
-            const T* const stepped = p.suffix + (first + r) * state.capacity;
-            for (int64_t m = 0; m < n; ++m) suffix[p.pixel[m]] = stepped[m];
-            for (int k = 0; k < kSums; ++k) slot[(first + r) * kSums + k] = M::sum(sums[r][k]);
+            for (int k = 0; k < kSums; k += 4) {
+                const int four = k + 4 < kSums ? k : kSums - 4;
+                M::sum4(sums[r] + four, slot + (first + r) * kSums + four);
+            }
         }
     }
 }
@@ -253,10 +291,13 @@ void backward(const BackwardTile<typename M::Scalar>& t) {
     for (int64_t i = 0; i < kAhead; ++i) prefetch(t, largest - i);
     for (int64_t i = largest; i >= 0; --i) {
         prefetch(t, i - kAhead);
+        if (state.few) gather_features(t, t.indices[i], state.pad, state.row);
         const int64_t n = list_pairs<M>(t, state, i);
         if (n == 0) continue;
-        gather_features<M>(t, t.indices[i], state.row);
-        weigh_pairs<M>(t, state, n);
+        if (!state.few) {
+            gather_features(t, t.indices[i], state.pad, state.row);
+            weigh_pairs<M>(t, state, n);
+        }
         T* const slot = t.slots + i * slot_size;
         t.touched[i] = 1;
         sum_pairs<M>(t, state, t.surfels[t.indices[i]], n, slot);
@@ -264,7 +305,7 @@ void backward(const BackwardTile<typename M::Scalar>& t) {
         T* out = slot + t.routes * kSums;
         for (int64_t g = 0; g <= t.routes; ++g) {
             const int64_t count = t.begin[g + 1] - t.begin[g];
-            memcpy(out, state.grad_row + padded_begin<M>(t, g),
+            memcpy(out, state.grad_row + padded_begin(t, g, state.pad),
                    sizeof(T) * static_cast<size_t>(count));
             out += count;
         }

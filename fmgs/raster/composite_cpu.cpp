@@ -37,10 +37,11 @@ TileBackend tile_backend(InstructionSet set) {
 }
 
 int64_t workspace_size(int64_t size, int64_t channels, int64_t routes) {
-    constexpr int64_t kMaxLanes = 8, kParts = 15, kPadding = kCacheLine / sizeof(float);
-    const int64_t row = channels + (routes + 1) * kMaxLanes, pixels = size * (size + kMaxLanes);
-    return (3 + 2 * routes + row) * pixels + 2 * row +
-           (6 + 3 * routes) * (pixels + kMaxLanes) + kParts * kPadding;
+    constexpr int64_t kMaxLanes = 16, kParts = 16, kPadding = 2 * kCacheLine / sizeof(float);
+    const int64_t row = channels + (routes + 1) * kMaxLanes,
+                  pixels = (size + 1) * (size + 7);  // whole blocks
+    return (3 + 2 * routes + row) * pixels + 3 * row + (6 + 3 * routes) * (pixels + kMaxLanes) +
+           kParts * kPadding;
 }
 
 namespace {
@@ -252,8 +253,8 @@ RasterizeGradients reduce(const Call<T>& call, const T* slots, const uint8_t* to
     const auto [start, position] =
         invert(in.indices.template const_data_ptr<int32_t>(), in.indices.numel(), call.n);
     RasterizeGradients out{
-        torch::zeros_like(in.center), torch::zeros_like(in.tangents), torch::zeros_like(in.opacity),
-        needs_features ? torch::zeros_like(in.features) : torch::Tensor(), torch::Tensor()};
+        torch::empty_like(in.center), torch::empty_like(in.tangents), torch::empty_like(in.opacity),
+        needs_features ? torch::empty_like(in.features) : torch::Tensor(), torch::Tensor()};
     T *center = out.center.template data_ptr<T>(), *tangents = out.tangents.template data_ptr<T>();
     T* opacity = out.opacity.template data_ptr<T>();
     T* features = needs_features ? out.features.template data_ptr<T>() : nullptr;
@@ -262,12 +263,23 @@ RasterizeGradients reduce(const Call<T>& call, const T* slots, const uint8_t* to
                size = sums_size + static_cast<size_t>(call.channels);
     const size_t used = needs_features ? size : sums_size;
     // Chunks do not depend on the number of threads, and so neither does the order of any sum.
-    constexpr int64_t kChunk = 1024;
+    constexpr int64_t kChunk = 1024, kAhead = 8;
     const int64_t chunks = (call.n + kChunk - 1) / kChunk;
     std::vector<std::array<T, 4>> partial(static_cast<size_t>(chunks), std::array<T, 4>{});
     at::parallel_for(0, chunks, 1, [&](int64_t first, int64_t last) {
         std::vector<T> sum(size);
-        for (int64_t i = first * kChunk; i < std::min(last * kChunk, call.n); ++i) {
+        const int64_t end = std::min(last * kChunk, call.n);
+        for (int64_t i = first * kChunk; i < end; ++i) {
+            // The slots of a surfel lie anywhere: asked for some time before they are read.
+            if (const int64_t next = i + kAhead; next < end) {
+                for (int32_t j = start[static_cast<size_t>(next)];
+                     j < start[static_cast<size_t>(next + 1)]; ++j) {
+                    const T* slot =
+                        slots + static_cast<size_t>(position[static_cast<size_t>(j)]) * size;
+                    for (size_t c = 0; c < used; c += kCacheLine / sizeof(T))
+                        __builtin_prefetch(slot + c);
+                }
+            }
             bool any = false;
             for (int32_t j = start[static_cast<size_t>(i)]; j < start[static_cast<size_t>(i + 1)];
                  ++j) {
@@ -281,12 +293,13 @@ RasterizeGradients reduce(const Call<T>& call, const T* slots, const uint8_t* to
                 }
                 any = true;
             }
-            if (!any) continue;
+            if (!any) std::fill_n(sum.begin(), used, T(0));
             for (int64_t r = 0; r < call.routes; ++r) {
-                Surfel<T> g;
-                project_vjp(call.surfel(i), k, call.surfels[static_cast<size_t>(i)],
-                            sum.data() + r * kSums, g,
-                            partial[static_cast<size_t>(i / kChunk)].data());
+                Surfel<T> g{};
+                if (any)
+                    project_vjp(call.surfel(i), k, call.surfels[static_cast<size_t>(i)],
+                                sum.data() + r * kSums, g,
+                                partial[static_cast<size_t>(i / kChunk)].data());
                 const int64_t row = r * call.n + i;
                 opacity[row] = g.opacity;
                 for (int64_t c = 0; c < 3; ++c) {

@@ -16,23 +16,63 @@ struct Count {
     static constexpr int value = N;
 };
 
-/// The pixels of a tile that a surfel's box covers; empty when y1 < y0 or x1 < x0.
-struct Box {
-    int32_t x0, y0, x1, y1;
-};
-template <class T>
-FMGS_HD Box clip(const Projected<T>& s, const Tile<T>& t) {
-    return {s.x0 > t.x0 ? s.x0 : t.x0, s.y0 > t.y0 ? s.y0 : t.y0, s.x1 < t.x1 - 1 ? s.x1 : t.x1 - 1,
-            s.y1 < t.y1 - 1 ? s.y1 : t.y1 - 1};
-}
+/// The pixels of a tile in blocks of one pack each, 8×2 pixels for 16 lanes: what one surfel has
+/// written the next reads in one piece. Blocks stick out of a surfel's box, where α is below 1/255,
+/// and out of the tile, where pixels have ended.
+template <class M>
+struct Blocks {
+    static constexpr int kWidth = M::kLanes < 8 ? M::kLanes : 8, kHeight = M::kLanes / kWidth;
+    int64_t w, h;    ///< of the tile
+    int64_t stride;  ///< from one row of blocks to the next
+    int64_t pixels;  ///< of all blocks
 
-/// Packs of a tile begin at multiples of their length, so that what one surfel has written the next
-/// reads in one piece. They may stick out of the box, where α is below 1/255, and out of the tile,
-/// where pixels have ended. Behind the last pixel for an empty box.
-template <int L, class T>
-FMGS_HD int32_t first_pack(const Box& box, const Tile<T>& t) {
-    return box.x1 < box.x0 ? t.x1 : t.x0 + (box.x0 - t.x0) / L * L;
-}
+    template <class T>
+    explicit Blocks(const Tile<T>& t)
+        : w(t.x1 - t.x0),
+          h(t.y1 - t.y0),
+          stride(round_up(w, kWidth) * kHeight),
+          pixels(round_up(h, kHeight) / kHeight * stride) {}
+    /// Where a pixel lies, (0,0) being the tile's first.
+    int64_t at(int64_t x, int64_t y) const {
+        return y / kHeight * stride + x / kWidth * M::kLanes + y % kHeight * kWidth + x % kWidth;
+    }
+    /// Calls f(x, y, at(x,y), count) for runs of pixels that lie side by side in image and block.
+    template <class F>
+    void for_runs(F&& f) const {
+        for (int64_t y = 0; y < h; ++y) {
+            for (int64_t x = 0; x < w; x += kWidth)
+                f(x, y, at(x, y), w - x < kWidth ? w - x : kWidth);
+        }
+    }
+    /// Calls f(at, dx, dy) for the blocks that a surfel's box meets; (dx,dy): from (c0,c1) to the
+    /// centres of the pixels.
+    template <class T, class F>
+    void for_box(const Tile<T>& t, const Projected<T>& s, F&& f) const {
+        const int32_t left = s.x0 > t.x0 ? s.x0 : t.x0, right = s.x1 < t.x1 ? s.x1 : t.x1 - 1;
+        const int32_t top = s.y0 > t.y0 ? s.y0 : t.y0, bottom = s.y1 < t.y1 ? s.y1 : t.y1 - 1;
+        if (right < left || bottom < top) return;
+        const int32_t last_column = (right - t.x0) / kWidth, last_row = (bottom - t.y0) / kHeight;
+        for (int32_t column = (left - t.x0) / kWidth; column <= last_column; ++column) {
+            const auto dx = (static_cast<T>(t.x0 + column * kWidth) + T(0.5)) + columns() - s.c0;
+            for (int32_t row = (top - t.y0) / kHeight; row <= last_row; ++row) {
+                f(row * stride + column * M::kLanes, dx,
+                  (static_cast<T>(t.y0 + row * kHeight) + T(0.5)) + rows() - s.c1);
+            }
+        }
+    }
+
+  private:
+    static typename M::Value columns() {
+        typename M::Value v;
+        for (int l = 0; l < M::kLanes; ++l) v[l] = static_cast<typename M::Scalar>(l % kWidth);
+        return v;
+    }
+    static typename M::Value rows() {
+        typename M::Value v;
+        for (int l = 0; l < M::kLanes; ++l) v[l] = static_cast<typename M::Scalar>(l / kWidth);
+        return v;
+    }
+};
 
 /// Asks for the surfel at a position of the tile's list some time before it is used: the list walks
 /// memory at random.
@@ -48,32 +88,39 @@ FMGS_HD void prefetch(const Tile<T>& t, int64_t i) {
 }
 constexpr int64_t kAhead = 6;  // surfels between asking and using
 
+/// Up to this many channels are kept as planes and summed while the pairs of a surfel are found, a
+/// pack of pixels at a time; more are kept as a row per pixel and summed pair by pair, a pack of
+/// channels at a time, once the pairs are listed.
+constexpr int64_t kFewChannels = 4;
+
 /// Channels of group g (a route, or the last group: those that reach features only) begin here in a
-/// row padded per group to whole packs.
-template <class M, class T>
-FMGS_HD int64_t padded_begin(const Tile<T>& t, int64_t group) {
+/// row padded per group to a multiple of `pad`.
+template <class T>
+FMGS_HD int64_t padded_begin(const Tile<T>& t, int64_t group, int64_t pad) {
     int64_t n = 0;
-    for (int64_t g = 0; g < group; ++g) n += round_up(t.begin[g + 1] - t.begin[g], M::kLanes);
+    for (int64_t g = 0; g < group; ++g) n += round_up(t.begin[g + 1] - t.begin[g], pad);
     return n;
 }
 
 /// Copies a surfel's features into such a row; the padding stays as it is.
-template <class M, class T>
-FMGS_HD void gather_features(const Tile<T>& t, int32_t surfel, T* row) {
+template <class T>
+FMGS_HD void gather_features(const Tile<T>& t, int32_t surfel, int64_t pad, T* row) {
     const T* features = t.features + surfel * t.channels;
     for (int64_t g = 0; g <= t.routes; ++g) {
         for (int32_t k = t.begin[g]; k < t.begin[g + 1]; ++k) *row++ = features[t.channel[k]];
-        row += round_up(t.begin[g + 1] - t.begin[g], M::kLanes) - (t.begin[g + 1] - t.begin[g]);
+        row += round_up(t.begin[g + 1] - t.begin[g], pad) - (t.begin[g + 1] - t.begin[g]);
     }
 }
 
-/// Hands out parts of the workspace, each on a boundary of its own cache line.
+/// Hands out parts of the workspace, each on a boundary of its own cache line, with a line between:
+/// parts of 4 KiB would else lie over each other in the first cache.
 template <class T>
 struct Workspace {
     T* next;
     T* take(int64_t n) {
         T* const out = next;
-        next += round_up(n, kCacheLine / static_cast<int64_t>(sizeof(T)));
+        constexpr int64_t kLine = kCacheLine / static_cast<int64_t>(sizeof(T));
+        next += round_up(n, kLine) + kLine;
         return out;
     }
 };
@@ -96,8 +143,10 @@ FMGS_HD void for_packs(int64_t size, F&& f) {
 }  // namespace
 }  // namespace fmgs::raster::FMGS_SET
 
-// Both directions take a surfel in two steps: its pairs are found by packs, without branches that
-// wait for an exponential, and listed; what costs channels is then done pair by pair.
+// Both directions find the pairs of a surfel by packs, without branches that wait for an
+// exponential. Many channels take a second step: a loop over the listed pairs. Its end is a branch
+// that waits for the last exponential, once per surfel, which few channels are spared in the
+// forward direction.
 #include <fmgs/raster/composite_forward.h>
 #include <fmgs/raster/composite_backward.h>
 
@@ -108,7 +157,7 @@ TileFunctions<float> functions_float() {
     return {&forward<M>, &backward<M>};
 }
 TileFunctions<double> functions_double() {
-    using M = Simd<double, FMGS_LANES / 2>;
+    using M = Simd<double, (FMGS_LANES < 8 ? 8 : FMGS_LANES) / 2>;
     return {&forward<M>, &backward<M>};
 }
 

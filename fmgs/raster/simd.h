@@ -36,7 +36,7 @@ struct LaneOrder {
 constexpr LaneOrder kLaneOrder;
 #endif
 
-/// SIMD policy: L lanes of T.
+/// SIMD policy: L lanes of T, 4, 8 or 16.
 template <class T, int L>
 struct Simd {
     using Scalar = T;
@@ -49,11 +49,6 @@ struct Simd {
     static FMGS_HD Value min(Value a, Value b) { return b < a ? b : a; }
     static FMGS_HD Value max(Value a, Value b) { return a < b ? b : a; }
     static FMGS_HD Value set(T x) { return x - Value{}; }
-    static FMGS_HD Value iota() {
-        Value v;
-        for (int l = 0; l < L; ++l) v[l] = static_cast<T>(l);
-        return v;
-    }
     static FMGS_HD Mask iota_lanes() {
         Mask v;
         for (int l = 0; l < L; ++l) v[l] = static_cast<Lane>(l);
@@ -93,9 +88,9 @@ struct Simd {
         }
     }
     static FMGS_HD unsigned bits(Mask m) {
-#if defined(__AVX512DQ__) && defined(__AVX512VL__)
-        if constexpr (sizeof(m) == 32 && sizeof(T) == 4) return _mm256_movepi32_mask((__m256i)m);
-        if constexpr (sizeof(m) == 32 && sizeof(T) == 8) return _mm256_movepi64_mask((__m256i)m);
+#if defined(__AVX512DQ__)
+        if constexpr (sizeof(m) == 64 && sizeof(T) == 4) return _mm512_movepi32_mask((__m512i)m);
+        if constexpr (sizeof(m) == 64 && sizeof(T) == 8) return _mm512_movepi64_mask((__m512i)m);
 #elif defined(__AVX__)
         if constexpr (sizeof(m) == 32 && sizeof(T) == 4)
             return static_cast<unsigned>(_mm256_movemask_ps((__m256)m));
@@ -110,29 +105,25 @@ struct Simd {
         for (int l = 0; l < L; ++l) out |= static_cast<unsigned>(m[l] & 1) << l;
         return out;
     }
-    static FMGS_HD T sum(Value v) {
-#if defined(__AVX__)
-        if constexpr (sizeof(v) == 32 && sizeof(T) == 4)
-            return Simd<float, 4>::sum(
-                (typename Simd<float, 4>::Value)_mm256_castps256_ps128((__m256)v) +
-                (typename Simd<float, 4>::Value)_mm256_extractf128_ps((__m256)v, 1));
-#endif
-#if defined(__SSE2__)
-        if constexpr (sizeof(v) == 16 && sizeof(T) == 4) {
-            const __m128 half = _mm_add_ps((__m128)v, _mm_movehl_ps((__m128)v, (__m128)v));
-            return _mm_cvtss_f32(_mm_add_ss(half, _mm_shuffle_ps(half, half, 1)));
+    /// The sums of four packs.
+    static FMGS_HD void sum4(const Value* v, T* out) {
+        if constexpr (L == 4) {
+            const Value ab = __builtin_shufflevector(v[0], v[1], 0, 4, 1, 5) +
+                             __builtin_shufflevector(v[0], v[1], 2, 6, 3, 7);
+            const Value cd = __builtin_shufflevector(v[2], v[3], 0, 4, 1, 5) +
+                             __builtin_shufflevector(v[2], v[3], 2, 6, 3, 7);
+            store(out, __builtin_shufflevector(ab, cd, 0, 1, 4, 5) +
+                           __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
+        } else {
+            using Half = Simd<T, L / 2>;
+            typename Half::Value half[4];
+            for (int j = 0; j < 4; ++j) half[j] = fold(v[j]);
+            Half::sum4(half, out);
         }
-#endif
-        T s[L];
-        memcpy(s, &v, sizeof v);
-        for (int n = L / 2; n > 0; n /= 2) {
-            for (int l = 0; l < n; ++l) s[l] += s[l + n];
-        }
-        return s[0];
     }
 
     /// How compress() brings the lanes named by `bits` to the front.
-#if defined(__AVX2__) && !(defined(__AVX512F__) && defined(__AVX512VL__))
+#if defined(__AVX2__) && !defined(__AVX512F__)
     struct Compaction {
         __m256i order;
         unsigned bits;
@@ -150,11 +141,13 @@ struct Simd {
 #endif
     /// Stores the chosen lanes one after the other; may write up to L values.
     static FMGS_HD void compress(T* to, Value v, Compaction c) {
-#if defined(__AVX512F__) && defined(__AVX512VL__)
-        if constexpr (sizeof(v) == 32 && sizeof(T) == 4)
-            return store(to, (Value)_mm256_maskz_compress_ps(static_cast<__mmask8>(c.bits), (__m256)v));
-        if constexpr (sizeof(v) == 32 && sizeof(T) == 8)
-            return store(to, (Value)_mm256_maskz_compress_pd(static_cast<__mmask8>(c.bits), (__m256d)v));
+#if defined(__AVX512F__)
+        if constexpr (sizeof(v) == 64 && sizeof(T) == 4)
+            return store(
+                to, (Value)_mm512_maskz_compress_ps(static_cast<__mmask16>(c.bits), (__m512)v));
+        if constexpr (sizeof(v) == 64 && sizeof(T) == 8)
+            return store(
+                to, (Value)_mm512_maskz_compress_pd(static_cast<__mmask8>(c.bits), (__m512d)v));
 #elif defined(__AVX2__)
         if constexpr (sizeof(v) == 32 && sizeof(T) == 4)
             return store(to, (Value)_mm256_permutevar8x32_ps((__m256)v, c.order));
@@ -163,18 +156,29 @@ struct Simd {
     }
     /// The same for the integers first, first + 1, …
     static FMGS_HD void compress_lanes(Lane* to, Lane first, Compaction c) {
-#if defined(__AVX2__)
-        if constexpr (sizeof(Value) == 32 && sizeof(T) == 4) {
-            const __m256i lanes = _mm256_add_epi32(_mm256_set1_epi32(first), (__m256i)iota_lanes());
-#if defined(__AVX512F__) && defined(__AVX512VL__)
-            const __m256i front = _mm256_maskz_compress_epi32(static_cast<__mmask8>(c.bits), lanes);
-#else
-            const __m256i front = _mm256_permutevar8x32_epi32(lanes, c.order);
-#endif
-            return store_mask(to, (Mask)front);
-        }
+#if defined(__AVX512F__)
+        if constexpr (sizeof(Value) == 64 && sizeof(T) == 4)
+            return store_mask(
+                to, (Mask)_mm512_maskz_compress_epi32(static_cast<__mmask16>(c.bits),
+                                                      (__m512i)(set_lanes(first) + iota_lanes())));
+#elif defined(__AVX2__)
+        if constexpr (sizeof(Value) == 32 && sizeof(T) == 4)
+            return store_mask(to, (Mask)_mm256_permutevar8x32_epi32(
+                                      (__m256i)(set_lanes(first) + iota_lanes()), c.order));
 #endif
         for (unsigned bits = c.bits; bits; bits &= bits - 1) *to++ = first + __builtin_ctz(bits);
+    }
+
+  private:
+    /// The first half of a pack plus the second.
+    static FMGS_HD auto fold(Value v) {
+        if constexpr (L == 16) {
+            return __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+                   __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+        } else {
+            return __builtin_shufflevector(v, v, 0, 1, 2, 3) +
+                   __builtin_shufflevector(v, v, 4, 5, 6, 7);
+        }
     }
 };
 
