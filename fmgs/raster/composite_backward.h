@@ -238,10 +238,7 @@ FMGS_HD void sum_pairs(const BackwardTile<typename M::Scalar>& t, BackwardState<
     constexpr int64_t kTogether = 4;
     for (int64_t first = 0; first < t.routes; first += kTogether) {
         const int64_t count = t.routes - first < kTogether ? t.routes - first : kTogether;
-        V sums[kTogether][kSums];
-        for (int64_t r = 0; r < count; ++r) {
-            for (V& sum : sums[r]) sum = M::set(0);
-        }
+        V sums[kTogether][kSums];  // of the packs before
         for (int64_t m = 0; m < n; m += L) {
             const V dx = M::load(p.dx + m), dy = M::load(p.dy + m);
             V rho;
@@ -264,19 +261,23 @@ FMGS_HD void sum_pairs(const BackwardTile<typename M::Scalar>& t, BackwardState<
                 const V grad_alpha =
                     M::select(open, before * value - suffix * inverse, M::set(0));
                 M::store(p.suffix + at, suffix + weight * value);
+                V sum[kSums];
+                for (int k = 0; k < kSums; ++k) sum[k] = m > 0 ? sums[r][k] : M::set(0);
                 add_pair<M>(pair_vjp<M>(s, pair, hit, grad_alpha, grad_z, has_depth), hit, dx, dy,
-                            has_depth, sums[r]);
+                            has_depth, sum);
+                if (m + L < n) {
+                    for (int k = 0; k < kSums; ++k) sums[r][k] = sum[k];
+                    continue;
+                }
+                for (int k = 0; k < kSums; k += 4) {
+                    const int four = k + 4 < kSums ? k : kSums - 4;
+                    M::sum4(sum + four, slot + (first + r) * kSums + four);
+                }
             }
         }
         for (int64_t m = 0; m < n; ++m) {
             for (int64_t r = first; r < first + count; ++r)
                 state.suffix[r * state.pixels + p.pixel[m]] = p.suffix[r * state.capacity + m];
-        }
-        for (int64_t r = 0; r < count; ++r) {
-            for (int k = 0; k < kSums; k += 4) {
-                const int four = k + 4 < kSums ? k : kSums - 4;
-                M::sum4(sums[r] + four, slot + (first + r) * kSums + four);
-            }
         }
     }
 }
