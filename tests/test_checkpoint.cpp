@@ -171,7 +171,7 @@ TEST_CASE("the last two checkpoints and the best one stay", "[checkpoint]") {
     TemporaryFolder folder;
     const double scores[] = {20, 30, 25, 24, 23};
     for (int k = 0; k < 5; ++k)
-        save_checkpoint(folder.path, {100 * (k + 1), scores[k]}, tensors(), tensors());
+        save_checkpoint(folder.path, {int64_t{100} * (k + 1), scores[k]}, tensors(), tensors());
     REQUIRE(steps(folder.path) == std::vector<int64_t>{200, 400, 500});
     save_checkpoint(folder.path, {500, 40}, tensors(8), tensors());  // the same step once more
     REQUIRE(latest_checkpoint(folder.path)->state.score == 40);

@@ -125,6 +125,7 @@ std::vector<BodyPose> place_motion(const Motion& motion, const Camera& camera,
 torch::Tensor median_root(const std::vector<Frame>& frames, const torch::Tensor& rest_root) {
     if (frames.empty()) throw Error("frames: expected at least one, got none");
     std::vector<torch::Tensor> places;
+    places.reserve(frames.size());
     for (const auto& frame : frames) places.push_back(frame.pose.translation + rest_root);
     return std::get<0>(torch::stack(places).median(0));
 }

@@ -236,7 +236,7 @@ RasterizeOutputs forward(const RasterizeInputs& in, const TileBackend& backend) 
 std::pair<std::vector<int32_t>, std::vector<int32_t>> invert(const int32_t* indices, int64_t pairs,
                                                              int64_t n) {
     std::vector<int32_t> start(static_cast<size_t>(n + 1), 0), position(static_cast<size_t>(pairs));
-    for (int64_t i = 0; i < pairs; ++i) ++start[static_cast<size_t>(indices[i] + 1)];
+    for (int64_t i = 0; i < pairs; ++i) ++start[static_cast<size_t>(indices[i]) + 1];
     std::partial_sum(start.begin(), start.end(), start.begin());
     std::vector<int32_t> next(start.begin(), start.end() - 1);
     for (int64_t i = 0; i < pairs; ++i)
@@ -250,8 +250,9 @@ template <class T>
 RasterizeGradients reduce(const Call<T>& call, const T* slots, const uint8_t* touched,
                           bool needs_features) {
     const auto& in = call.in;
-    const auto [start, position] =
+    const auto inverse =
         invert(in.indices.template const_data_ptr<int32_t>(), in.indices.numel(), call.n);
+    const std::vector<int32_t>&start = inverse.first, &position = inverse.second;
     RasterizeGradients out{
         torch::empty_like(in.center), torch::empty_like(in.tangents), torch::empty_like(in.opacity),
         needs_features ? torch::empty_like(in.features) : torch::Tensor(), torch::Tensor()};

@@ -69,7 +69,7 @@ struct Blocks {
     }
     static typename M::Value rows() {
         typename M::Value v;
-        for (int l = 0; l < M::kLanes; ++l) v[l] = static_cast<typename M::Scalar>(l / kWidth);
+        for (int l = 0; l < M::kLanes; ++l) v[l] = l < kWidth ? 0 : 1;
         return v;
     }
 };
@@ -157,7 +157,7 @@ TileFunctions<float> functions_float() {
     return {&forward<M>, &backward<M>};
 }
 TileFunctions<double> functions_double() {
-    using M = Simd<double, (FMGS_LANES < 8 ? 8 : FMGS_LANES) / 2>;
+    using M = Simd<double, FMGS_LANES == 16 ? 8 : 4>;
     return {&forward<M>, &backward<M>};
 }
 

@@ -160,7 +160,7 @@ Counts count(const Scene& s) {
     for (const size_t i : order) {
         const auto& j = projected[i];
         if (j.x1 < j.x0) continue;
-        counts.groups += (j.y1 - j.y0 + 1) * ((j.x1 - j.x0 + 8) / 8);
+        counts.groups += int64_t{j.y1 - j.y0 + 1} * ((j.x1 - j.x0 + 8) / 8);
         for (int32_t y = j.y0; y <= j.y1; ++y) {
             for (int32_t x = j.x0; x <= j.x1; ++x) {
                 const auto pair = fmgs::raster::pair_alpha<Math>(
@@ -344,8 +344,9 @@ int main(int argc, char** argv) {
     const Scene s = host.on(device);
     fmt::print("{} surfels, {}x{} pixels, σ {} px, tiles of {}, {} pairs of surfel and tile\n", kSurfels,
                kSize, kSize, sigma, s.tiles.size, s.tiles.offsets[-1].item<int32_t>());
-    const bool standard = within(counts.covered, 38e3, "covered pixels") &
-                          within(counts.contributing, 1.4e6, "contributing pairs");
+    const bool covered = within(counts.covered, 38e3, "covered pixels"),
+               contributing = within(counts.contributing, 1.4e6, "contributing pairs"),
+               standard = covered && contributing;
     fmt::print("  {:<20} {:>9}\n  {:<20} {:>9}\n", "raw pairs", counts.raw, "groups of eight",
                counts.groups);
     if (!standard && sigma == kStandardSigma) {

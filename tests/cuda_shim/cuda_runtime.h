@@ -18,6 +18,8 @@
 #include <type_traits>
 #include <utility>
 
+// The names are CUDA's.
+// NOLINTBEGIN(bugprone-reserved-identifier)
 #define __global__
 #define __device__
 #define __host__
@@ -56,8 +58,8 @@ struct alignas(16) int4 {
 
 namespace fmgs::cuda_shim {
 
-constexpr size_t kMaxDynamicShared = 64 * 1024;  ///< bytes; what every GPU since 7.5 has
-constexpr size_t kDefaultDynamicShared = 48 * 1024;
+constexpr size_t kMaxDynamicShared = size_t{64} * 1024;  ///< bytes; what every GPU since 7.5 has
+constexpr size_t kDefaultDynamicShared = size_t{48} * 1024;
 
 /// Where the running fiber is.
 struct Place {
@@ -234,3 +236,4 @@ inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, int
     std::memcpy(to, from, bytes);
     return cudaSuccess;
 }
+// NOLINTEND(bugprone-reserved-identifier)

@@ -108,13 +108,14 @@ Raster brute_force(const Scene& scene, torch::Tensor* distance = nullptr) {
     torch::Tensor nearest = torch::full({s.height, s.width}, 1.0, torch::kDouble);
     const int64_t pixels = s.height * s.width;
     for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+        const int64_t x = pixel % s.width, y = pixel / s.width;
         T transmittance = 1, depth = 0;
         double& close = nearest.data_ptr<double>()[pixel];
         std::vector<T> sum(static_cast<size_t>(channels), 0);
         for (const int64_t i : order) {
             const auto& j = projected[static_cast<size_t>(i)];
-            const T dx = static_cast<T>(pixel % s.width) + T(0.5) - j.c0,
-                    dy = static_cast<T>(pixel / s.width) + T(0.5) - j.c1;
+            const T dx = static_cast<T>(x) + T(0.5) - j.c0,
+                    dy = static_cast<T>(y) + T(0.5) - j.c1;
             const auto pair = raster::pair_alpha<M>(j, dx, dy);
             close = std::min<double>(close, std::abs(pair.alpha / T(raster::kAlphaMin) - 1));
             if (pair.alpha < T(raster::kAlphaMin)) continue;

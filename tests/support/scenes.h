@@ -59,7 +59,7 @@ inline torch::Tensor pinhole(double focal, double cx, double cy) {
 inline Scene random_scene(uint64_t seed, int64_t n, int64_t channels, int64_t width = 32,
                           int64_t height = 32, double small = 0.5, double large = 4) {
     auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
-    const auto uniform = [&](std::vector<int64_t> shape, double lo, double hi) {
+    const auto uniform = [&](const std::vector<int64_t>& shape, double lo, double hi) {
         return torch::rand(shape, generator, torch::kDouble) * (hi - lo) + lo;
     };
     Scene s;

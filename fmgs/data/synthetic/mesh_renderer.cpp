@@ -142,7 +142,7 @@ class Resolver {
         p.face = fragments_.face[at];
         p.barycentric = {1 - fragments_.u[at] - fragments_.v[at], fragments_.u[at],
                          fragments_.v[at]};
-        const int64_t* corner = faces_.const_data_ptr<int64_t>() + 3 * p.face;
+        const int64_t* corner = faces_.const_data_ptr<int64_t>() + int64_t{3} * p.face;
         std::array<float, 3> position{};
         for (size_t c = 0; c < 3; ++c) {
             const float* n = normals_.const_data_ptr<float>() + 3 * corner[c];

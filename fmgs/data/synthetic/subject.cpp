@@ -201,7 +201,7 @@ Maps ClothedSubject::render(const BodyPose& pose, const Camera& camera, int64_t 
 }
 
 SurfaceLook ClothedSubject::look(const SurfacePoint& p) const {
-    const int64_t* corner = canonical_.faces.const_data_ptr<int64_t>() + 3 * p.face;
+    const int64_t* corner = canonical_.faces.const_data_ptr<int64_t>() + int64_t{3} * p.face;
     const auto C = classes_.size();
     std::array<float, 3> x{};
     std::array<float, 32> share{};
