@@ -15,13 +15,13 @@
 namespace fmgs {
 
 constexpr unsigned kWholeWarp = 0xffffffffu;
-constexpr size_t kSharedLimit = 64 * 1024;  ///< bytes of shared memory that every GPU since 7.5 gives a block
+constexpr size_t kSharedLimit = 65536;  ///< bytes of shared memory that every GPU since 7.5 gives a block
 
 /// Launches nothing for zero blocks. shared: bytes of dynamic shared memory.
 template <class... Expected, class... Actual>
 cudaError_t launch(void (*kernel)(Expected...), int64_t blocks, unsigned threads, size_t shared,
                    cudaStream_t stream, Actual&&... arguments) {
-    constexpr size_t kWithoutAsking = 48 * 1024;
+    constexpr size_t kWithoutAsking = 49152;
     if (blocks == 0) return cudaSuccess;
     if (blocks < 0 || blocks > INT32_MAX) return cudaErrorInvalidValue;
     if (shared > kWithoutAsking) {

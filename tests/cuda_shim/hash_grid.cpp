@@ -9,7 +9,7 @@
 #include <fmgs/fields/hash_grid_kernels.cu>
 #include <fmgs/fields/hash_reader_kernels.cu>
 #include <fmgs/fields/hash_sort_kernels.cu>
-#include <fmgs/fields/hash_encode_cuda.cpp>
+#include <fmgs/fields/hash_encode_cuda.cpp>  // NOLINT(bugprone-suspicious-include)
 // clang-format on
 
 #include "cuda_shim/hash_grid.h"

@@ -12,8 +12,8 @@
 #include <fmgs/raster/reduce_kernels.cu>
 #include <fmgs/raster/tiles_kernels.cu>
 #include <fmgs/raster/sort_kernels.cu>
-#include <fmgs/raster/composite_cuda.cpp>
-#include <fmgs/raster/tiles_cuda.cpp>
+#include <fmgs/raster/composite_cuda.cpp>  // NOLINT(bugprone-suspicious-include)
+#include <fmgs/raster/tiles_cuda.cpp>  // NOLINT(bugprone-suspicious-include)
 // clang-format on
 
 #include "cuda_shim/raster.h"

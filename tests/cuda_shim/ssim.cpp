@@ -6,7 +6,7 @@
 #endif
 // clang-format off
 #include <fmgs/losses/ssim_kernels.cu>
-#include <fmgs/losses/ssim_cuda.cpp>
+#include <fmgs/losses/ssim_cuda.cpp>  // NOLINT(bugprone-suspicious-include)
 // clang-format on
 
 #include "cuda_shim/ssim.h"
