@@ -9,17 +9,20 @@ struct Pairs {
     T *dx, *dy, *before, *weight, *gauss;
     typename M::Lane* pixel;
     T *value, *suffix, *grad_depth;  ///< [routes][capacity]; value: Σ_k f_k dL/d(image_k)
+    int64_t blocks;                  ///< that hold the pairs, in their order
+    typename M::Lane *block, *bits;  ///< [blocks] where each lies, which of its pixels
 };
 
 /// Everything backward keeps about the pixels of a tile, in the order of its blocks.
-/// Channels are grouped by route, the groups padded to `pad`.
+/// Channels are grouped by route, last those that reach features only; of many channels each group
+/// is padded with zeros to whole packs.
 template <class M>
 struct BackwardState {
     using T = typename M::Scalar;
     Blocks<M> blocks;
     int64_t pixels, row_size, capacity;
     bool few;                ///< channels, see kFewChannels
-    int64_t pad;             ///< 1 for few, else a pack
+    int64_t* column;         ///< [routes+2] where in a row a group of channels begins
     T* transmittance;        ///< [pixels] behind the surfel at hand
     typename M::Lane* last;  ///< [pixels]
     T* suffix;               ///< [routes][pixels] Σ_{j>i} w_j V_j − T_N dL/d(alpha)
@@ -37,10 +40,14 @@ BackwardState<M> backward_state(const BackwardTile<typename M::Scalar>& t) {
     BackwardState<M> s{Blocks<M>(t)};
     s.pixels = s.blocks.pixels;
     s.few = t.channels <= kFewChannels;
-    s.pad = s.few ? 1 : L;
-    s.row_size = padded_begin(t, t.routes + 1, s.pad);
     s.capacity = s.pixels + L;  // a compressed pack may write its whole length
     Workspace<T> space{t.workspace};
+    constexpr int64_t kWord = sizeof(int64_t) / sizeof(T);
+    s.column = reinterpret_cast<int64_t*>(space.take(kWord * (t.routes + 2)));
+    s.column[0] = 0;
+    for (int64_t g = 0; g <= t.routes; ++g)
+        s.column[g + 1] = s.column[g] + round_up(t.begin[g + 1] - t.begin[g], s.few ? 1 : L);
+    s.row_size = s.column[t.routes + 1];
     s.transmittance = space.take(s.pixels);
     s.last = reinterpret_cast<typename M::Lane*>(space.take(s.pixels));
     s.suffix = space.take(t.routes * s.pixels);
@@ -50,7 +57,7 @@ BackwardState<M> backward_state(const BackwardTile<typename M::Scalar>& t) {
     s.grad_row = space.take(s.row_size);
     s.pack_route = reinterpret_cast<typename M::Lane*>(space.take(s.row_size / L));
     for (int64_t g = 0; !s.few && g <= t.routes; ++g) {
-        for (int64_t k = padded_begin(t, g, L); k < padded_begin(t, g + 1, L); k += L)
+        for (int64_t k = s.column[g]; k < s.column[g + 1]; k += L)
             s.pack_route[k / L] = static_cast<typename M::Lane>(g);
     }
     s.pairs.dx = space.take(s.capacity);
@@ -62,6 +69,8 @@ BackwardState<M> backward_state(const BackwardTile<typename M::Scalar>& t) {
     s.pairs.value = space.take(t.routes * s.capacity);
     s.pairs.suffix = space.take(t.routes * s.capacity);
     s.pairs.grad_depth = space.take(t.routes * s.capacity);
+    s.pairs.block = reinterpret_cast<typename M::Lane*>(space.take(s.pixels / L));
+    s.pairs.bits = reinterpret_cast<typename M::Lane*>(space.take(s.pixels / L));
     memset(s.row, 0, sizeof(T) * static_cast<size_t>(s.row_size));
     return s;
 }
@@ -96,10 +105,11 @@ int64_t load_pixels(const BackwardTile<typename M::Scalar>& t, BackwardState<M>&
     if (largest < 0) return largest;
     const int64_t pixel_step = s.few ? 1 : s.row_size, channel_step = s.few ? s.pixels : 1;
     for (int64_t g = 0; g <= t.routes; ++g) {
-        const int64_t column = padded_begin(t, g, s.pad), count = t.begin[g + 1] - t.begin[g];
+        const int64_t column = s.column[g], size = s.column[g + 1] - column,
+                      count = t.begin[g + 1] - t.begin[g];
         s.blocks.for_runs([&](int64_t x, int64_t y, int64_t at, int64_t n) {
             const int64_t in = (t.y0 + y) * t.width + t.x0 + x;
-            for (int64_t k = 0; k < round_up(count, s.pad); ++k) {
+            for (int64_t k = 0; k < size; ++k) {
                 const T* const plane = k < count ? t.grad_image[t.begin[g] + k] : nullptr;
                 T* const out = s.grad_image + at * pixel_step + (column + k) * channel_step;
                 for (int64_t j = 0; j < n; ++j) out[j * pixel_step] = plane ? plane[in + j] : T(0);
@@ -107,6 +117,17 @@ int64_t load_pixels(const BackwardTile<typename M::Scalar>& t, BackwardState<M>&
         });
     }
     return largest;
+}
+
+/// Copies a surfel's features into state.row.
+template <class M>
+FMGS_HD void load_features(const BackwardTile<typename M::Scalar>& t, BackwardState<M>& state,
+                           int32_t surfel) {
+    const auto* const features = t.features + surfel * t.channels;
+    for (int64_t g = 0; g <= t.routes; ++g) {
+        auto* to = state.row + state.column[g];
+        for (int32_t k = t.begin[g]; k < t.begin[g + 1]; ++k) *to++ = features[t.channel[k]];
+    }
 }
 
 /// Finds the pairs of the surfel at position i, steps their pixels' transmittance back, and lists
@@ -118,21 +139,29 @@ FMGS_HD int64_t list_pairs(const BackwardTile<typename M::Scalar>& t, BackwardSt
     using T = typename M::Scalar;
     using V = typename M::Value;
     using Lane = typename M::Lane;
-    const Projected<T>& s = t.surfels[t.indices[i]];
-    Pairs<M>& p = state.pairs;
+    // Copies: a store of a pack might change anything that is not local.
+    const Projected<T> s = t.surfels[t.indices[i]];
+    const Blocks<M> blocks = state.blocks;
+    const Pairs<M> p = state.pairs;
+    const T* const* const has_depth = t.grad_depth;
+    const int64_t routes = t.routes, pixels = state.pixels, capacity = state.capacity;
+    const bool few = state.few;
+    T* const transmittance = state.transmittance;
+    const Lane* const last = state.last;
+    const T *const suffix = state.suffix, *const grad_depth = state.grad_depth;
+    int64_t used = 0;
     V grad_few[kFewChannels] = {};
-    static_assert(kFewChannels == 4);  // as sum4
     int64_t n = 0;
-    state.blocks.for_box(t, s, [&](int64_t at, V dx, V dy) {
-        const auto reached = M::load_mask(state.last + at) >= static_cast<Lane>(i);
+    blocks.for_box(t, s, [&](int64_t at, V dx, V dy) {
+        const auto reached = M::load_mask(last + at) >= static_cast<Lane>(i);
         if (!M::bits(reached)) return;
         const auto pair = pair_alpha<M>(s, dx, dy);
         const auto mask = reached & (pair.alpha >= T(kAlphaMin));
         const unsigned bits = M::bits(mask);
-        const V after = M::load(state.transmittance + at);
+        const V after = M::load(transmittance + at);
         const V before = M::select(mask, after / (T(1) - pair.alpha), after);
         const V weight = before * pair.alpha;
-        M::store(state.transmittance + at, before);
+        M::store(transmittance + at, before);
         const auto compact = M::compaction(bits);
         M::compress(p.dx + n, dx, compact);
         M::compress(p.dy + n, dy, compact);
@@ -140,23 +169,26 @@ FMGS_HD int64_t list_pairs(const BackwardTile<typename M::Scalar>& t, BackwardSt
         M::compress(p.weight + n, weight, compact);
         M::compress(p.gauss + n, pair.gauss, compact);
         M::compress_lanes(p.pixel + n, static_cast<Lane>(at), compact);
-        for (int64_t r = 0; r < t.routes; ++r) {
-            const int64_t from = r * state.pixels + at, to = r * state.capacity + n;
-            M::compress(p.suffix + to, M::load(state.suffix + from), compact);
-            if (t.grad_depth[r])
-                M::compress(p.grad_depth + to, M::load(state.grad_depth + from), compact);
+        p.block[used] = static_cast<Lane>(at);
+        p.bits[used++] = static_cast<Lane>(bits);
+        for (int64_t r = 0; r < routes; ++r) {
+            const int64_t from = r * pixels + at, to = r * capacity + n;
+            M::compress(p.suffix + to, M::load(suffix + from), compact);
+            if (has_depth[r]) M::compress(p.grad_depth + to, M::load(grad_depth + from), compact);
         }
-        for (int64_t g = 0; state.few && g <= t.routes; ++g) {
+        for (int64_t g = 0; few && g <= routes; ++g) {
             V value = M::set(0);
             for (int32_t k = t.begin[g]; k < t.begin[g + 1]; ++k) {
-                const V g_k = M::load(state.grad_image + k * state.pixels + at);
+                const V g_k = M::load(state.grad_image + k * pixels + at);
                 value += state.row[k] * g_k;
                 grad_few[k] += M::select(mask, weight * g_k, M::set(0));
             }
-            if (g < t.routes) M::compress(p.value + g * state.capacity + n, value, compact);
+            if (g < routes) M::compress(p.value + g * capacity + n, value, compact);
         }
         n += __builtin_popcount(bits);
     });
+    if (n == 0) return 0;
+    state.pairs.blocks = used;
     const V zero = M::set(0);
     M::store(p.dx + n, zero);
     M::store(p.dy + n, zero);
@@ -164,12 +196,12 @@ FMGS_HD int64_t list_pairs(const BackwardTile<typename M::Scalar>& t, BackwardSt
     M::store(p.weight + n, zero);
     M::store(p.gauss + n, zero);
     M::store_mask(p.pixel + n, M::set_lanes(p.pixel[0]));
-    for (int64_t r = 0; r < t.routes; ++r) {
-        M::store(p.value + r * state.capacity + n, zero);
-        M::store(p.suffix + r * state.capacity + n, zero);
-        M::store(p.grad_depth + r * state.capacity + n, zero);
+    for (int64_t r = 0; r < routes; ++r) {
+        M::store(p.value + r * capacity + n, zero);
+        M::store(p.suffix + r * capacity + n, zero);
+        M::store(p.grad_depth + r * capacity + n, zero);
     }
-    if (state.few) M::sum4(grad_few, state.grad_row);
+    if (few) M::template sums<kFewChannels>(grad_few, state.grad_row);
     return n;
 }
 
@@ -196,23 +228,20 @@ FMGS_HD void weigh_pairs(const BackwardTile<typename M::Scalar>& t, BackwardStat
         const auto run = [&](auto rows) {
             constexpr int R = decltype(rows)::value;
             for (int64_t m = 0; m < n; m += 4) {
-                V v[R][4];
+                V v[4 * R];
                 for (int j = 0; j < 4; ++j) {
                     const T* const gradient = state.grad_image + p.pixel[m + j] * state.row_size;
                     const T weight = p.weight[m + j];
                     for (int k = 0; k < N; ++k) {
                         const V g_k = M::load(gradient + first + k * L);
-                        V& to = v[R == 1 ? 0 : k][j];
+                        V& to = v[R == 1 ? j : 4 * k + j];
                         to = R == 1 && k > 0 ? to + f[k] * g_k : f[k] * g_k;
                         sum[k] += weight * g_k;
                     }
                 }
                 for (int k = 0; k < R; ++k) {
                     if (route[k] == t.routes) continue;
-                    T more[4];
-                    M::sum4(v[k], more);
-                    T* const value = p.value + route[k] * state.capacity + m;
-                    for (int j = 0; j < 4; ++j) value[j] += more[j];
+                    M::add_sums(v + 4 * k, p.value + route[k] * state.capacity + m);
                 }
             }
         };
@@ -269,17 +298,29 @@ FMGS_HD void sum_pairs(const BackwardTile<typename M::Scalar>& t, BackwardState<
                     for (int k = 0; k < kSums; ++k) sums[r][k] = sum[k];
                     continue;
                 }
-                for (int k = 0; k < kSums; k += 4) {
-                    const int four = k + 4 < kSums ? k : kSums - 4;
-                    M::sum4(sum + four, slot + (first + r) * kSums + four);
-                }
+                M::template sums<kSums>(sum, slot + (first + r) * kSums);
             }
         }
-        for (int64_t m = 0; m < n; ++m) {
-            for (int64_t r = first; r < first + count; ++r)
-                state.suffix[r * state.pixels + p.pixel[m]] = p.suffix[r * state.capacity + m];
+        for (int64_t r = first; r < first + count; ++r) {
+            const T* from = p.suffix + r * state.capacity;
+            for (int64_t b = 0; b < p.blocks; ++b) {
+                const auto bits = static_cast<unsigned>(p.bits[b]);
+                T* const to = state.suffix + r * state.pixels + p.block[b];
+                M::store(to, M::expand(M::load(to), from, M::compaction(bits)));
+                from += __builtin_popcount(bits);
+            }
         }
     }
+}
+
+/// Asks for the slot of the surfel at a position of the list. Stores leave in order: one to memory
+/// that is not at hand would hold up all after it.
+template <class T>
+FMGS_HD void prefetch_slot(const BackwardTile<T>& t, int64_t i) {
+    const int64_t size = t.routes * kSums + t.channels;
+    constexpr int64_t kLine = kCacheLine / static_cast<int64_t>(sizeof(T));
+    for (int64_t at = 0; i >= 0 && at < size; at += kLine)
+        __builtin_prefetch(t.slots + i * size + at, 1);
 }
 
 template <class M>
@@ -292,11 +333,12 @@ void backward(const BackwardTile<typename M::Scalar>& t) {
     for (int64_t i = 0; i < kAhead; ++i) prefetch(t, largest - i);
     for (int64_t i = largest; i >= 0; --i) {
         prefetch(t, i - kAhead);
-        if (state.few) gather_features(t, t.indices[i], state.pad, state.row);
+        prefetch_slot(t, i - kAhead);
+        if (state.few) load_features<M>(t, state, t.indices[i]);
         const int64_t n = list_pairs<M>(t, state, i);
         if (n == 0) continue;
         if (!state.few) {
-            gather_features(t, t.indices[i], state.pad, state.row);
+            load_features<M>(t, state, t.indices[i]);
             weigh_pairs<M>(t, state, n);
         }
         T* const slot = t.slots + i * slot_size;
@@ -305,10 +347,8 @@ void backward(const BackwardTile<typename M::Scalar>& t) {
         if (!t.needs_features) continue;
         T* out = slot + t.routes * kSums;
         for (int64_t g = 0; g <= t.routes; ++g) {
-            const int64_t count = t.begin[g + 1] - t.begin[g];
-            memcpy(out, state.grad_row + padded_begin(t, g, state.pad),
-                   sizeof(T) * static_cast<size_t>(count));
-            out += count;
+            const T* from = state.grad_row + state.column[g];
+            for (int32_t k = t.begin[g]; k < t.begin[g + 1]; ++k) *out++ = *from++;
         }
     }
 }

@@ -37,11 +37,11 @@ TileBackend tile_backend(InstructionSet set) {
 }
 
 int64_t workspace_size(int64_t size, int64_t channels, int64_t routes) {
-    constexpr int64_t kMaxLanes = 16, kParts = 16, kPadding = 2 * kCacheLine / sizeof(float);
+    constexpr int64_t kMaxLanes = 16, kParts = 19, kPadding = 2 * kCacheLine / sizeof(float);
     const int64_t row = channels + (routes + 1) * kMaxLanes,
                   pixels = (size + 1) * (size + 7);  // whole blocks
-    return (3 + 2 * routes + row) * pixels + 3 * row + (6 + 3 * routes) * (pixels + kMaxLanes) +
-           kParts * kPadding;
+    return (4 + 2 * routes + row) * pixels + 3 * row + 2 * (routes + 2) +
+           (6 + 3 * routes) * (pixels + kMaxLanes) + kParts * kPadding;
 }
 
 namespace {
@@ -259,7 +259,6 @@ RasterizeGradients reduce(const Call<T>& call, const T* slots, const uint8_t* to
     T *center = out.center.template data_ptr<T>(), *tangents = out.tangents.template data_ptr<T>();
     T* opacity = out.opacity.template data_ptr<T>();
     T* features = needs_features ? out.features.template data_ptr<T>() : nullptr;
-    const T* k = in.intrinsics.template const_data_ptr<T>();
     const auto sums_size = static_cast<size_t>(call.routes * kSums),
                size = sums_size + static_cast<size_t>(call.channels);
     const size_t used = needs_features ? size : sums_size;
@@ -269,8 +268,11 @@ RasterizeGradients reduce(const Call<T>& call, const T* slots, const uint8_t* to
     std::vector<std::array<T, 4>> partial(static_cast<size_t>(chunks), std::array<T, 4>{});
     at::parallel_for(0, chunks, 1, [&](int64_t first, int64_t last) {
         std::vector<T> sum(size);
+        std::array<T, 4> k{};
+        std::copy_n(in.intrinsics.template const_data_ptr<T>(), 4, k.begin());
         const int64_t end = std::min(last * kChunk, call.n);
         for (int64_t i = first * kChunk; i < end; ++i) {
+            auto& intrinsics = partial[static_cast<size_t>(i / kChunk)];
             // The slots of a surfel lie anywhere: asked for some time before they are read.
             if (const int64_t next = i + kAhead; next < end) {
                 for (int32_t j = start[static_cast<size_t>(next)];
@@ -295,12 +297,14 @@ RasterizeGradients reduce(const Call<T>& call, const T* slots, const uint8_t* to
                 any = true;
             }
             if (!any) std::fill_n(sum.begin(), used, T(0));
+            // Copies: what the routes share is then seen not to change while gradients are written.
+            const Surfel<T> surfel = call.surfel(i);
+            const Projected<T> projected = call.surfels[static_cast<size_t>(i)];
             for (int64_t r = 0; r < call.routes; ++r) {
                 Surfel<T> g{};
                 if (any)
-                    project_vjp(call.surfel(i), k, call.surfels[static_cast<size_t>(i)],
-                                sum.data() + r * kSums, g,
-                                partial[static_cast<size_t>(i / kChunk)].data());
+                    project_vjp(surfel, k.data(), projected, sum.data() + r * kSums, g,
+                                intrinsics.data());
                 const int64_t row = r * call.n + i;
                 opacity[row] = g.opacity;
                 for (int64_t c = 0; c < 3; ++c) {

@@ -93,25 +93,6 @@ constexpr int64_t kAhead = 6;  // surfels between asking and using
 /// channels at a time, once the pairs are listed.
 constexpr int64_t kFewChannels = 4;
 
-/// Channels of group g (a route, or the last group: those that reach features only) begin here in a
-/// row padded per group to a multiple of `pad`.
-template <class T>
-FMGS_HD int64_t padded_begin(const Tile<T>& t, int64_t group, int64_t pad) {
-    int64_t n = 0;
-    for (int64_t g = 0; g < group; ++g) n += round_up(t.begin[g + 1] - t.begin[g], pad);
-    return n;
-}
-
-/// Copies a surfel's features into such a row; the padding stays as it is.
-template <class T>
-FMGS_HD void gather_features(const Tile<T>& t, int32_t surfel, int64_t pad, T* row) {
-    const T* features = t.features + surfel * t.channels;
-    for (int64_t g = 0; g <= t.routes; ++g) {
-        for (int32_t k = t.begin[g]; k < t.begin[g + 1]; ++k) *row++ = features[t.channel[k]];
-        row += round_up(t.begin[g + 1] - t.begin[g], pad) - (t.begin[g + 1] - t.begin[g]);
-    }
-}
-
 /// Hands out parts of the workspace, each on a boundary of its own cache line, with a line between:
 /// parts of 4 KiB would else lie over each other in the first cache.
 template <class T>

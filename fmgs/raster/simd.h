@@ -34,6 +34,17 @@ struct LaneOrder {
     }
 };
 constexpr LaneOrder kLaneOrder;
+/// For every set of eight lanes how many of it come before each lane, -1 for lanes outside.
+struct LaneRank {
+    alignas(8) int8_t lane[256][8] = {};
+    constexpr LaneRank() {
+        for (int bits = 0; bits < 256; ++bits) {
+            int8_t n = 0;
+            for (int l = 0; l < 8; ++l) lane[bits][l] = bits >> l & 1 ? n++ : int8_t{-1};
+        }
+    }
+};
+constexpr LaneRank kLaneRank;
 #endif
 
 /// SIMD policy: L lanes of T, 4, 8 or 16.
@@ -105,20 +116,29 @@ struct Simd {
         for (int l = 0; l < L; ++l) out |= static_cast<unsigned>(m[l] & 1) << l;
         return out;
     }
-    /// The sums of four packs.
-    static FMGS_HD void sum4(const Value* v, T* out) {
-        if constexpr (L == 4) {
-            const Value ab = __builtin_shufflevector(v[0], v[1], 0, 4, 1, 5) +
-                             __builtin_shufflevector(v[0], v[1], 2, 6, 3, 7);
-            const Value cd = __builtin_shufflevector(v[2], v[3], 0, 4, 1, 5) +
-                             __builtin_shufflevector(v[2], v[3], 2, 6, 3, 7);
-            store(out, __builtin_shufflevector(ab, cd, 0, 1, 4, 5) +
-                           __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
-        } else {
-            using Half = Simd<T, L / 2>;
-            typename Half::Value half[4];
-            for (int j = 0; j < 4; ++j) half[j] = fold(v[j]);
-            Half::sum4(half, out);
+    /// Adds to out[0…3] what the lanes of each of four packs add up to.
+    static FMGS_HD void add_sums(const Value* v, T* out) {
+        add_fold(join(join(v[0], v[1]), join(v[2], v[3])), out);
+    }
+    /// Stores the sum of each of N packs.
+    template <int N>
+    static FMGS_HD void sums(const Value* v, T* out) {
+        for (int n = 0; n < N; n += kLanes) {
+            const int count = N - n < kLanes ? N - n : kLanes, parts = (count + 3) / 4;
+            // Lane 4b+j of part i: what the lanes 4b…4b+3 of pack n+4i+j add up to.
+            Value part[kBlocks];
+            for (int i = 0; i < parts; ++i) {
+                const auto at = [&](int j) {
+                    return n + 4 * i + j < N ? v[n + 4 * i + j] : set(0);
+                };
+                part[i] = join(join(at(0), at(1)), join(at(2), at(3)));
+            }
+            if (parts == kBlocks) {
+                store_first(out + n, join_blocks(part), count);
+            } else {
+                for (int i = 0; i < parts; ++i)
+                    store_fold(out + n + 4 * i, part[i], count - 4 * i < 4 ? count - 4 * i : 4);
+            }
         }
     }
 
@@ -169,17 +189,94 @@ struct Simd {
         for (unsigned bits = c.bits; bits; bits &= bits - 1) *to++ = first + __builtin_ctz(bits);
     }
 
+    /// The inverse: the chosen lanes of v become from[0], from[1], …; may read up to L values.
+    static FMGS_HD Value expand(Value v, const T* from, Compaction c) {
+#if defined(__AVX512F__)
+        if constexpr (sizeof(v) == 64 && sizeof(T) == 4)
+            return (Value)_mm512_mask_expand_ps((__m512)v, static_cast<__mmask16>(c.bits),
+                                                (__m512)load(from));
+        if constexpr (sizeof(v) == 64 && sizeof(T) == 8)
+            return (Value)_mm512_mask_expand_pd((__m512d)v, static_cast<__mmask8>(c.bits),
+                                                (__m512d)load(from));
+#elif defined(__AVX2__)
+        if constexpr (sizeof(v) == 32 && sizeof(T) == 4) {
+            const __m256i rank = _mm256_cvtepi8_epi32(
+                _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kLaneRank.lane[c.bits])));
+            return (Value)_mm256_blendv_ps(_mm256_permutevar8x32_ps((__m256)load(from), rank),
+                                           (__m256)v, _mm256_castsi256_ps(rank));
+        }
+#endif
+        for (unsigned bits = c.bits; bits; bits &= bits - 1) v[__builtin_ctz(bits)] = *from++;
+        return v;
+    }
+
   private:
-    /// The first half of a pack plus the second.
-    static FMGS_HD auto fold(Value v) {
+    static constexpr int kBlocks = L / 4;  // of four lanes
+
+    /// In every block of four lanes the sums of a's neighbours, then those of b's.
+    static FMGS_HD Value join(Value a, Value b) {
         if constexpr (L == 16) {
-            return __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
-                   __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+            return __builtin_shufflevector(a, b, 0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14,
+                                           28, 30) +
+                   __builtin_shufflevector(a, b, 1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15,
+                                           29, 31);
+        } else if constexpr (L == 8) {
+            return __builtin_shufflevector(a, b, 0, 2, 8, 10, 4, 6, 12, 14) +
+                   __builtin_shufflevector(a, b, 1, 3, 9, 11, 5, 7, 13, 15);
         } else {
-            return __builtin_shufflevector(v, v, 0, 1, 2, 3) +
-                   __builtin_shufflevector(v, v, 4, 5, 6, 7);
+            return __builtin_shufflevector(a, b, 0, 2, 4, 6) +
+                   __builtin_shufflevector(a, b, 1, 3, 5, 7);
         }
     }
+    /// One after the other, the sums of each pack's blocks.
+    static FMGS_HD Value join_blocks(const Value* v) {
+        if constexpr (L == 16) {
+            const auto two = [](Value a, Value b) {
+                return __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24,
+                                               25, 26, 27) +
+                       __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28,
+                                               29, 30, 31);
+            };
+            return two(two(v[0], v[1]), two(v[2], v[3]));
+        } else if constexpr (L == 8) {
+            return __builtin_shufflevector(v[0], v[1], 0, 1, 2, 3, 8, 9, 10, 11) +
+                   __builtin_shufflevector(v[0], v[1], 4, 5, 6, 7, 12, 13, 14, 15);
+        } else {
+            return v[0];
+        }
+    }
+    /// Adds the sum of a pack's blocks.
+    static FMGS_HD void add_fold(Value v, T* out) {
+        if constexpr (L == 4) {
+            store(out, load(out) + v);
+        } else {
+            using Half = Simd<T, L / 2>;
+            typename Half::Value half[2];
+            memcpy(half, &v, sizeof v);
+            Half::add_fold(half[0] + half[1], out);
+        }
+    }
+    /// Stores the first lanes of the sum of a pack's blocks.
+    static FMGS_HD void store_fold(T* out, Value v, int count) {
+        if constexpr (L == 4) {
+            store_first(out, v, count);
+        } else {
+            using Half = Simd<T, L / 2>;
+            typename Half::Value half[2];
+            memcpy(half, &v, sizeof v);
+            Half::store_fold(out, half[0] + half[1], count);
+        }
+    }
+    /// Stores the first lanes.
+    static FMGS_HD void store_first(T* out, Value v, int count) {
+#if defined(__AVX512F__)
+        if constexpr (sizeof(v) == 64 && sizeof(T) == 4)
+            return _mm512_mask_storeu_ps(out, static_cast<__mmask16>((1U << count) - 1), (__m512)v);
+#endif
+        memcpy(out, &v, sizeof(T) * static_cast<size_t>(count));
+    }
+    template <class, int>
+    friend struct Simd;
 };
 
 }  // namespace

@@ -306,9 +306,10 @@ FMGS_HD void project_vjp(const Surfel<T>& s, const T* intrinsics, const Projecte
     grad.b[2] = gw1 - fx * X * gb - fy * Y * gf;
     const T gX = fx * (gc0 - s.a[2] * ga - s.b[2] * gb),
             gY = fy * (gc1 - s.a[2] * ge - s.b[2] * gf);
-    grad.p[0] = gX / z;
-    grad.p[1] = gY / z;
-    grad.p[2] = gz - (gX * X + gY * Y) / z;
+    const T inverse = 1 / z;
+    grad.p[0] = gX * inverse;
+    grad.p[1] = gY * inverse;
+    grad.p[2] = gz - (gX * X + gY * Y) * inverse;
     grad.opacity = sums[kO] / s.opacity;
     grad_intrinsics[0] += X * gc0 + ga * ax + gb * bx;
     grad_intrinsics[1] += Y * gc1 + ge * ay + gf * by;
