@@ -73,7 +73,7 @@ TEST_CASE("a checkpoint holds the tensors of docs/checkpoints.md", "[checkpoint]
     copy_capture(data);
     auto body = read_npz(data / "body.npz");
     const int64_t vertices = body.at("v_template").tensor().size(0);
-    body["posedirs"] = npy_array(torch::full({vertices, 3, 9 * 23}, 1e-3));
+    body["posedirs"] = npy_array(torch::full({vertices, 3, int64_t{9} * 23}, 1e-3));
     write_npz(data / "body.npz", body);
     for (const auto& arguments :
          {train(folder.path / "plain", "train.steps=1"),
@@ -87,7 +87,7 @@ TEST_CASE("a checkpoint holds the tensors of docs/checkpoints.md", "[checkpoint]
         const auto tensors = read_safetensors(checkpoint / "model.safetensors");
         check_documented(tensors, rows);
         const auto moments = read_safetensors(checkpoint / "optimizer.safetensors");
-        REQUIRE(moments.size() > 0);
+        REQUIRE(!moments.empty());
         for (const auto& [moment, value] : moments) {
             INFO(moment);
             const auto dot = moment.rfind('.');

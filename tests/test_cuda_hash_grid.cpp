@@ -61,8 +61,8 @@ struct Case {
     }
     std::vector<torch::Tensor> on_device() const {
         const std::array<bool, 2> needs{true, corners.empty()};
-        const auto [t, p] = shim_hash_encode_backward(grad, table, x, options, corners, needs);
-        return {shim_hash_encode(table, x, options, corners), t, p};
+        const auto g = shim_hash_encode_backward(grad, table, x, options, corners, needs);
+        return {shim_hash_encode(table, x, options, corners), std::get<0>(g), std::get<1>(g)};
     }
 };
 

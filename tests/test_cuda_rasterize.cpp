@@ -46,7 +46,7 @@ std::vector<int64_t> one_route(const Scene& s) {
 raster::RasterizeCotangents random_cotangents(const raster::RasterizeInputs& in,
                                               const raster::RasterizeOutputs& out, uint64_t seed) {
     auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
-    const auto like = [&](std::vector<int64_t> shape) {
+    const auto like = [&](const std::vector<int64_t>& shape) {
         return torch::randn(shape, generator, torch::kDouble).to(in.center.scalar_type());
     };
     const int64_t routes = in.center.size(0);
@@ -207,7 +207,7 @@ TEST_CASE("find_tiles on a GPU makes the lists of the CPU", "[raster]") {
 }
 
 TEST_CASE("more surfels and tiles than a 32-bit key holds are sorted by a wider one", "[raster]") {
-    const int64_t n = 65537 * 2;
+    const int64_t n = int64_t{65537} * 2;
     const auto s = random_scene(82, n, 0, 2048, 1024, 0.3, 0.5).to(torch::kFloat);
     const auto expected = s.tiles(8);
     const auto tiles = shim_find_tiles(s.center, s.tangents, s.opacity, s.intrinsics, s.width,

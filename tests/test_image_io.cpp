@@ -54,7 +54,7 @@ TEST_CASE("a picture that is missing, cut short or not a picture is an Error nam
     std::ofstream(folder.path / "b.png") << "no picture";
     REQUIRE(
         throws_error([&] { read_gray(folder.path / "b.png"); }, "b.png: not a readable picture"));
-    std::ofstream(folder.path / "c.png");
+    std::ofstream{folder.path / "c.png"}.flush();
     REQUIRE(throws_error([&] { read_gray(folder.path / "c.png"); }, "c.png"));
 }
 

@@ -123,6 +123,7 @@ TEST_CASE("a point of the mesh appears where the camera projects it", "[mesh_ren
     double worst = 0;
     for (int64_t at = 0; at < fragments.width * fragments.height; ++at) {
         const auto i = static_cast<size_t>(at);
+        const int64_t column = at % fragments.width, row = at / fragments.width;
         if (fragments.face[i] < 0) continue;
         ++hits;
         const double u = fragments.u[i], v = fragments.v[i];
@@ -130,10 +131,9 @@ TEST_CASE("a point of the mesh appears where the camera projects it", "[mesh_ren
         const auto p = camera.to_camera(torch::matmul(b, vertices).view({1, 3}))[0];
         const auto x = (k[0] * p[0] / p[2] + k[2]).item<double>(),
                    y = (k[1] * p[1] / p[2] + k[3]).item<double>();
-        worst =
-            std::max({worst, std::abs(x - (static_cast<double>(at % fragments.width) + 0.5) / 3),
-                      std::abs(y - (static_cast<double>(at / fragments.width) + 0.5) / 3),
-                      std::abs(p[2].item<double>() - fragments.depth[i])});
+        worst = std::max({worst, std::abs(x - (static_cast<double>(column) + 0.5) / 3),
+                          std::abs(y - (static_cast<double>(row) + 0.5) / 3),
+                          std::abs(p[2].item<double>() - fragments.depth[i])});
         if (hits % 17 == 0) at += 41;  // every place need not be asked
     }
     REQUIRE(hits > 500);

@@ -11,7 +11,7 @@ namespace {
 
 constexpr double kPi = std::numbers::pi;
 
-torch::Tensor rows(std::vector<double> values) {
+torch::Tensor rows(const std::vector<double>& values) {
     return torch::tensor(values, torch::kDouble).view({-1, 3});
 }
 

@@ -19,7 +19,7 @@
 namespace fmgs::cuda_shim {
 namespace {
 
-constexpr size_t kStack = 256 * 1024;  // bytes; instrumented code needs more than optimised code
+constexpr size_t kStack = size_t{256} * 1024;  // bytes; instrumented code needs more than optimised code
 
 /// What the threads of a group have brought to an operation that waits for all of them.
 struct Meeting {
