@@ -34,5 +34,5 @@ done
 phase set-up scripts/setup.sh "${setup_options[@]}"
 phase configure configure_project "${configure_options[@]}"
 phase build build_project
-phase tests ctest --test-dir "$build" --output-on-failure --no-tests=error "${selection[@]}" "$@"
+phase tests ctest --test-dir "$build" --parallel 2 --output-on-failure --no-tests=error "${selection[@]}" "$@"
 report_phases

@@ -252,47 +252,40 @@ RasterizeGradients reduce(const Call<T>& call, const T* slots, const uint8_t* to
     const auto& in = call.in;
     const auto inverse =
         invert(in.indices.template const_data_ptr<int32_t>(), in.indices.numel(), call.n);
-    const std::vector<int32_t>&start = inverse.first, &position = inverse.second;
+    const int32_t *start = inverse.first.data(), *position = inverse.second.data();
     RasterizeGradients out{
         torch::empty_like(in.center), torch::empty_like(in.tangents), torch::empty_like(in.opacity),
         needs_features ? torch::empty_like(in.features) : torch::Tensor(), torch::Tensor()};
     T *center = out.center.template data_ptr<T>(), *tangents = out.tangents.template data_ptr<T>();
     T* opacity = out.opacity.template data_ptr<T>();
     T* features = needs_features ? out.features.template data_ptr<T>() : nullptr;
-    const auto sums_size = static_cast<size_t>(call.routes * kSums),
-               size = sums_size + static_cast<size_t>(call.channels);
-    const size_t used = needs_features ? size : sums_size;
+    const int64_t sums_size = call.routes * kSums, size = sums_size + call.channels;
+    const int64_t used = needs_features ? size : sums_size;
     // Chunks do not depend on the number of threads, and so neither does the order of any sum.
     constexpr int64_t kChunk = 1024, kAhead = 8;
     const int64_t chunks = (call.n + kChunk - 1) / kChunk;
     std::vector<std::array<T, 4>> partial(static_cast<size_t>(chunks), std::array<T, 4>{});
     at::parallel_for(0, chunks, 1, [&](int64_t first, int64_t last) {
-        std::vector<T> sum(size);
+        std::vector<T> sum(static_cast<size_t>(size));
         std::array<T, 4> k{};
         std::copy_n(in.intrinsics.template const_data_ptr<T>(), 4, k.begin());
         const int64_t end = std::min(last * kChunk, call.n);
         for (int64_t i = first * kChunk; i < end; ++i) {
             auto& intrinsics = partial[static_cast<size_t>(i / kChunk)];
             // The slots of a surfel lie anywhere: asked for some time before they are read.
-            if (const int64_t next = i + kAhead; next < end) {
-                for (int32_t j = start[static_cast<size_t>(next)];
-                     j < start[static_cast<size_t>(next + 1)]; ++j) {
-                    const T* slot =
-                        slots + static_cast<size_t>(position[static_cast<size_t>(j)]) * size;
-                    for (size_t c = 0; c < used; c += kCacheLine / sizeof(T))
-                        __builtin_prefetch(slot + c);
-                }
+            const int64_t next = std::min(i + kAhead, end);
+            for (int32_t j = start[next]; next < end && j < start[next + 1]; ++j) {
+                for (int64_t c = 0; c < used; c += kCacheLine / static_cast<int64_t>(sizeof(T)))
+                    __builtin_prefetch(slots + position[j] * size + c);
             }
             bool any = false;
-            for (int32_t j = start[static_cast<size_t>(i)]; j < start[static_cast<size_t>(i + 1)];
-                 ++j) {
-                const auto at = static_cast<size_t>(position[static_cast<size_t>(j)]);
-                if (!touched[at]) continue;
-                const T* slot = slots + at * size;
+            for (int32_t j = start[i]; j < start[i + 1]; ++j) {
+                if (!touched[position[j]]) continue;
+                const T* slot = slots + position[j] * size;
                 if (!any) {
                     std::copy(slot, slot + used, sum.begin());
                 } else {
-                    for (size_t c = 0; c < used; ++c) sum[c] += slot[c];
+                    for (int64_t c = 0; c < used; ++c) sum[static_cast<size_t>(c)] += slot[c];
                 }
                 any = true;
             }
@@ -315,7 +308,7 @@ RasterizeGradients reduce(const Call<T>& call, const T* slots, const uint8_t* to
             }
             for (int64_t c = 0; needs_features && c < call.channels; ++c)
                 features[i * call.channels + call.channel[static_cast<size_t>(c)]] =
-                    sum[sums_size + static_cast<size_t>(c)];
+                    sum[static_cast<size_t>(sums_size + c)];
         }
     });
     std::array<T, 4> total{};

@@ -3,7 +3,8 @@
 /// is compiled as C++. A launch runs one block after another; the threads of a block are fibers of
 /// the calling thread, switched at barriers and warp operations, in an order that a seed decides, so
 /// that a missing barrier shows as a result that changes with the seed. Dynamic shared memory is filled with
-/// NaN before each block. Refused with an exception: a warp operation or barrier that a thread of
+/// NaN before each block. ThreadSanitizer sees a fiber as a thread, ordered by barriers alone: it finds
+/// races within a block. Refused with an exception: a warp operation or barrier that a thread of
 /// the warp or block never reaches, warp operations of parts of a warp, more dynamic shared memory
 /// than the smallest GPU has. "Device" pointers are host pointers; streams do nothing.
 #include <cmath>
@@ -80,8 +81,9 @@ unsigned char* dynamic_shared();
 const uint64_t* block_gather(uint64_t value);
 /// Deposits a value, waits for the whole warp, and returns what lane `from` deposited.
 uint64_t warp_exchange(unsigned mask, uint64_t value, unsigned from);
-/// The same, returning the values of all lanes; valid until the next warp operation.
-const uint64_t* warp_gather(unsigned mask, uint64_t value);
+/// The same, returning the values of all lanes; valid until the next warp operation. Whether what
+/// was written before is seen after it matters to ThreadSanitizer only.
+const uint64_t* warp_gather(unsigned mask, uint64_t value, bool orders_memory = false);
 /// Runs the body as every thread of every block.
 cudaError_t run(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body);
 
@@ -134,7 +136,7 @@ inline int __syncthreads_or(int predicate) {
     }
     return 0;
 }
-inline void __syncwarp(unsigned mask = 0xffffffffu) { fmgs::cuda_shim::warp_gather(mask, 0); }
+inline void __syncwarp(unsigned mask = 0xffffffffu) { fmgs::cuda_shim::warp_gather(mask, 0, true); }
 inline unsigned __ballot_sync(unsigned mask, int predicate) {
     const uint64_t* all = fmgs::cuda_shim::warp_gather(mask, predicate != 0);
     unsigned bits = 0;
@@ -177,14 +179,15 @@ T __ldg(const T* p) {
 [[noreturn]] inline void __trap() { throw std::runtime_error("a kernel trapped"); }
 
 // One fiber runs at a time and is switched at barriers only: plain arithmetic is atomic.
+#define FMGS_ATOMIC __attribute__((no_sanitize("thread")))
 template <class T, class V>
-T atomicAdd(T* p, V value) {
+FMGS_ATOMIC T atomicAdd(T* p, V value) {
     const T old = *p;
     *p = old + static_cast<T>(value);
     return old;
 }
 template <class T, class V>
-T atomicMax(T* p, V value) {
+FMGS_ATOMIC T atomicMax(T* p, V value) {
     const T old = *p;
     if (static_cast<T>(value) > old) *p = static_cast<T>(value);
     return old;
