@@ -4,7 +4,7 @@
 #include <fmgs/data/image_io.h>
 #include <fmgs/raster/render.h>
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/optim/adam.h>
 
 #include <cmath>
 
