@@ -16,7 +16,7 @@ function(fmgs_configure target)
     target_compile_definitions(${target} PRIVATE $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
     if(FMGS_SANITIZE)
         target_compile_options(${target} PRIVATE -fsanitize=${FMGS_SANITIZE} -fno-omit-frame-pointer
-            $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)  # std::regex's own move (GCC bug 105562)
+            $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)  # of std::regex and std::optional themselves (GCC bug 105562)
         target_link_options(${target} PUBLIC -fsanitize=${FMGS_SANITIZE})
     endif()
     set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
