@@ -9,8 +9,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 commands=$(mktemp -d)
 trap 'rm -rf "$commands"' EXIT
 
-# Clang does not read another compiler's precompiled header.
-sed -E 's/ -Winvalid-pch| -include [^ ]*cmake_pch\.hxx//g' "${FMGS_BUILD_DIR:-build}/compile_commands.json" \
+# Clang knows neither another compiler's precompiled header nor its parameters.
+sed -E 's/ -Winvalid-pch| --param=[^ ]*| -include [^ ]*cmake_pch\.hxx//g' "${FMGS_BUILD_DIR:-build}/compile_commands.json" \
     > "$commands/compile_commands.json"
 files=("$@")
 [ $# -gt 0 ] || mapfile -t files < <(git ls-files '*.cpp' ':!examples/downstream')
