@@ -9,6 +9,7 @@
 #include <fmgs/train/optim.h>
 #include <torch/cuda.h>
 
+#include "support/person.h"
 #include "support/raster_probe.h"
 
 using namespace fmgs;
@@ -51,39 +52,8 @@ double relative(const torch::Tensor& a, const torch::Tensor& b) {
     return std::isfinite(difference) ? difference / scale : INFINITY;
 }
 
-HashGridOptions coarse() {
-    return {.levels = 8, .features = 2, .base = 8, .finest = 256, .log2_entries = 14};
-}
-
-Avatar small_avatar() {
-    const BodyModel body(procedural_body(), torch::zeros({0}));
-    AvatarOptions o;
-    o.subdivisions = 0;
-    o.geometry.volume = o.appearance.volume = coarse();
-    o.modalities["semantic"].volume = coarse();
-    return Avatar(paper_parts(body, o));
-}
-
-Frame a_frame(int64_t joints) {
-    Frame frame;
-    frame.name = "f0";
-    frame.camera = {.rotation = torch::diag(torch::tensor({1.F, -1.F, -1.F})),
-                    .translation = torch::tensor({0.F, 0.F, 6.F}),
-                    .intrinsics = torch::tensor({400.F, 400.F, 96.F, 96.F}),
-                    .width = 192,
-                    .height = 192};
-    frame.pose = {torch::eye(3).repeat({joints, 1, 1}), torch::tensor({0.1F, 0.2F, 3.F})};
-    auto generator = Random{5}.generator("target");
-    const auto f = torch::TensorOptions(torch::kFloat);
-    frame.maps.set("color", torch::rand({3, 192, 192}, generator, f));
-    frame.maps.set("mask", torch::ones({1, 192, 192}));
-    frame.maps.set("depth", 2 + torch::rand({1, 192, 192}, generator, f));
-    auto normal = torch::zeros({3, 192, 192});
-    normal.select(0, 2).fill_(-1);
-    frame.maps.set("normal", normal);
-    frame.maps.set("semantic", torch::randint(28, {192, 192}, generator, torch::kLong));
-    return frame;
-}
+const HashGridOptions coarse{
+    .levels = 8, .features = 2, .base = 8, .finest = 256, .log2_entries = 14};
 
 }  // namespace
 
@@ -130,7 +100,8 @@ TEST_CASE("wrong devices and types are named", "[cuda]") {
     auto mixed = s;
     mixed.opacity = s.opacity.cpu();
     REQUIRE(throws_error([&] { mixed.draw(8); }, "cpu"));
-    REQUIRE(throws_error([&] { to_gpu(random_scene(94, 10, 3)).draw(8); }, "expected float on a GPU"));
+    REQUIRE(
+        throws_error([&] { to_gpu(random_scene(94, 10, 3)).draw(8); }, "expected float on a GPU"));
     auto strided = s;
     strided.center = torch::stack({s.center, s.center}, 2).select(2, 0);
     REQUIRE(torch::equal(strided.draw(8).image, s.draw(8).image));
@@ -143,7 +114,7 @@ TEST_CASE("hash encoding and SSIM are the same on the GPU", "[cuda]") {
     const auto x = torch::rand({5000, 3}, generator), weight = torch::randn({5000, 16}, generator);
     std::vector<torch::Tensor> results[2];
     for (const bool on_gpu : {false, true}) {
-        HashGrid grid(coarse(), torch::tensor({{0.F, 0.F, 0.F}, {1.F, 1.F, 1.F}}), 7);
+        HashGrid grid(coarse, torch::tensor({{0.F, 0.F, 0.F}, {1.F, 1.F, 1.F}}), 7);
         if (on_gpu) grid->to(gpu);
         const auto device = on_gpu ? gpu : torch::Device(torch::kCPU);
         const auto table = grid->parameters()[0];
@@ -154,9 +125,10 @@ TEST_CASE("hash encoding and SSIM are the same on the GPU", "[cuda]") {
         for (const auto& g :
              torch::autograd::grad({(live * weight.to(device)).sum()}, {table, points}))
             results[on_gpu].push_back(g);
-        const auto a = torch::rand({3, 101, 77}, at::make_generator<at::CPUGeneratorImpl>(uint64_t{8}))
-                           .to(device)
-                           .requires_grad_(true);
+        const auto a =
+            torch::rand({3, 101, 77}, at::make_generator<at::CPUGeneratorImpl>(uint64_t{8}))
+                .to(device)
+                .requires_grad_(true);
         const auto b = a.detach().flip(2) * 0.9;
         const auto similarity = ssim(a, b);
         results[on_gpu].push_back(similarity);
@@ -172,8 +144,8 @@ TEST_CASE("a training step on the GPU follows the CPU's", "[cuda]") {
     if (no_gpu()) return;
     std::vector<double> losses[2];
     for (const bool gpu : {false, true}) {
-        Avatar avatar = small_avatar();
-        auto frame = a_frame(avatar->parts().body->joint_count());
+        Avatar avatar = small_avatar(coarse);
+        auto frame = noise_frame(192, 400, avatar->parts().body->joint_count());
         if (gpu) {
             avatar->to(torch::Device(torch::kCUDA, 0));
             frame = frame.to(torch::Device(torch::kCUDA, 0));
@@ -184,8 +156,9 @@ TEST_CASE("a training step on the GPU follows the CPU's", "[cuda]") {
         Optimizer optimizer(named_parameters(*avatar), {});
         for (int64_t step = 0; step < 20; ++step) {
             const Random random{1, step};
-            const auto report = objective->forward(avatar->forward(frame.camera, frame.pose, &random),
-                                                   frame, random, double(step) / 20);
+            const auto report =
+                objective->forward(avatar->forward(frame.camera, frame.pose, &random), frame,
+                                   random, double(step) / 20);
             optimizer.zero_grad();
             report.total.backward();
             optimizer.step_unchecked(double(step) / 20, report.total);

@@ -1,8 +1,6 @@
 // What training on a GPU rests on: losses that mask pixels instead of picking them, and a step that
 // reads nothing back.
 #include <ATen/record_function.h>
-#include <fmgs/avatar.h>
-#include <fmgs/data/procedural_body.h>
 #include <fmgs/losses/depth_rank.h>
 #include <fmgs/losses/map_losses.h>
 #include <fmgs/losses/paper_objective.h>
@@ -13,6 +11,7 @@
 #include <set>
 
 #include "support/losses.h"
+#include "support/person.h"
 
 using namespace fmgs;
 using namespace fmgs::test;
@@ -39,8 +38,8 @@ bool is_fused_adam(const at::RecordFunction& f) {
     return std::string_view(f.name()) == "aten::_fused_adam_";
 }
 
-/// The operators that run while it lives, but for those inside the fused Adam, which reads its flag on
-/// the CPU and not on a GPU.
+/// The operators that run while it lives, but for those inside the fused Adam, which reads its flag
+/// on the CPU and not on a GPU.
 struct Recording {
     static std::unique_ptr<at::ObserverContext> start(const at::RecordFunction& f) {
         if (!inside()) {
@@ -76,42 +75,11 @@ struct Recording {
 /// Operators whose result's value, on a GPU, the processor has to wait for.
 std::vector<std::string> that_wait() {
     std::vector<std::string> found;
-    for (const auto& name : {"item", "_local_scalar_dense", "nonzero", "masked_select", "is_nonzero",
-                             "equal", "_unique2", "bincount", "repeat_interleave"}) {
+    for (const auto& name : {"item", "_local_scalar_dense", "nonzero", "masked_select",
+                             "is_nonzero", "equal", "_unique2", "bincount", "repeat_interleave"}) {
         if (seen_operators().count(std::string("aten::") + name)) found.emplace_back(name);
     }
     return found;
-}
-
-HashGridOptions coarse() {
-    return {.levels = 4, .features = 2, .base = 8, .finest = 32, .log2_entries = 12};
-}
-
-Avatar small_avatar() {
-    const BodyModel body(procedural_body(), torch::zeros({0}));
-    AvatarOptions o;
-    o.subdivisions = 0;
-    o.geometry.volume = o.appearance.volume = coarse();
-    o.modalities["semantic"].volume = coarse();
-    return Avatar(paper_parts(body, o));
-}
-
-Frame target_frame(const Camera& camera, int64_t joints) {
-    const int64_t size = camera.width;
-    Frame frame;
-    frame.name = "f0";
-    frame.camera = camera;
-    frame.pose = {torch::eye(3).repeat({joints, 1, 1}), torch::tensor({0.1F, 0.2F, 3.F})};
-    const auto f = torch::TensorOptions(torch::kFloat);
-    auto generator = Random{5}.generator("target");
-    frame.maps.set("color", torch::rand({3, size, size}, generator, f));
-    frame.maps.set("mask", torch::ones({1, size, size}));
-    frame.maps.set("depth", 2 + torch::rand({1, size, size}, generator, f));
-    auto normal = torch::zeros({3, size, size});
-    normal.select(0, 2).fill_(-1);
-    frame.maps.set("normal", normal);
-    frame.maps.set("semantic", torch::randint(28, {size, size}, generator, torch::kLong));
-    return frame;
 }
 
 }  // namespace
@@ -165,13 +133,9 @@ TEST_CASE("pairs of depths drawn without reading back follow the same rule", "[l
 }
 
 TEST_CASE("a training step reads nothing back", "[losses]") {
-    Avatar avatar = small_avatar();
-    const Camera camera{.rotation = torch::diag(torch::tensor({1.F, -1.F, -1.F})),
-                        .translation = torch::tensor({0.F, 0.F, 6.F}),
-                        .intrinsics = torch::tensor({120.F, 120.F, 24.F, 24.F}),
-                        .width = 48,
-                        .height = 48};
-    const auto frame = target_frame(camera, avatar->parts().body->joint_count());
+    Avatar avatar =
+        small_avatar({.levels = 4, .features = 2, .base = 8, .finest = 32, .log2_entries = 12});
+    const auto frame = noise_frame(48, 120, avatar->parts().body->joint_count());
     ObjectiveOptions options;
     options.photometric.ssim = 0;  // on the CPU it looks for the box that is not black
     auto objective = paper_objective(avatar->parts(), options);
@@ -179,11 +143,11 @@ TEST_CASE("a training step reads nothing back", "[losses]") {
     const Random random{1, 2};
 
     const auto step = [&] {
-        const auto surfels = avatar->forward(camera, frame.pose, &random);
+        const auto surfels = avatar->forward(frame.camera, frame.pose, &random);
         const auto posed = surfels.posed();
         std::vector<std::string> names = {"alpha", "depth", "normal", "color", "semantic"};
-        const auto tiles = find_tiles(posed, camera);
-        const auto rendered = render(posed, camera, names, &tiles);
+        const auto tiles = find_tiles(posed, frame.camera);
+        const auto rendered = render(posed, frame.camera, names, &tiles);
         torch::Tensor total = torch::zeros({});
         size_t terms = 0;
         for (const auto& entry : objective->entries()) {

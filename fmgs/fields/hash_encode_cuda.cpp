@@ -3,6 +3,7 @@
 #include <fmgs/fields/hash_encode_op.h>
 #include <fmgs/fields/hash_grid_kernels.h>
 
+#include <bit>
 #include <limits>
 
 namespace fmgs::detail {
@@ -74,12 +75,6 @@ struct Readers {
     Tensor offsets, readers, weights;
 };
 
-int bits_of(int64_t largest) {
-    int bits = 1;
-    while (largest >> bits) ++bits;
-    return bits;
-}
-
 /// The readers of live points: their corners, sorted by entry. The sort is stable, so the readers
 /// of an entry keep the order of the points, and nothing is left to the order of threads.
 template <class T>
@@ -95,12 +90,12 @@ Readers readers_on_device(const EncodeInputs& in, const DeviceEncode<T>& call) {
                "hash_encode: corners");
     if (call.readings > 0) {
         const Tensor positions = torch::arange(call.readings, integers);
+        const int bits = std::bit_width(static_cast<uint32_t>(call.grid.entries - 1));
         const auto sort = [&](void* storage, size_t& bytes) {
-            check_cuda(sort_readings(storage, bytes, indices.const_data_ptr<int32_t>(),
-                                     sorted.mutable_data_ptr<int32_t>(),
-                                     positions.const_data_ptr<int32_t>(),
-                                     order.mutable_data_ptr<int32_t>(), call.readings,
-                                     bits_of(call.grid.entries - 1), call.stream),
+            check_cuda(sort_readings(
+                           storage, bytes, indices.const_data_ptr<int32_t>(),
+                           sorted.mutable_data_ptr<int32_t>(), positions.const_data_ptr<int32_t>(),
+                           order.mutable_data_ptr<int32_t>(), call.readings, bits, call.stream),
                        "hash_encode: sorting readings");
         };
         size_t bytes = 0;
