@@ -18,7 +18,7 @@ if(FMGS_CUDA)
         CUDA_ARCHITECTURES "${fmgs_real_architectures};${fmgs_newest_architecture}-virtual")
     target_include_directories(fmgs_kernels PRIVATE ${PROJECT_SOURCE_DIR})
     target_sources(fmgs PRIVATE $<TARGET_OBJECTS:fmgs_kernels>)
-    target_compile_definitions(fmgs PRIVATE FMGS_CUDA)
+    set_source_files_properties(${fmgs_sources} PROPERTIES COMPILE_DEFINITIONS FMGS_CUDA)  # not fmgs: see fmgs_precompile
     target_link_libraries(fmgs PRIVATE fmgs::torch_cuda CUDA::cudart)
 elseif(FMGS_BUILD_TESTS)
     find_program(FMGS_NVCC nvcc HINTS /usr/local/cuda/bin $ENV{CUDA_HOME}/bin)

@@ -22,20 +22,15 @@ function(fmgs_configure target)
     set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
 endfunction()
 
-# What nearly every file needs of torch, precompiled once for all targets, so all are compiled with -fPIC. Not torch/torch.h
-# nor torch/autograd.h: GCC works off a precompiled header's templates in every file, 0.8 s more with the latter.
+# What nearly every file needs of torch, precompiled once, by fmgs, and read by all targets: so all are compiled with -fPIC,
+# and fmgs has no definition of its own that another target would lack. Not torch/torch.h nor torch/autograd.h: GCC works
+# off a precompiled header's templates in every file, 0.8 s more with the latter.
 function(fmgs_precompile target)
-    if(NOT FMGS_PRECOMPILE)
-        return()
+    if(FMGS_PRECOMPILE AND target STREQUAL fmgs)
+        target_precompile_headers(fmgs PRIVATE <torch/nn/module.h> <torch/utils.h>)
+    elseif(FMGS_PRECOMPILE)
+        target_precompile_headers(${target} REUSE_FROM fmgs)
     endif()
-    if(NOT TARGET fmgs_precompiled)
-        file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/precompiled.cpp CONTENT "")
-        add_library(fmgs_precompiled OBJECT ${PROJECT_BINARY_DIR}/precompiled.cpp)
-        fmgs_configure(fmgs_precompiled)
-        target_link_libraries(fmgs_precompiled PRIVATE fmgs::torch fmt::fmt-header-only)
-        target_precompile_headers(fmgs_precompiled PRIVATE <torch/nn/module.h> <torch/utils.h>)
-    endif()
-    target_precompile_headers(${target} REUSE_FROM fmgs_precompiled)
 endfunction()
 
 function(fmgs_add_library target)
@@ -47,7 +42,7 @@ function(fmgs_add_library target)
     endif()
     fmgs_configure(${target})
     set_target_properties(${target} PROPERTIES
-        VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
+        DEFINE_SYMBOL "" VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
         INSTALL_RPATH "$ORIGIN;${FMGS_TORCH_ROOT}/lib;${FMGS_TORCH_ROOT}/../nvidia/cu13/lib")
     target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
     fmgs_precompile(${target})
