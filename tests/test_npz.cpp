@@ -60,11 +60,10 @@ Bytes file_bytes(const std::filesystem::path& file) {
 NpzFile parse(const Bytes& bytes) { return parse_npz(bytes.data(), bytes.size(), "a.npz"); }
 
 Bytes npy(const std::string& header, size_t data) {
-    const auto length = static_cast<uint8_t>(header.size());
-    Bytes out{0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, length, 0};
-    out.insert(out.end(), header.begin(), header.end());
-    out.resize(out.size() + data, 1);
-    return out;
+    std::string bytes("\x93NUMPY\x01\0", 8);
+    bytes += {static_cast<char>(header.size()), '\0'};
+    bytes += header + std::string(data, '\1');
+    return Bytes(bytes.begin(), bytes.end());
 }
 
 NpyArray parse_array(const std::string& header, size_t data) {
