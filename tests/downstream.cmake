@@ -74,8 +74,8 @@ if(MODE STREQUAL "wrong_torch")
 elseif(MODE STREQUAL "after_torch")
     execute_process(COMMAND ${configure} -S "${SOURCE}/tests/downstream" -B "${WORK}/probe" -DAFTER_TORCH=ON "${named_torch}" "${found}"
         OUTPUT_QUIET ERROR_VARIABLE text)
-    # setup.sh unpacks the CPU part of a LibTorch whose own package is one for CUDA.
-    if(text MATCHES "version uses CUDA but|references the file[^\"]*\"[^\"]*libc10_cuda")
+    # A wheel's own package is one for CUDA: it asks for the toolkit, and for a library that set-up's CPU part leaves out.
+    if(text MATCHES "version uses CUDA but" OR (text MATCHES "libc10_cuda" AND NOT EXISTS "${TORCH}/lib/libc10_cuda.so"))
         message("skipped: LibTorch's own package asks for CUDA")
         return()
     endif()
