@@ -1,6 +1,6 @@
 # The CUDA kernels. With FMGS_CUDA they become part of fmgs; without, they are still compiled for every architecture
 # where there is an nvcc and tests are built, so that a change on a machine without a GPU cannot break them unseen.
-file(GLOB fmgs_kernel_sources CONFIGURE_DEPENDS fmgs/raster/*.cu fmgs/fields/*.cu fmgs/losses/*.cu)
+file(GLOB fmgs_kernel_sources CONFIGURE_DEPENDS fmgs/*/*/*.cu)
 
 if(FMGS_CUDA)
     set(fmgs_real_architectures ${FMGS_CUDA_ARCHITECTURES})

@@ -2,19 +2,14 @@
 include(CMakePackageConfigHelpers)
 
 set(fmgs_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/fmgs)
-set(fmgs_installed_targets fmgs)
-set(FMGS_DATA_USES_OPENCV OFF)
-if(TARGET fmgs_data)
-    list(APPEND fmgs_installed_targets fmgs_data)
-    set(FMGS_DATA_USES_OPENCV ${FMGS_OPENCV})
-endif()
+set(fmgs_installed_targets fmgs fmgs_data fmgs_run)
 
 install(TARGETS ${fmgs_installed_targets} EXPORT fmgsTargets
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
     RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/fmgs DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h"
-    PATTERN "*_kernels.h" EXCLUDE PATTERN "cuda_*.h" EXCLUDE PATTERN "cell.h" EXCLUDE PATTERN "hash_features.h" EXCLUDE)
+# The headers of the top folders and of config/, io/ and synthetic/; the other folders below are machinery.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/fmgs DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h" REGEX "/(cpu|cuda|hash|ssim)/" EXCLUDE)
 install(EXPORT fmgsTargets NAMESPACE fmgs:: DESTINATION ${fmgs_package_dir})
 
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/fmgsConfig.cmake.in ${PROJECT_BINARY_DIR}/fmgsConfig.cmake

@@ -51,11 +51,11 @@ function(fmgs_add_library target)
     endif()
 endfunction()
 
-# A program in build/bin that links fmgs and, where it exists, fmgs_data.
+# A program in build/bin that links fmgs and, where they exist, fmgs_data and fmgs_run.
 function(fmgs_add_program target)
     add_executable(${target} ${ARGN})
     fmgs_configure(${target})
-    target_link_libraries(${target} PRIVATE fmgs $<TARGET_NAME_IF_EXISTS:fmgs_data>)
+    target_link_libraries(${target} PRIVATE fmgs $<TARGET_NAME_IF_EXISTS:fmgs_data> $<TARGET_NAME_IF_EXISTS:fmgs_run> fmt::fmt-header-only)
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
     if(FMGS_SANITIZE MATCHES thread)
         if(NOT CMAKE_CXX_COMPILER_ID STREQUAL GNU)

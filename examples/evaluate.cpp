@@ -1,20 +1,20 @@
 // Measures a trained avatar against the held-out pictures and exact maps:  evaluate RUN [SPLIT…]
 // [key=value…]
 #include <fmgs/core/check.h>
-#include <fmgs/core/memory.h>
+#include <fmgs/core/cuda/memory.h>
+#include <fmgs/core/io/files.h>
 #include <fmgs/data/image_io.h>
+#include <fmgs/eval/metrics.h>
+#include <fmgs/eval/sheet.h>
 #include <fmgs/raster/render.h>
+#include <fmgs/run/run.h>
+#include <fmgs/run/run_folder.h>
 #include <fmgs/train/checkpoint.h>
-#include <fmgs/train/files.h>
-#include <fmgs/train/metrics.h>
-#include <fmgs/train/run_folder.h>
-#include <fmgs/train/sheet.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
 #include <CLI/CLI.hpp>
-
-#include "support/run.h"
 
 namespace {
 
@@ -39,7 +39,7 @@ std::vector<std::string> chosen_splits(const Run& run, std::vector<std::string> 
         if (run.capture.splits.count(name)) continue;
         std::string have;
         for (const auto& [key, frames] : run.capture.splits) have += " " + key;
-        throw Error("there is no split '{}'; this capture has:{}", name, have);
+        throw Error(fmt::format("there is no split '{}'; this capture has:{}", name, have));
     }
     return splits;
 }

@@ -5,8 +5,10 @@
 #include <fmgs/core/check.h>
 #include <fmgs/data/capture_writer.h>
 #include <fmgs/data/image_io.h>
-#include <fmgs/data/procedural_body.h>
+#include <fmgs/data/synthetic/procedural_body.h>
 #include <fmgs/data/synthetic/synthetic.h>
+#include <fmgs/eval/colors.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <CLI/CLI.hpp>
@@ -17,23 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using torch::Tensor;
-
-Tensor label_colors(const Tensor& labels) {
-    // Hues a golden angle apart; the background black.
-    const auto hue = labels.to(torch::kFloat) * 2.399963F;
-    const auto rgb = torch::stack({hue.cos(), (hue - 2.0944F).cos(), (hue + 2.0944F).cos()});
-    return (0.5 + 0.45 * rgb) * (labels > 0).to(torch::kFloat);
-}
-
-Tensor normal_colors(const fmgs::Maps& maps, const Tensor& mask) {
-    return (0.5 - 0.5 * maps.at("normal")) * mask;
-}
-
-Tensor depth_colors(const Tensor& depth, const Tensor& mask) {
-    const auto inside = depth.masked_select(mask > 0.5);
-    const auto near = inside.min(), far = inside.max();
-    return ((1 - 0.85 * (depth - near) / (far - near).clamp_min(1e-6)) * mask).expand({3, -1, -1});
-}
 
 // One row per split: some frames, and of the first ones every map (train: the priors, others: the
 // truth).
@@ -48,8 +33,9 @@ Tensor overview(const fmgs::Capture& capture) {
             const auto& frame = frames[k];
             const auto& maps = split == "train" ? frame.maps : frame.truth;
             const auto& mask = frame.truth.at("mask");
-            row.insert(row.end(), {frame.maps.at("color"), depth_colors(maps.at("depth"), mask),
-                                   normal_colors(maps, mask), label_colors(maps.at("semantic"))});
+            row.push_back(frame.maps.at("color"));
+            for (const auto* name : {"depth", "normal", "semantic"})
+                row.push_back(fmgs::colorize(name, maps.at(name), mask));
         }
         rows.push_back(torch::cat(colors, 2));
         rows.push_back(torch::cat(row, 2));
@@ -60,15 +46,14 @@ Tensor overview(const fmgs::Capture& capture) {
 void make(const fs::path& folder, const std::string& body_file,
           const fmgs::SyntheticOptions& options) {
     if (fs::exists(folder) && !fs::is_empty(folder)) {  // before the rendering, not after
-        throw fmgs::Error("{}: expected a new or empty folder, got one with files in it",
-                          folder.string());
+        throw fmgs::Error(fmt::format(
+            "{}: expected a new or empty folder, got one with files in it", folder.string()));
     }
     const auto body = body_file.empty() ? fmgs::procedural_body() : fmgs::read_body(body_file);
-    const auto capture =
-        fmgs::synthetic_capture(body, options, [](int64_t done, int64_t total) {
-            std::fprintf(stderr, "\rrendering %ld of %ld", static_cast<long>(done),
-                         static_cast<long>(total));
-        });
+    const auto capture = fmgs::synthetic_capture(body, options, [](int64_t done, int64_t total) {
+        std::fprintf(stderr, "\rrendering %ld of %ld", static_cast<long>(done),
+                     static_cast<long>(total));
+    });
     std::fprintf(stderr, "\nwriting %s\n", folder.c_str());
     fmgs::write_capture(folder, capture);
     fmgs::write_body(folder / "body.npz", body);
@@ -77,13 +62,14 @@ void make(const fs::path& folder, const std::string& body_file,
     for (const auto& frame : capture.splits.at("train")) {
         const auto q = fmgs::prior_quality(frame.maps, frame.truth);
         const auto share = 1.0 / static_cast<double>(capture.splits.at("train").size());
-        mean.normal_deg += share * q.normal_deg, mean.depth_rank += share * q.depth_rank;
+        mean.normal_deg += share * q.normal_deg,
+            mean.depth_correlation += share * q.depth_correlation;
         mean.label_share += share * q.label_share;
     }
     fmt::print(
         "priors: normals {:.1f} degrees off, rank correlation of depth {:.3f}, labels {:.1f} % "
         "right\n",
-        mean.normal_deg, mean.depth_rank, 100 * mean.label_share);
+        mean.normal_deg, mean.depth_correlation, 100 * mean.label_share);
     fmt::print("train on it with:  data.root={0} data.body={0}/body.npz\n", folder.string());
 }
 

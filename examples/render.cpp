@@ -1,13 +1,14 @@
 // Draws a trained avatar:  render RUN [--orbit N | --motion FILE] [key=value…]
 #include <fmgs/core/check.h>
-#include <fmgs/core/memory.h>
-#include <fmgs/core/rotation.h>
+#include <fmgs/core/cuda/memory.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/data/motion.h>
-#include <fmgs/train/metrics.h>
-#include <fmgs/train/progress.h>
-#include <fmgs/train/run_folder.h>
-#include <fmgs/train/sheet.h>
+#include <fmgs/eval/colors.h>
+#include <fmgs/eval/sheet.h>
+#include <fmgs/run/progress.h>
+#include <fmgs/run/run.h>
+#include <fmgs/run/run_folder.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 #include <unistd.h>
 
@@ -15,40 +16,15 @@
 #include <iostream>
 #include <numbers>
 
-#include "support/run.h"
-
 namespace {
 
 namespace fs = std::filesystem;
 using namespace fmgs;
 
-/// The camera turned by `angle` about the upright axis through `pivot` [3]; its own y axis is up.
-Camera orbit(const Camera& camera, const torch::Tensor& pivot, double angle) {
-    Camera out = camera;
-    const auto axis = -camera.rotation[1] * angle;  // the camera's up in the world
-    const auto turn = exp_map(axis.unsqueeze(0)).squeeze(0);
-    out.rotation = torch::mm(camera.rotation, turn);
-    out.translation =
-        camera.translation + torch::mv(camera.rotation, pivot - torch::mv(turn, pivot));
-    return out;
-}
-
 /// Every modality as a picture under its name.
 Maps pictures(const Maps& maps) {
     Maps out;
-    const auto where = maps.at("alpha") > 0.5;
-    for (const auto& [name, map] : maps) {
-        if (name == "depth")
-            out.set(name, colorize_depth(map, where));
-        else if (name == "normal")
-            out.set(name, colorize_normal(map, where));
-        else if (name == "semantic")
-            out.set(name, colorize_labels(rendered_labels(map, maps.at("alpha"))));
-        else if (name == "color" || name == "alpha")
-            out.set(name, map.clamp(0, 1).expand({3, -1, -1}));
-        else
-            out.set(name, colorize_feature(map, where));
-    }
+    for (const auto& [name, map] : maps) out.set(name, colorize(name, map, maps.at("alpha")));
     return out;
 }
 
@@ -87,7 +63,7 @@ std::vector<std::pair<Camera, BodyPose>> turntable(Run& run, int64_t count) {
     for (int64_t k = 0; k < count; ++k) {
         const double angle =
             2 * std::numbers::pi * static_cast<double>(k) / static_cast<double>(count);
-        shots.emplace_back(orbit(frame.camera, pivot, angle), pose);
+        shots.emplace_back(frame.camera.orbit(pivot, -frame.camera.rotation[1], angle), pose);
     }
     return shots;
 }

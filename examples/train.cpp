@@ -1,19 +1,19 @@
 // Trains an avatar on a capture:  train CONFIG.yaml… [key=value…]   or, to go on:  train RUN
 #include <fmgs/core/check.h>
-#include <fmgs/core/config.h>
-#include <fmgs/core/memory.h>
+#include <fmgs/core/config/config.h>
+#include <fmgs/core/cuda/memory.h>
+#include <fmgs/core/io/files.h>
+#include <fmgs/eval/metrics.h>
+#include <fmgs/run/progress.h>
+#include <fmgs/run/run.h>
+#include <fmgs/run/run_folder.h>
 #include <fmgs/train/checkpoint.h>
-#include <fmgs/train/files.h>
-#include <fmgs/train/metrics.h>
-#include <fmgs/train/progress.h>
-#include <fmgs/train/run_folder.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <iostream>
-
-#include "support/run.h"
 
 namespace {
 
@@ -25,7 +25,7 @@ struct Trainer {
     Run run;
     RunFolder folder;
     Objective objective;
-    Maps model;
+    TensorDict model;
     Optimizer optimizer;
     std::string frames_note;
     std::vector<Frame> frames;
@@ -40,10 +40,10 @@ struct Trainer {
           frames(training_frames(run, frames_note)) {}
 
     /// The poses take part only when they are learned.
-    Maps parameters() {
+    std::vector<Parameter> parameters() {
         run.poses->parameters()[0].set_requires_grad(run.options.pose.learn);
         run.poses->parameters()[1].set_requires_grad(run.options.pose.learn);
-        return named_parameters(*run.root);
+        return grouped_parameters(*run.root);
     }
 
     void save() {
@@ -51,14 +51,15 @@ struct Trainer {
         save_checkpoint(folder.checkpoints(), state, model, optimizer.state());
     }
 
-    /// Steps on a GPU wait for nothing, so that one that is not finite shows late. It and all after it
-    /// changed nothing: back to it, and again with checks, for the Error.
+    /// Steps on a GPU wait for nothing, so that one that is not finite shows late. It and all after
+    /// it changed nothing: back to it, and again with checks, for the Error.
     void settle() {
         const int64_t skipped = optimizer.skipped();
         if (skipped == 0) return;
         state.step -= skipped;
         step(/*checked=*/true);
-        throw Error("step {}: a loss or gradient was not finite, but is when repeated", state.step);
+        throw Error(fmt::format("step {}: a loss or gradient was not finite, but is when repeated",
+                                state.step));
     }
 
     /// One step of the method. Nothing changes when a loss or gradient is not finite; an Error says
@@ -80,7 +81,8 @@ struct Trainer {
         }
         optimizer.zero_grad();
         report.total.backward();
-        if (!checked) optimizer.step_unchecked(progress, report.total);
+        if (!checked)
+            optimizer.step_unchecked(progress, report.total);
         else if (const auto name = optimizer.step(progress))
             throw bad(fmt::format("gradient of '{}'", *name), frame);
         ++state.step;
@@ -91,9 +93,9 @@ struct Trainer {
 
     Error bad(const std::string& what, const Frame& frame) {
         save_checkpoint(folder.checkpoints(), state, model, optimizer.state());
-        return Error(
+        return Error(fmt::format(
             "step {}, frame '{}': the {} is not finite; the state before this step is saved in {}",
-            state.step, frame.name, what, folder.checkpoints().string());
+            state.step, frame.name, what, folder.checkpoints().string()));
     }
 };
 
@@ -113,7 +115,8 @@ void loop(Trainer& trainer) {
             progress.show(state.step, report.total.item<double>(), quality);
             log.add(state.step, metric_row(trainer.objective, report, quality));
         }
-        if (state.step % options.sheet_every == 0 || last) write_sheet(trainer.run, trainer.folder, state.step);
+        if (state.step % options.sheet_every == 0 || last)
+            write_sheet(trainer.run, trainer.folder, state.step);
         if (state.step % options.checkpoint_every == 0 && !last) trainer.save();
     }
     trainer.save();

@@ -1,6 +1,9 @@
+
 #include <fmgs/avatar.h>
+
 #include <fmgs/core/check.h>
 #include <fmgs/core/rotation.h>
+#include <fmt/format.h>
 
 namespace fmgs {
 namespace {
@@ -45,7 +48,8 @@ int64_t choose_subdivisions(const BodyModel& body, const SurfelSetOptions& optio
 
 AvatarParts paper_parts(const BodyModel& body, const AvatarOptions& options, uint64_t seed) {
     if (options.subdivisions < 0)
-        throw Error("avatar.subdivisions: expected 0 or more, got {}", options.subdivisions);
+        throw Error(
+            fmt::format("avatar.subdivisions: expected 0 or more, got {}", options.subdivisions));
     const auto mesh = canonical_template(body, options.subdivisions).mesh;
     const auto box = padded_box(mesh.vertices, options.box_padding);
     const auto seed_of = [&](std::string_view part) { return Random{seed}.number(part); };
@@ -117,9 +121,9 @@ Surfels AvatarImpl::forward(const Camera& camera, const BodyPose& pose, const Ra
         torch::zeros({surfels->size(), appearance->geometry_code_width()}, s.position.options());
     if (geometry) {
         const auto delta = geometry->forward(at_geometry_, pose_code);  // (3)
-        s.position =
-            s.position + (delta.offset.size(1) == 1 ? surfels->normal() * delta.offset  // (4)
-                                                    : delta.offset);
+        // (4)
+        s.position = s.position +
+                     (delta.offset.size(1) == 1 ? surfels->normal() * delta.offset : delta.offset);
         s.scale = s.scale * delta.scale.exp();                            // (5)
         s.rotation = torch::matmul(s.rotation, exp_map(delta.rotation));  // (6)
         geometry_code = delta.code;

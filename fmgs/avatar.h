@@ -4,19 +4,19 @@
 #include <fmgs/core/random.h>
 #include <fmgs/core/surfel_set.h>
 #include <fmgs/core/surfels.h>
-#include <fmgs/fields/appearance_field.h>
-#include <fmgs/fields/feature_field.h>
-#include <fmgs/fields/geometry_field.h>
+#include <fmgs/fields/appearance.h>
+#include <fmgs/fields/feature.h>
+#include <fmgs/fields/geometry.h>
 #include <fmgs/fields/pose_encoder.h>
-#include <fmgs/fields/skinning_field.h>
+#include <fmgs/fields/skinning.h>
 
 #include <map>
 
 namespace fmgs {
 
 struct AvatarOptions {
-    int64_t subdivisions =
-        -1;  ///< midpoint subdivisions of the template; -1: chosen from the capture (`auto`)
+    /// midpoint subdivisions of the template; -1: chosen from the capture (`auto`)
+    int64_t subdivisions = -1;
     double star_degrees = 30;    ///< each leg's spread in the canonical pose
     double box_padding = 0.1;    ///< of the canonical box, share of the extent
     bool geometry_field = true;  ///< off: the surfels stay on the template
@@ -89,8 +89,8 @@ class AvatarImpl : public torch::nn::Module {
     void locate_surfels();
 
     AvatarParts parts_;
-    FixedPoints at_geometry_, at_appearance_;  ///< corners of μ in the volumes; caches, never
-                                               ///< saved; one storage where layouts agree
+    /// corners of μ in the volumes; caches, never saved; one storage where layouts agree
+    FixedPoints at_geometry_, at_appearance_;
     std::vector<FixedPoints> at_features_;
 };
 TORCH_MODULE(Avatar);

@@ -1,6 +1,6 @@
 #include <fmgs/avatar.h>
 #include <fmgs/core/rotation.h>
-#include <fmgs/data/procedural_body.h>
+#include <fmgs/data/synthetic/procedural_body.h>
 
 #include "support/test.h"
 
@@ -9,7 +9,11 @@ using namespace fmgs;
 namespace {
 
 HashGridOptions coarse() {
-    return {.levels = 4, .features = 2, .base = 8, .finest = 32, .log2_entries = 12};
+    return {.levels = 4,
+            .features_per_level = 2,
+            .base_resolution = 8,
+            .finest_resolution = 32,
+            .log2_hashmap_size = 12};
 }
 
 AvatarOptions small_options() {
@@ -66,9 +70,8 @@ TEST_CASE("the posed template follows exact linear blend skinning", "[avatar]") 
         // Where a face bends, its surfel and the middle of its corners differ by
         // Σ_i (w_i - w̄)·T·(x_i - x̄)/3.
         const auto turns = model->bones(pose).slice(1, 0, 3).slice(2, 0, 3);  // [J,3,3]
-        const auto bend = torch::einsum("fij,jab,fib->fa",
-                                        {w - w.mean(1, true), turns, x - x.mean(1, true)}) /
-                          3;
+        const auto bend =
+            torch::einsum("fij,jab,fib->fa", {w - w.mean(1, true), turns, x - x.mean(1, true)}) / 3;
         REQUIRE(bend.norm(2, 1).max().item<double>() > 5e-4);
         return (corners(model->posed(pose)).mean(1) - center - (with_bend ? bend : 0 * bend))
             .norm(2, 1);

@@ -3,6 +3,7 @@
 #include <fmgs/data/capture.h>
 #include <fmgs/data/capture_writer.h>
 #include <fmgs/data/image_io.h>
+#include <fmt/format.h>
 
 #include <cmath>
 #include <fstream>

@@ -1,5 +1,5 @@
+#include <fmgs/core/io/files.h>
 #include <fmgs/train/checkpoint.h>
-#include <fmgs/train/files.h>
 
 #include <cstring>
 #include <random>
@@ -15,8 +15,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-Maps tensors(float value = 1) {
-    Maps out;
+TensorDict tensors(float value = 1) {
+    TensorDict out;
     out.set("volume.table", torch::full({40, 2}, value));
     out.set("mlp.bias", torch::arange(5, torch::kFloat64) * value);
     out.set("order", torch::tensor({3, 1, 2}, torch::kInt64));
@@ -38,7 +38,7 @@ bool refused(const std::string& bytes, const std::string& words) {
                         words);
 }
 
-bool same(const Maps& a, const Maps& b) {
+bool same(const TensorDict& a, const TensorDict& b) {
     if (a.size() != b.size()) return false;
     for (const auto& [name, value] : a) {
         if (!b.contains(name) || b.at(name).scalar_type() != value.scalar_type() ||
@@ -136,7 +136,7 @@ TEST_CASE("no damaged byte of a safetensors file does more than throw", "[checkp
 }
 
 TEST_CASE("every mismatch is reported at once and nothing is copied", "[checkpoint]") {
-    Maps from = tensors(7), into = tensors(1);
+    TensorDict from = tensors(7), into = tensors(1);
     from.set("extra", torch::zeros(3));
     into.set("needed", torch::zeros(3));
     into.set("order", torch::tensor({3, 1}, torch::kInt64));

@@ -1,5 +1,5 @@
 // What other programs find in a checkpoint: the tensors of docs/checkpoints.md.
-#include <fmgs/core/npz.h>
+#include <fmgs/core/io/npz.h>
 #include <fmgs/train/checkpoint.h>
 #include <fmt/format.h>
 #include <fnmatch.h>
@@ -42,7 +42,7 @@ std::vector<Documented> documented_tensors() {
 }
 
 /// Every tensor fits one row: its dtype, its numbers, and one size for each capital letter.
-void check_documented(const Maps& tensors, std::vector<Documented>& rows) {
+void check_documented(const TensorDict& tensors, std::vector<Documented>& rows) {
     std::map<std::string, int64_t> sizes;
     for (const auto& [name, tensor] : tensors) {
         INFO(name);

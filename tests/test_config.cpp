@@ -1,5 +1,5 @@
 #include <fmgs/avatar.h>
-#include <fmgs/core/config.h>
+#include <fmgs/core/config/config.h>
 
 #include <fstream>
 
@@ -52,6 +52,8 @@ struct Options {
         v.path("output", output, "folder");
         v.group("grid", grid);
         v.groups("losses", losses, "terms by name");
+        v.renamed("iterations", "steps");
+        v.renamed("losses.silhouette", "losses.mask");
     }
 };
 
@@ -113,6 +115,16 @@ TEST_CASE("paths count from the file or from the working directory and come out 
     REQUIRE(from_argument("output=runs/b").output ==
             (std::filesystem::current_path() / "runs/b").string());
     REQUIRE(from_argument("output=").output.empty());
+}
+
+TEST_CASE("a key of an earlier version is refused, and its new name said", "[config]") {
+    REQUIRE(refused("iterations: 3\n", "x.yaml:1: 'iterations' is now called 'steps'"));
+    REQUIRE(refused("losses:\n  silhouette: {weight: 3}\n",
+                    "x.yaml:2: 'losses.silhouette' is now called 'losses.mask'"));
+    Options options;
+    Config config;
+    config.add_argument("losses.silhouette.weight=2");
+    REQUIRE(throws_error([&] { config.read(options); }, "is now called 'losses.mask'"));
 }
 
 TEST_CASE("an unknown key is refused with its line and the nearest valid key", "[config]") {
@@ -240,7 +252,7 @@ TEST_CASE("descriptions stand beside the defaults in YAML and in the table", "[c
 TEST_CASE("the avatar's options can be visited and come back", "[config]") {
     Config config;
     config.add_argument("geometry={code: 8, volume: {finest: 512}}");
-    config.add_argument("skinning.volume.finest=64");
+    config.add_argument("skinning.volume.finest_resolution=64");
     AvatarOptions options;
     config.read(options);
     REQUIRE(options.geometry.code == 8);

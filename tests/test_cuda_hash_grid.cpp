@@ -2,7 +2,7 @@
 // order of threads.
 #include <cuda_runtime.h>
 #include <fmgs/core/random.h>
-#include <fmgs/fields/hash_encode.h>
+#include <fmgs/fields/hash/hash_encode.h>
 
 #include "cuda_shim/hash_grid.h"
 #include "support/test.h"
@@ -14,7 +14,11 @@ namespace {
 
 /// Six levels, of which the first are dense and the last are hashed.
 HashGridOptions small(int64_t features = 2) {
-    return {.levels = 6, .features = features, .base = 4, .finest = 40, .log2_entries = 9};
+    return {.levels = 6,
+            .features_per_level = features,
+            .base_resolution = 4,
+            .finest_resolution = 40,
+            .log2_hashmap_size = 9};
 }
 
 torch::Tensor unit_box() { return torch::tensor({{0.0, 0.0, 0.0}, {1.0, 1.0, 1.0}}); }
@@ -47,11 +51,11 @@ struct Case {
         : options(o), x(points_of(count).to(dtype)) {
         HashGrid grid(o, unit_box());
         grid->to(dtype);
-        table = normal({grid->entries(), o.features}, 2).to(dtype);
-        grad = normal({count, o.levels * o.features}, 3).to(dtype);
+        table = normal({grid->entries(), o.features_per_level}, 2).to(dtype);
+        grad = normal({count, o.levels * o.features_per_level}, 3).to(dtype);
         if (!fixed) return;
         const auto at = grid->locate(x);
-        corners = {at.indices, at.fractions, at.offsets, at.readers, at.reader_weights};
+        corners = {at.indices, at.fractions, at.row_offsets, at.columns, at.values};
     }
     std::vector<torch::Tensor> on_cpu() const {
         auto t = table.clone().requires_grad_(true), p = x.clone().requires_grad_(true);
@@ -123,8 +127,11 @@ TEST_CASE("float kernels are as near to double as float is", "[hash_grid]") {
 }
 
 TEST_CASE("more levels than the stage holds take several rounds", "[hash_grid]") {
-    const HashGridOptions many{
-        .levels = 32, .features = 4, .base = 2, .finest = 50, .log2_entries = 7};
+    const HashGridOptions many{.levels = 32,
+                               .features_per_level = 4,
+                               .base_resolution = 2,
+                               .finest_resolution = 50,
+                               .log2_hashmap_size = 7};
     for (const bool fixed : {false, true}) {
         const Case c(many, 70, fixed);
         REQUIRE(difference(c.on_device(), c.on_cpu()) <= 1e-13);
@@ -133,35 +140,42 @@ TEST_CASE("more levels than the stage holds take several rounds", "[hash_grid]")
 
 TEST_CASE("one level is enough", "[hash_grid]") {
     for (const bool fixed : {false, true}) {
-        const Case c({.levels = 1, .features = 2, .base = 5, .finest = 5, .log2_entries = 8}, 40,
-                     fixed);
+        const Case c({.levels = 1,
+                      .features_per_level = 2,
+                      .base_resolution = 5,
+                      .finest_resolution = 5,
+                      .log2_hashmap_size = 8},
+                     40, fixed);
         REQUIRE(difference(c.on_device(), c.on_cpu()) <= 1e-14);
     }
 }
 
-TEST_CASE("entries with many readers are added up by the whole warp", "[hash_grid]") {
+TEST_CASE("entries with many columns are added up by the whole warp", "[hash_grid]") {
     // The coarsest level has 8 entries for 3,000 points; of the finest, some are read by none.
-    const HashGridOptions coarse{
-        .levels = 3, .features = 2, .base = 2, .finest = 16, .log2_entries = 13};
+    const HashGridOptions coarse{.levels = 3,
+                                 .features_per_level = 2,
+                                 .base_resolution = 2,
+                                 .finest_resolution = 16,
+                                 .log2_hashmap_size = 13};
     for (const bool fixed : {false, true}) {
         Case c(coarse, 3000, fixed);
-        const auto offsets =
-            fixed ? c.corners[2]
-                  : shim_live_readers(c.table.to(torch::kFloat), c.x.to(torch::kFloat), coarse)[0];
-        REQUIRE(offsets.diff().max().item<int32_t>() > 500);
-        REQUIRE(offsets.diff().min().item<int32_t>() == 0);
+        const auto row_offsets = fixed ? c.corners[2]
+                                       : shim_live_transpose(c.table.to(torch::kFloat),
+                                                             c.x.to(torch::kFloat), coarse)[0];
+        REQUIRE(row_offsets.diff().max().item<int32_t>() > 500);
+        REQUIRE(row_offsets.diff().min().item<int32_t>() == 0);
         REQUIRE(difference(c.on_device(), c.on_cpu()) <= 1e-13);  // measured 1e-15
     }
 }
 
-TEST_CASE("the readers of live points are those that locate finds", "[hash_grid]") {
+TEST_CASE("the columns of live points are those that locate finds", "[hash_grid]") {
     HashGrid grid(small(), unit_box());
     const auto x = points_of(300).to(torch::kFloat);
     const auto expected = grid->locate(x);
-    const auto lists = shim_live_readers(grid->parameters()[0].detach(), x, small());
-    REQUIRE(torch::equal(lists[0], expected.offsets));
-    REQUIRE(torch::equal(lists[1], expected.readers));
-    REQUIRE(torch::equal(lists[2], expected.reader_weights));
+    const auto lists = shim_live_transpose(grid->parameters()[0].detach(), x, small());
+    REQUIRE(torch::equal(lists[0], expected.row_offsets));
+    REQUIRE(torch::equal(lists[1], expected.columns));
+    REQUIRE(torch::equal(lists[2], expected.values));
 }
 
 TEST_CASE("no result of a kernel depends on the order of its threads", "[hash_grid]") {
@@ -207,7 +221,7 @@ TEST_CASE("a point that is NaN spreads to nothing else", "[hash_grid]") {
     Case c(small(), 50, false);
     const auto out = c.on_device();
     for (const auto& x : out) REQUIRE(x.isfinite().all().item<bool>());
-    c.grad[7][3] = NAN;  // a cotangent that is: its readers only
+    c.grad[7][3] = NAN;  // a cotangent that is: its columns only
     const auto bad = c.on_device();
     REQUIRE(bad[1].isnan().sum().item<int64_t>() == 8);
     REQUIRE(bad[2].isnan().any(1).sum().item<int64_t>() == 1);
@@ -232,7 +246,7 @@ TEST_CASE("tables and caches may start anywhere in memory", "[hash_grid]") {
 TEST_CASE("caches that are none stop the kernels before they read astray", "[hash_grid]") {
     const Case good(small(), 70, true, torch::kFloat);
     const auto entries = static_cast<int32_t>(good.table.size(0));
-    const auto readings = static_cast<int32_t>(good.corners[3].size(0));
+    const auto nonzeros = static_cast<int32_t>(good.corners[3].size(0));
     const auto refused = [&](size_t tensor, int64_t at, int32_t value) {
         Case bad = good;
         bad.corners[tensor] = good.corners[tensor].clone();
@@ -242,20 +256,27 @@ TEST_CASE("caches that are none stop the kernels before they read astray", "[has
     refused(0, 100, -1);  // an index below and past the table
     refused(0, 100, entries);
     refused(2, 0, -1);  // a list that starts before, ends after, runs backwards
-    refused(2, entries, readings + 1);
-    refused(2, 50, readings);
-    refused(3, 200, -1);  // a reader that is no point
+    refused(2, entries, nonzeros + 1);
+    refused(2, 50, nonzeros);
+    refused(3, 200, -1);  // a column that is no point
     refused(3, 200, 70);
     REQUIRE(difference(good.on_device(), good.on_cpu()) <= 1e-6);
 }
 
 TEST_CASE("what the GPU cannot do is refused by name", "[hash_grid]") {
-    const HashGridOptions deep{
-        .levels = 33, .features = 1, .base = 2, .finest = 40, .log2_entries = 4};
+    const HashGridOptions deep{.levels = 33,
+                               .features_per_level = 1,
+                               .base_resolution = 2,
+                               .finest_resolution = 40,
+                               .log2_hashmap_size = 4};
     const Case levels(deep, 3, false);
     REQUIRE(throws_error([&] { levels.on_device(); }, "at most 32 levels on a GPU, got 33"));
-    const Case wide({.levels = 1, .features = 200, .base = 2, .finest = 2, .log2_entries = 3}, 3,
-                    false);
+    const Case wide({.levels = 1,
+                     .features_per_level = 200,
+                     .base_resolution = 2,
+                     .finest_resolution = 2,
+                     .log2_hashmap_size = 3},
+                    3, false);
     REQUIRE(throws_error([&] { wide.on_device(); }, "features per level on a GPU, got 200"));
     const Case twice(small(), 3, false);
     REQUIRE(throws_error([&] { shim_hash_encode_entry(twice.table, twice.x, twice.options); },
@@ -272,5 +293,5 @@ TEST_CASE("every kernel of the hash grid was run", "[hash_grid]") {
         return cuda_shim::launches() - before;
     };
     REQUIRE(launches_of(Case(small(), 5, true)) == 2);   // encode, table
-    REQUIRE(launches_of(Case(small(), 5, false)) == 5);  // encode, corners, readers, table, points
+    REQUIRE(launches_of(Case(small(), 5, false)) == 5);  // encode, corners, columns, table, points
 }

@@ -1,5 +1,5 @@
-// The sources of the CUDA rasterizer, run on the CPU (cuda_shim/): against the CPU backend, in every
-// order of threads.
+// The sources of the CUDA rasterizer, run on the CPU (cuda_shim/): against the CPU backend, in
+// every order of threads.
 #include "cuda_shim/raster.h"
 
 #include <cuda_runtime.h>
@@ -20,13 +20,25 @@ raster::RasterizeInputs device_inputs(const Scene& s, const std::vector<int64_t>
     const auto tiles = shim_find_tiles(s.center, s.tangents, s.opacity, s.intrinsics, s.width,
                                        s.height, s.near, s.low_pass, tile_size, capacity);
     const auto rows = [&](const torch::Tensor& x) {
-        return x.unsqueeze(0).repeat({routes, 1, 1, 1}).reshape(
-            x.dim() == 2 ? std::vector<int64_t>{routes, x.size(0), x.size(1)}
-                         : std::vector<int64_t>{routes, x.size(0), x.size(1), x.size(2)});
+        return x.unsqueeze(0)
+            .repeat({routes, 1, 1, 1})
+            .reshape(x.dim() == 2 ? std::vector<int64_t>{routes, x.size(0), x.size(1)}
+                                  : std::vector<int64_t>{routes, x.size(0), x.size(1), x.size(2)});
     };
-    return {rows(s.center), rows(s.tangents), rows(s.opacity), s.features,
-            torch::tensor(channel_route, torch::kLong), s.intrinsics, tiles.offsets, tiles.indices,
-            s.width, s.height, tile_size, s.near, s.low_pass, tiles.level};
+    return {rows(s.center),
+            rows(s.tangents),
+            rows(s.opacity),
+            s.features,
+            torch::tensor(channel_route, torch::kLong),
+            s.intrinsics,
+            tiles.offsets,
+            tiles.indices,
+            s.width,
+            s.height,
+            tile_size,
+            s.near,
+            s.low_pass,
+            tiles.level};
 }
 
 /// The same for the CPU backend.
@@ -142,7 +154,8 @@ TEST_CASE("one pass for all routes equals a pass per route", "[raster]") {
     const auto out = shim_rasterize(together);
     const auto cotangents = random_cotangents(together, out, 4);
     const auto g = shim_rasterize_backward(together, cotangents);
-    torch::Tensor features = torch::zeros_like(g.features), intrinsics = torch::zeros({4}, torch::kDouble);
+    torch::Tensor features = torch::zeros_like(g.features),
+                  intrinsics = torch::zeros({4}, torch::kDouble);
     for (int64_t r = 0; r < 3; ++r) {
         auto alone = device_inputs(scene, one_route(scene));
         auto own = cotangents;
@@ -201,8 +214,8 @@ TEST_CASE("find_tiles on a GPU makes the lists of the CPU", "[raster]") {
                                            s.height, s.near, s.low_pass, size, 20000);
         REQUIRE(tiles.level.item<int32_t>() == 0);
         REQUIRE(torch::equal(tiles.offsets, expected.offsets));
-        const int64_t pairs = expected.indices.numel();
-        REQUIRE(torch::equal(tiles.indices.slice(0, 0, pairs), expected.indices));
+        const int64_t intersections = expected.indices.numel();
+        REQUIRE(torch::equal(tiles.indices.slice(0, 0, intersections), expected.indices));
     }
 }
 
@@ -294,8 +307,8 @@ TEST_CASE("what the GPU cannot do is refused", "[raster]") {
     const auto s = random_scene(88, 5, 1);
     REQUIRE(throws_error(
         [&] {
-            shim_find_tiles(s.center, s.tangents, s.opacity, s.intrinsics, s.width, s.height, s.near,
-                            s.low_pass, 12);
+            shim_find_tiles(s.center, s.tangents, s.opacity, s.intrinsics, s.width, s.height,
+                            s.near, s.low_pass, 12);
         },
         "a multiple of 8"));
     auto in = device_inputs(s, one_route(s));

@@ -13,7 +13,11 @@ torch::Tensor unit_box() { return torch::tensor({{0.0, 0.0, 0.0}, {1.0, 1.0, 1.0
 
 /// Six levels, of which the first are dense and the last are hashed.
 HashGridOptions small() {
-    return {.levels = 6, .features = 2, .base = 4, .finest = 40, .log2_entries = 9};
+    return {.levels = 6,
+            .features_per_level = 2,
+            .base_resolution = 4,
+            .finest_resolution = 40,
+            .log2_hashmap_size = 9};
 }
 
 torch::Tensor random_points(int64_t count, uint64_t seed = 1) {
@@ -23,14 +27,16 @@ torch::Tensor random_points(int64_t count, uint64_t seed = 1) {
 /// The definition (recipe 2.2), one point at a time.
 torch::Tensor by_definition(const HashGridOptions& o, const torch::Tensor& table,
                             const torch::Tensor& points) {
-    auto out =
-        torch::zeros({points.size(0), o.levels * o.features}, table.options().requires_grad(false));
-    const double growth = std::exp(std::log(double(o.finest) / o.base) / (o.levels - 1));
+    auto out = torch::zeros({points.size(0), o.levels * o.features_per_level},
+                            table.options().requires_grad(false));
+    const double growth =
+        std::exp(std::log(double(o.finest_resolution) / o.base_resolution) / (o.levels - 1));
     int64_t start = 0;
     for (int64_t l = 0; l < o.levels; ++l) {
-        const double scale = o.base * std::pow(growth, l) - 1;
+        const double scale = o.base_resolution * std::pow(growth, l) - 1;
         const int64_t r = int64_t(std::ceil(scale - 1e-9)) + 1;
-        const int64_t entries = std::min((r * r * r + 7) / 8 * 8, int64_t{1} << o.log2_entries);
+        const int64_t entries =
+            std::min((r * r * r + 7) / 8 * 8, int64_t{1} << o.log2_hashmap_size);
         for (int64_t n = 0; n < points.size(0); ++n) {
             for (int c = 0; c < 8; ++c) {
                 double weight = 1;
@@ -42,10 +48,10 @@ torch::Tensor by_definition(const HashGridOptions& o, const torch::Tensor& table
                     v[k] = uint32_t(cell) + (upper ? 1 : 0);
                     weight *= upper ? p - cell : 1 - (p - cell);
                 }
-                const bool dense = r * r * r <= (int64_t{1} << o.log2_entries);
+                const bool dense = r * r * r <= (int64_t{1} << o.log2_hashmap_size);
                 const uint32_t row = dense ? uint32_t(v[0] + v[1] * r + v[2] * r * r)
                                            : v[0] ^ (v[1] * 2654435761u) ^ (v[2] * 805459861u);
-                out[n].slice(0, l * o.features, (l + 1) * o.features) +=
+                out[n].slice(0, l * o.features, (l + 1) * o.features_per_level) +=
                     weight * table[start + row % entries].detach();
             }
         }
@@ -98,9 +104,12 @@ TEST_CASE("fixed and live points give the same bits and the same table gradient"
 }
 
 TEST_CASE("gradients to the table and to positions are right in double", "[hash_grid]") {
-    HashGrid grid(
-        HashGridOptions{.levels = 3, .features = 2, .base = 3, .finest = 9, .log2_entries = 6},
-        torch::tensor({{-1.0, 0.0, 0.5}, {1.0, 3.0, 0.75}}));
+    HashGrid grid(HashGridOptions{.levels = 3,
+                                  .features_per_level = 2,
+                                  .base_resolution = 3,
+                                  .finest_resolution = 9,
+                                  .log2_hashmap_size = 6},
+                  torch::tensor({{-1.0, 0.0, 0.5}, {1.0, 3.0, 0.75}}));
     grid->to(torch::kDouble);
     {
         torch::NoGradGuard guard;
@@ -158,7 +167,8 @@ TEST_CASE("inputs outside the box are clamped and do not move", "[hash_grid]") {
 }
 
 TEST_CASE("values and gradients are the same bits on one thread and on two", "[hash_grid]") {
-    HashGrid grid(HashGridOptions{.levels = 8, .finest = 256, .log2_entries = 12}, unit_box());
+    HashGrid grid(HashGridOptions{.levels = 8, .finest_resolution = 256, .log2_hashmap_size = 12},
+                  unit_box());
     const auto points = random_points(3000).requires_grad_(true);
     const auto located = grid->locate(points);
     const auto weight = random_points(3000, 3).repeat({1, 6}).slice(1, 0, 16);
@@ -181,7 +191,7 @@ TEST_CASE("values and gradients are the same bits on one thread and on two", "[h
 TEST_CASE("grids of equal options and box share fixed points, others do not", "[hash_grid]") {
     HashGrid a(small(), unit_box(), 1), b(small(), unit_box(), 2), wider(small(), unit_box() * 2);
     auto options = small();
-    options.finest = 50;
+    options.finest_resolution = 50;
     HashGrid finer(options, unit_box());
     REQUIRE(a->same_layout(*b));
     REQUIRE_FALSE(a->same_layout(*wider));
@@ -230,8 +240,9 @@ TEST_CASE("the op is registered", "[hash_grid]") {
 TEST_CASE("wrong options, boxes and points are errors", "[hash_grid]") {
     REQUIRE(
         test::throws_error([] { HashGrid(HashGridOptions{.levels = 0}, unit_box()); }, "levels"));
-    REQUIRE(test::throws_error([] { HashGrid(HashGridOptions{.log2_entries = 40}, unit_box()); },
-                               "log2_entries"));
+    REQUIRE(
+        test::throws_error([] { HashGrid(HashGridOptions{.log2_hashmap_size = 40}, unit_box()); },
+                           "log2_hashmap_size"));
     REQUIRE(test::throws_error(
         [] {
             HashGrid(HashGridOptions{}, torch::zeros({2, 3}));

@@ -85,7 +85,8 @@ std::map<std::string, Usage> read_budget() {
 TEST_CASE("no kernel takes more registers, spills or shared memory than its budget", "[kernels]") {
     const fs::path folder = fs::path(FMGS_BINARY_DIR) / "kernels";
     if (!fs::exists(folder)) {
-        std::puts("skipped: no nvcc, or FMGS_CUDA is on: the kernels were not compiled on their own");
+        std::puts(
+            "skipped: no nvcc, or FMGS_CUDA is on: the kernels were not compiled on their own");
         return;
     }
     const auto reports = read_reports(folder);

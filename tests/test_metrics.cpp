@@ -1,4 +1,4 @@
-#include <fmgs/train/metrics.h>
+#include <fmgs/eval/metrics.h>
 
 #include <cmath>
 

@@ -1,4 +1,4 @@
-#include <fmgs/core/npz.h>
+#include <fmgs/core/io/npz.h>
 #include <fmgs/core/rotation.h>
 #include <fmgs/data/motion.h>
 

@@ -50,7 +50,7 @@ TEST_CASE("self-consistency: zero on the plane, a constant target unless it is l
     const auto depth = plane_depth(scene.frame.camera, n, -2.0);
     scene.rendered.set("depth", depth);
     scene.rendered.set("normal", n.view({3, 1, 1}).expand({3, 6, 7}));
-    NormalSelfLoss fixed, live(true);
+    NormalConsistencyLoss fixed, live(true);
     REQUIRE(scene(fixed).item<double>() < 1e-12);
     scene.rendered.set("normal", (-n).view({3, 1, 1}).expand({3, 6, 7}));
     REQUIRE(scene(fixed).item<double>() == Approx(2 * n.abs().sum().item<double>()));
@@ -69,7 +69,7 @@ TEST_CASE("self-consistency: zero on the plane, a constant target unless it is l
 TEST_CASE("prior alignment: 0 when equal, 2 when opposite, valid pixels only", "[losses]") {
     LossScene scene(5, 6);
     const auto prior = unit(uniform({3, 5, 6}, -1, 1, 1));
-    NormalPriorLoss loss;
+    NormalLoss loss;
     scene.frame.maps.set("normal", 0.9 * prior);
     scene.rendered.set("normal", prior);
     REQUIRE(scene(loss).item<double>() < 1e-12);

@@ -1,5 +1,6 @@
-#include <fmgs/core/npz.h>
+#include <fmgs/core/io/npz.h>
 #include <fmgs/core/random.h>
+#include <fmt/format.h>
 
 #include <cstring>
 #include <fstream>
@@ -138,13 +139,13 @@ TEST_CASE("what is written is read back, and written alike each time", "[npz]") 
     const auto first = file_bytes(path);
     write_npz(path, file);
     REQUIRE(file_bytes(path) == first);
-    REQUIRE(std::distance(std::filesystem::directory_iterator(path.parent_path()), {}) ==
-            1);  // nothing left aside
+    // nothing left aside
+    REQUIRE(std::distance(std::filesystem::directory_iterator(path.parent_path()), {}) == 1);
 
     write_npy(folder.path / "a.npy", npy_array(tensors[0]));
     REQUIRE(torch::equal(read_npy(folder.path / "a.npy").tensor(), tensors[0]));
-    REQUIRE(std::filesystem::file_size(folder.path / "a.npy") ==
-            128 + 24);  // data at a multiple of 64, as NumPy lays it
+    // data at a multiple of 64, as NumPy lays it
+    REQUIRE(std::filesystem::file_size(folder.path / "a.npy") == 128 + 24);
 }
 
 TEST_CASE("a file cut off anywhere is an error", "[npz]") {

@@ -14,15 +14,15 @@ torch::Tensor random(at::IntArrayRef shape, int seed) {
     return torch::randn(shape, generator);
 }
 
-Maps parameters() {
-    Maps out;
+TensorDict parameters() {
+    TensorDict out;
     out.set("surfels.log_scale", random({50, 2}, 1).requires_grad_());
     out.set("geometry.volume.table", random({40000, 2}, 2).requires_grad_());
     out.set("geometry.mlp.weight0", random({7, 5}, 3).requires_grad_());
     return out;
 }
 
-void set_gradients(const Maps& parameters, int step) {
+void set_gradients(const TensorDict& parameters, int step) {
     int k = 0;
     for (const auto& [name, p] : parameters) {
         torch::Tensor(p).mutable_grad() = random(p.sizes(), 100 * step + k) * std::pow(10.0, k - 3);
@@ -30,11 +30,23 @@ void set_gradients(const Maps& parameters, int step) {
     }
 }
 
-Maps after(int steps, int threads) {
+/// Parameters by name with the groups that their modules would say.
+std::vector<Parameter> grouped(const TensorDict& parameters) {
+    std::vector<Parameter> out;
+    for (const auto& [name, tensor] : parameters) {
+        const std::string group = name.ends_with("log_scale")      ? "scale"
+                                  : name.ends_with("volume.table") ? "volume"
+                                                                   : "network";
+        out.push_back({name, group, tensor});
+    }
+    return out;
+}
+
+TensorDict after(int steps, int threads) {
     const int before = at::get_num_threads();
     at::set_num_threads(threads);
     auto p = parameters();
-    Optimizer optimizer(p, {});
+    Optimizer optimizer(grouped(p), {});
     for (int s = 0; s < steps; ++s) {
         set_gradients(p, s);
         optimizer.step(s / 10.0);
@@ -47,7 +59,7 @@ Maps after(int steps, int threads) {
 
 TEST_CASE("ten steps equal torch's Adam", "[optim]") {
     auto ours = parameters(), theirs = parameters();
-    Optimizer optimizer(ours, {});
+    Optimizer optimizer(grouped(ours), {});
     std::vector<torch::optim::OptimizerParamGroup> groups;
     for (const auto& [name, p] : theirs) {
         groups.emplace_back(
@@ -60,8 +72,8 @@ TEST_CASE("ten steps equal torch's Adam", "[optim]") {
         set_gradients(ours, s);
         set_gradients(theirs, s);
         size_t k = 0;
-        for (const auto& [name, p] : theirs)
-            adam.param_groups()[k++].options().set_lr(options.rate(name, s / 10.0));
+        for (const auto& parameter : grouped(theirs))
+            adam.param_groups()[k++].options().set_lr(options.rate(parameter.group, s / 10.0));
         REQUIRE(!optimizer.step(s / 10.0));
         adam.step();
     }
@@ -74,7 +86,7 @@ TEST_CASE("ten steps equal torch's Adam", "[optim]") {
 TEST_CASE("double parameters follow the same formula", "[optim]") {
     auto single = random({1000}, 5).requires_grad_(),
          twice = random({1000}, 5).to(torch::kDouble).requires_grad_();
-    Optimizer a({{"mlp.weight0", single}}, {}), b({{"mlp.weight0", twice}}, {});
+    Optimizer a(grouped({{"mlp.weight0", single}}), {}), b(grouped({{"mlp.weight0", twice}}), {});
     for (int s = 0; s < 5; ++s) {
         single.mutable_grad() = random({1000}, s);
         twice.mutable_grad() = random({1000}, s).to(torch::kDouble);
@@ -93,7 +105,7 @@ TEST_CASE("a gradient that is not finite leaves every parameter as it was and is
           "[optim]") {
     for (const double bad : {static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
         auto p = parameters(), before = parameters();
-        Optimizer optimizer(p, {});
+        Optimizer optimizer(grouped(p), {});
         set_gradients(p, 0);
         p.at("geometry.mlp.weight0").grad().view({-1})[34] = bad;
         REQUIRE(optimizer.step(0) == std::optional<std::string>("geometry.mlp.weight0"));
@@ -104,7 +116,7 @@ TEST_CASE("a gradient that is not finite leaves every parameter as it was and is
 
 TEST_CASE("a parameter without a gradient is skipped", "[optim]") {
     auto p = parameters();
-    Optimizer optimizer(p, {});
+    Optimizer optimizer(grouped(p), {});
     set_gradients(p, 0);
     torch::Tensor(p.at("surfels.log_scale")).mutable_grad().reset();
     optimizer.step(0);
@@ -115,25 +127,27 @@ TEST_CASE("a parameter without a gradient is skipped", "[optim]") {
     REQUIRE(!p.at("geometry.volume.table").grad().defined());
 }
 
-TEST_CASE("rates follow the kind of parameter, and all but the surfels' decay", "[optim]") {
+TEST_CASE("rates follow the group, and all but the surfels' decay", "[optim]") {
     const OptimOptions options;
-    const auto ratio = [&](const char* name) {
-        return options.rate(name, 1) / options.rate(name, 0);
+    const auto ratio = [&](const char* group) {
+        return options.rate(group, 1) / options.rate(group, 0);
     };
-    REQUIRE(options.rate("avatar.surfels.log_scale", 0) == 5e-3);
-    REQUIRE(options.rate("surfels.opacity_logit", 1) == 1e-2);
-    REQUIRE(options.rate("geometry.volume.table", 0) == 2e-2);
-    REQUIRE(options.rate("appearance.volume.table", 0) == 2e-2);
-    REQUIRE(options.rate("feature_semantic.volume.table", 0) == 5e-2);
-    REQUIRE(options.rate("feature_semantic.mlp.weight0", 0) == 2e-3);
-    REQUIRE(options.rate("encoder.weight", 0) == 2e-3);
-    REQUIRE(options.rate("skinning.volume.table", 0) == 1e-4);
-    REQUIRE(options.rate("skinning.mlp.bias1", 0) == 1e-4);
-    REQUIRE(options.rate("poses.axis_angle", 0) == 1e-4);
-    for (const char* name : {"geometry.volume.table", "skinning.mlp.bias1", "poses.translation"}) {
-        REQUIRE(ratio(name) == Approx(0.1));
+    REQUIRE(options.rate("scale", 0) == 5e-3);
+    REQUIRE(options.rate("opacity", 1) == 1e-2);
+    REQUIRE(options.rate("volume", 0) == 2e-2);
+    REQUIRE(options.rate("feature_volume", 0) == 5e-2);
+    REQUIRE(options.rate("network", 0) == 2e-3);
+    REQUIRE(options.rate("skinning", 0) == 1e-4);
+    REQUIRE(options.rate("pose", 0) == 1e-4);
+    REQUIRE(ratio("scale") == 1);
+    REQUIRE(ratio("opacity") == 1);
+    for (const auto* group :
+         {"volume", "feature_volume", "network", "skinning", "pose", "offset", "turn", "loss"}) {
+        INFO(group);
+        REQUIRE(ratio(group) == Approx(0.1));
     }
-    REQUIRE(ratio("surfels.log_scale") == 1);
+    REQUIRE(test::throws_error([&] { options.rate("netwrok", 0); },
+                               "no parameter group 'netwrok'; there are: volume,"));
 }
 
 TEST_CASE("clipping bounds the norm of the networks' gradients and leaves the surfels alone",
@@ -141,7 +155,7 @@ TEST_CASE("clipping bounds the norm of the networks' gradients and leaves the su
     auto p = parameters();
     OptimOptions options;
     options.clip = 0.5;
-    Optimizer optimizer(p, options);
+    Optimizer optimizer(grouped(p), options);
     set_gradients(p, 0);
     optimizer.step(0);
     // After one step the first moment is 0.1 times the gradient that was used.
@@ -157,7 +171,7 @@ TEST_CASE("clipping bounds the norm of the networks' gradients and leaves the su
 
 TEST_CASE("the state restored by name continues with the same bits", "[optim]") {
     auto p = parameters(), q = parameters();
-    Optimizer first(p, {}), second(q, {});
+    Optimizer first(grouped(p), {}), second(grouped(q), {});
     set_gradients(p, 0);
     first.step(0);
     copy_tensors(p, q, "model");
@@ -170,7 +184,7 @@ TEST_CASE("the state restored by name continues with the same bits", "[optim]") 
 
 TEST_CASE("rows that get no gradient for thousands of steps cost no denormals", "[optim]") {
     auto p = torch::ones({64}).requires_grad_();
-    Optimizer optimizer({{"volume", p}}, {});
+    Optimizer optimizer(grouped({{"volume", p}}), {});
     p.mutable_grad() = torch::full({64}, 1e-6);
     optimizer.step(0);
     p.mutable_grad() = torch::zeros({64});
@@ -184,7 +198,7 @@ TEST_CASE("unchecked steps equal checked ones", "[optim]") {
         OptimOptions options;
         options.clip = clip;
         auto checked = parameters(), unchecked = parameters();
-        Optimizer a(checked, options), b(unchecked, options);
+        Optimizer a(grouped(checked), options), b(grouped(unchecked), options);
         for (int s = 0; s < 10; ++s) {
             set_gradients(checked, s);
             set_gradients(unchecked, s);
@@ -203,10 +217,10 @@ TEST_CASE("unchecked steps equal checked ones", "[optim]") {
 TEST_CASE("a gradient or loss that is not finite stops unchecked steps for good", "[optim]") {
     for (const bool in_loss : {false, true}) {
         auto p = parameters();
-        Optimizer optimizer(p, {});
+        Optimizer optimizer(grouped(p), {});
         set_gradients(p, 0);
         optimizer.step_unchecked(0, torch::zeros({}));
-        Maps before;
+        TensorDict before;
         for (const auto& [name, value] : p) before.set(name, value.detach().clone());
         set_gradients(p, 1);
         if (!in_loss) torch::Tensor(p.at("geometry.mlp.weight0")).mutable_grad()[0][0] = NAN;

@@ -1,11 +1,11 @@
 // The committed defaults, the table of options and every configuration agree with the structs.
-#include <fmgs/core/config.h>
+#include <fmgs/core/config/config.h>
+#include <fmgs/run/run.h>
+#include <fmt/format.h>
 
+#include <torch/cuda.h>
 #include <fstream>
 #include <iterator>
-
-#include "support/run.h"
-#include <torch/cuda.h>
 
 #include "support/test.h"
 

@@ -1,4 +1,4 @@
-#include <fmgs/core/npz.h>
+#include <fmgs/core/io/npz.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/data/priors.h>
 

@@ -1,5 +1,5 @@
 #include <fmgs/core/rotation.h>
-#include <fmgs/data/procedural_body.h>
+#include <fmgs/data/synthetic/procedural_body.h>
 
 #include <set>
 

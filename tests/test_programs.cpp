@@ -1,5 +1,5 @@
 // The programs as a user runs them, on a small capture: whole runs, resuming, bad input.
-#include <fmgs/core/npz.h>
+#include <fmgs/core/io/npz.h>
 #include <fmgs/core/random.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -46,7 +46,8 @@ TEST_CASE("a run that is killed at random moments ends with the same bits", "[pr
     for (int k = 0; k < 10; ++k) {
         const auto share = torch::rand({}, Random{7, k}.generator("kill"), torch::kDouble);
         const double seconds = (0.1 + 0.9 * share.item<double>()) * all.count();
-        const bool begun = fs::exists(killed / "checkpoints") && !fs::is_empty(killed / "checkpoints");
+        const bool begun =
+            fs::exists(killed / "checkpoints") && !fs::is_empty(killed / "checkpoints");
         const auto cut = run(begun ? "train " + killed.string() : train(killed, steps),
                              fmt::format("timeout -s KILL {:.2f} ", seconds));
         INFO(cut.text);
@@ -122,8 +123,8 @@ TEST_CASE("training never looks at the exact maps", "[programs]") {
     fs::remove_all(without / "gt");
     copy_capture(wrong);
     for (const auto* kind : {"depth", "normal", "label"}) {  // every frame gets the first one's map
-        const std::vector<fs::directory_entry> maps{
-            fs::directory_iterator(wrong / "gt" / kind), {}};
+        const std::vector<fs::directory_entry> maps{fs::directory_iterator(wrong / "gt" / kind),
+                                                    {}};
         REQUIRE(maps.size() > 1);
         for (const auto& map : maps) {
             if (map.path() == maps.front().path()) continue;
@@ -160,14 +161,14 @@ TEST_CASE("a trained run is evaluated and drawn", "[programs]") {
         REQUIRE(fs::exists(output / "render/orbit" / map / "000001.png"));
     }
     // One line per loss: a size where its gradient reaches, "-" where it is cut.
-    const auto inspected = run("inspect " + output.string() + " routing=strict");
+    const auto inspected = run("influence " + output.string() + " routing=strict");
     INFO(inspected.text);
     REQUIRE(inspected.code == 0);
-    REQUIRE(std::regex_search(inspected.text, std::regex(R"(\nnormal_prior +- +[1-9]\S+ +- +- )")));
+    REQUIRE(std::regex_search(inspected.text, std::regex(R"(\nnormal +- +[1-9]\S+ +- +- )")));
     REQUIRE(std::regex_search(inspected.text, std::regex(R"(\nmask +[1-9]\S+ )")));
     REQUIRE(std::regex_search(inspected.text, std::regex(R"(\nsemantic( +-){6} +[1-9]\S+ +-)")));
-    REQUIRE(fs::exists(output / "inspect/depth.png"));
-    REQUIRE(fs::exists(output / "inspect/routing.png"));
+    REQUIRE(fs::exists(output / "influence/depth.png"));
+    REQUIRE(fs::exists(output / "influence/routing.png"));
 }
 
 TEST_CASE("every routing trains", "[programs]") {
@@ -192,7 +193,7 @@ TEST_CASE("a modality is added by configuration alone", "[programs]") {
                   npy_array(values));
     }
     std::ofstream(folder.path / "dino.yaml")
-        << "modalities: {dino: {channels: 3, hidden: 8, volume: {log2_entries: 10}}}\n"
+        << "modalities: {dino: {channels: 3, hidden: 8, volume: {log2_hashmap_size: 10}}}\n"
            "losses: {dino: {type: cosine, weight: 0.1, reaches: [dino]}}\n";
     const auto output = folder.path / "run";
     const auto done =

@@ -1,4 +1,4 @@
-#include <fmgs/train/progress.h>
+#include <fmgs/run/progress.h>
 
 #include <algorithm>
 #include <csignal>

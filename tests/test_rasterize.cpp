@@ -167,8 +167,8 @@ TEST_CASE("a channel of no route gives its gradient to its features alone", "[ra
     for (const bool single : {false, true}) {  // float takes the SIMD code
         auto scene = random_scene(12, 60, channels, 24, 20);
         const auto type = single ? torch::kFloat : torch::kDouble;
-        for (auto* x : {&scene.center, &scene.tangents, &scene.opacity, &scene.features,
-                        &scene.intrinsics})
+        for (auto* x :
+             {&scene.center, &scene.tangents, &scene.opacity, &scene.features, &scene.intrinsics})
             *x = x->to(type);
         const auto route =
             torch::tensor({0, -1, 0, -1, -1, -1, -1, -1, -1, -1, 0, -1, -1}).narrow(0, 0, channels);
@@ -178,15 +178,15 @@ TEST_CASE("a channel of no route gives its gradient to its features alone", "[ra
         const auto run = [&](const torch::Tensor& channel_route, const torch::Tensor& g) {
             auto s = scene;
             s.require_gradients();
-            const auto out = rasterize(s.center.unsqueeze(0), s.tangents.unsqueeze(0),
-                                       s.opacity.unsqueeze(0), s.features, channel_route,
-                                       s.intrinsics, tiles);
+            const auto out =
+                rasterize(s.center.unsqueeze(0), s.tangents.unsqueeze(0), s.opacity.unsqueeze(0),
+                          s.features, channel_route, s.intrinsics, tiles);
             return gradients((out.image * g).sum() + out.alpha.sum(), s.inputs());
         };
         const auto got = run(route, image_gradient);
         const auto all = run(torch::zeros_like(route), image_gradient);
-        const auto open = run(torch::zeros_like(route),
-                              image_gradient * (route >= 0).to(type).view({-1, 1, 1}));
+        const auto open =
+            run(torch::zeros_like(route), image_gradient * (route >= 0).to(type).view({-1, 1, 1}));
         const double tolerance = single ? 1e-4 : 1e-12;
         REQUIRE(distance(all[0], open[0]) > 1e-2);  // the closed channels would have been heard
         for (size_t k : {0u, 1u, 2u, 4u}) REQUIRE_CLOSE(got[k], open[k], tolerance);
@@ -275,7 +275,7 @@ TEST_CASE("instruction sets agree with the portable one, and float with double",
             REQUIRE(distance_where(mask, out.image, exact.image) <= 1e-4);
             REQUIRE(distance_where(mask, out.depth, exact.depth) <= 1e-4);
 
-            // Gradients: cotangents in calm pixels only, the others differ by whole pairs.
+            // Gradients: cotangents in calm pixels only, the others differ by whole samples.
             auto generator = at::make_generator<at::CPUGeneratorImpl>(6);
             const auto cotangent = [&](const torch::Tensor& x) {
                 return torch::randn(x.sizes(), generator, torch::kDouble) * mask.to(torch::kDouble);

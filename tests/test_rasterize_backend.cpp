@@ -118,10 +118,8 @@ TEST_CASE("wrong inputs are named", "[raster]") {
         change(c, t, o, f, route, k, tiles);
         rasterize(c, t, o, f, route, k, tiles);
     };
-#define CHANGE \
-    [&](auto& c, auto& t, auto& o, auto& f, auto& route, auto& k, auto& tiles)
-#define UNUSED \
-    static_cast<void>(c), (void)t, (void)o, (void)f, (void)route, (void)k, (void)tiles
+#define CHANGE [&](auto& c, auto& t, auto& o, auto& f, auto& route, auto& k, auto& tiles)
+#define UNUSED static_cast<void>(c), (void)t, (void)o, (void)f, (void)route, (void)k, (void)tiles
     const auto raises = [&](auto change, const char* words) {
         return throws_error([&] { draw(change); }, words);
     };

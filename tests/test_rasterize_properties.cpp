@@ -142,10 +142,9 @@ TEST_CASE("depth has no jump where the low-pass takes over, and is the centre's 
     const auto tangents = s.tangents.clone();
     const auto depth = [&](double degrees) {
         const double t = degrees * std::numbers::pi / 180;
-        const auto turn = torch::tensor({{std::cos(t), 0.0, std::sin(t)},
-                                         {0.0, 1.0, 0.0},
-                                         {-std::sin(t), 0.0, std::cos(t)}},
-                                        torch::kDouble);
+        const auto turn = torch::tensor(
+            {{std::cos(t), 0.0, std::sin(t)}, {0.0, 1.0, 0.0}, {-std::sin(t), 0.0, std::cos(t)}},
+            torch::kDouble);
         s.tangents = torch::matmul(turn, tangents);
         const auto out = s.draw();
         return out.depth / out.alpha;  // NaN where the surfel does not reach
@@ -377,7 +376,7 @@ TEST_CASE("wrong arguments of find_tiles are named", "[raster]") {
     REQUIRE(throws_error([&] { find(0, 16, 0.2); }, "got 0 x 32"));
     REQUIRE(throws_error([&] { find(32, -1, 0.2); }, "tile size"));
     REQUIRE(throws_error([&] { find(32, 16, -1); }, "near"));
-    REQUIRE(
-        throws_error([&] { find_tiles(s.center, s.center, s.opacity, s.intrinsics, 32, 32, 0.2, 0.7); },
-                     "tangents: expected [1,3,2]"));
+    REQUIRE(throws_error(
+        [&] { find_tiles(s.center, s.center, s.opacity, s.intrinsics, 32, 32, 0.2, 0.7); },
+        "tangents: expected [1,3,2]"));
 }

@@ -84,10 +84,13 @@ TEST_CASE(
         torch::tensor({0., 0., 0., 1., 0., 0., 0., 1., 0., 0., 0., 1.}).view({4, 3}),
         torch::tensor({0, 2, 1, 0, 1, 3, 0, 3, 2, 1, 2, 3}).view({4, 3})};
     const auto weights = torch::tensor({1., 0.}).expand({4, 2});
-    const SkinningFieldOptions options{
-        .volume = {.levels = 2, .features = 2, .base = 4, .finest = 8, .log2_entries = 8},
-        .hidden = 8,
-        .layers = 1};
+    const SkinningFieldOptions options{.volume = {.levels = 2,
+                                                  .features_per_level = 2,
+                                                  .base_resolution = 4,
+                                                  .finest_resolution = 8,
+                                                  .log2_hashmap_size = 8},
+                                       .hidden = 8,
+                                       .layers = 1};
     const auto box = torch::tensor({-1., -1., -1., 2., 2., 2.}).view({2, 3});
     LossScene scene(1, 1);
     SkinLoss even(std::make_shared<EvenField>(options, box, 2), tetrahedron, weights);

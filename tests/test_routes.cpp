@@ -42,8 +42,11 @@ struct Stage {
 };
 
 Stage make_stage() {
-    const HashGridOptions volume{
-        .levels = 4, .features = 2, .base = 4, .finest = 16, .log2_entries = 10};
+    const HashGridOptions volume{.levels = 4,
+                                 .features_per_level = 2,
+                                 .base_resolution = 4,
+                                 .finest_resolution = 16,
+                                 .log2_hashmap_size = 10};
     AvatarOptions options;
     options.subdivisions = 0;
     options.geometry.volume = options.appearance.volume = options.skinning.volume = volume;
@@ -260,17 +263,18 @@ TEST_CASE("two losses may read one map and reach it differently", "[losses]") {
 }
 
 TEST_CASE("a row of the configuration replaces that of the table", "[losses]") {
-    auto options = only({"depth"}, "strict");
-    options.losses["depth"].reaches = {"position", "opacity"};
+    auto options = only({"depth_ranking"}, "strict");
+    options.losses["depth_ranking"].reaches = {"position", "opacity"};
     const auto s = probe();
     const auto found = gradients(evaluate(options, s).total, s);
     REQUIRE(found.at("opacity").abs().max().item<double>() > 1e-9);
     REQUIRE(found.at("T of the centre").abs().max().item<double>() == 0);
-    options.losses["depth"].reaches = {"positon"};
+    options.losses["depth_ranking"].reaches = {"positon"};
     REQUIRE(throws_error([&] { evaluate(options, s); },
-                         "losses.depth.reaches: there is no column 'positon'"));
-    options.losses["depth"].reaches = {"skinning"};
-    REQUIRE(throws_error([&] { evaluate(options, s); }, "losses.depth.reaches: reach: 'skinning'"));
+                         "losses.depth_ranking.reaches: there is no column 'positon'"));
+    options.losses["depth_ranking"].reaches = {"skinning"};
+    REQUIRE(throws_error([&] { evaluate(options, s); },
+                         "losses.depth_ranking.reaches: reach: 'skinning'"));
     REQUIRE(throws_error([&] { evaluate(only({}, "loose"), s); },
                          "expected measured, strict, literal or off, got 'loose'"));
 }
@@ -312,8 +316,8 @@ TEST_CASE("nothing but the routing table's cuts detaches anything", "[losses]") 
         "losses/objective.cpp",  // reports
         "raster/render.cpp",     // alpha and depth borrowed from another route
         "avatar.cpp",            // view direction, encoder input
-        "core/npy.cpp",          // bytes on their way into a file
-        "core/obj.cpp",          // likewise
+        "core/io/npy.cpp",       // bytes on their way into a file
+        "core/io/obj.cpp",       // likewise
     };
     const std::regex cut(
         R"((\.|->|::)(detach_?|variable_data|tensor_data|stop_gradient)\(|requires_grad_\(false\)|set_data\()");

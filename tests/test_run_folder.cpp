@@ -1,6 +1,6 @@
+#include <fmgs/core/io/files.h>
+#include <fmgs/run/run_folder.h>
 #include <fmgs/train/checkpoint.h>
-#include <fmgs/train/files.h>
-#include <fmgs/train/run_folder.h>
 
 #include "support/small_disk.h"
 #include "support/test.h"
@@ -17,7 +17,7 @@ TEST_CASE("a folder with checkpoints is refused and left alone, unless told to o
     REQUIRE(fs::is_directory(run.root));
     write_whole(run.config(), "steps: 3\n");
     write_whole(run.root / "notes.txt", "mine");
-    const auto made = {run.sheets(), run.eval(), run.render(), run.inspect()};
+    const auto made = {run.sheets(), run.eval(), run.render(), run.influence()};
     for (const auto& path : made) fs::create_directory(path);
     REQUIRE_NOTHROW(RunFolder::create(run.root));
     save_checkpoint(run.checkpoints(), {.step = 10}, {{"a", torch::ones(2)}}, {});

@@ -47,7 +47,7 @@ TEST_CASE("the region loss is the mean over classes of the mean squared distance
     const auto f = uniform({6, 8}, -1, 1, 1);
     scene.canonical.features.set("semantic", logits_of(classes, 6));
     scene.canonical.latents.set("semantic", f);
-    SemanticRegionLoss loss;
+    SemanticSmoothnessLoss loss;
     double expected = 0;
     for (const int64_t c : {1, 3, 4}) {
         double sum = 0, count = 0;

@@ -1,4 +1,5 @@
-#include <fmgs/train/sheet.h>
+#include <fmgs/eval/colors.h>
+#include <fmgs/eval/sheet.h>
 
 #include "support/test.h"
 

@@ -60,8 +60,9 @@ TEST_CASE("dependencies between the parts point one way", "[sources]") {
         {"avatar", {"core", "fields", "raster", "avatar"}},
         {"losses", {"core", "fields", "raster", "avatar", "losses"}},
         {"train", {"core", "fields", "raster", "avatar", "losses", "train"}},
+        {"eval", {"core", "fields", "raster", "avatar", "losses", "eval"}},
         {"data", {"core", "data"}},
-        {"export", {"core", "export"}},
+        {"run", {"core", "fields", "raster", "avatar", "losses", "train", "eval", "data", "run"}},
     };
     size_t seen = 0;
     for (const auto& file : sources({"fmgs"})) {

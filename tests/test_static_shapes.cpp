@@ -1,7 +1,7 @@
 // What training on a GPU rests on: losses that mask pixels instead of picking them, and a step that
 // reads nothing back.
 #include <ATen/record_function.h>
-#include <fmgs/losses/depth_rank.h>
+#include <fmgs/losses/depth_ranking.h>
 #include <fmgs/losses/map_losses.h>
 #include <fmgs/losses/paper_objective.h>
 #include <fmgs/raster/render.h>
@@ -123,7 +123,7 @@ TEST_CASE("pairs of depths drawn without reading back follow the same rule", "[l
     prior.select(2, 0).fill_(NAN);
     prior.select(2, 1).fill_(0);
     scene.frame.maps.set("depth", prior);
-    DepthRankLoss loss;
+    DepthRankingLoss loss;
     REQUIRE(scene(loss).item<double>() == Approx(1 - std::tanh(1.0)).epsilon(1e-9));
     const auto gradient = value_and_gradient(scene, loss, "depth", true).second;
     REQUIRE(gradient.isfinite().all().item<bool>());
@@ -133,13 +133,16 @@ TEST_CASE("pairs of depths drawn without reading back follow the same rule", "[l
 }
 
 TEST_CASE("a training step reads nothing back", "[losses]") {
-    Avatar avatar =
-        small_avatar({.levels = 4, .features = 2, .base = 8, .finest = 32, .log2_entries = 12});
+    Avatar avatar = small_avatar({.levels = 4,
+                                  .features_per_level = 2,
+                                  .base_resolution = 8,
+                                  .finest_resolution = 32,
+                                  .log2_hashmap_size = 12});
     const auto frame = noise_frame(48, 120, avatar->parts().body->joint_count());
     ObjectiveOptions options;
     options.photometric.ssim = 0;  // on the CPU it looks for the box that is not black
     auto objective = paper_objective(avatar->parts(), options);
-    Optimizer optimizer(named_parameters(*avatar), {});
+    Optimizer optimizer(grouped_parameters(*avatar), {});
     const Random random{1, 2};
 
     const auto step = [&] {

@@ -1,6 +1,6 @@
 #include <fmgs/core/rotation.h>
-#include <fmgs/data/procedural_body.h>
 #include <fmgs/data/synthetic/motion.h>
+#include <fmgs/data/synthetic/procedural_body.h>
 #include <fmgs/data/synthetic/synthetic.h>
 
 #include "support/test.h"
@@ -16,13 +16,12 @@ const BodyData& body() {
 
 // Rendered once for all tests: 20 train frames, fewer triangles than the default.
 const Capture& capture() {
-    static const Capture made = synthetic_capture(body(),
-                                                  {.size = 256,
-                                                   .train_frames = 20,
-                                                   .test_frames = 3,
-                                                   .test_views = 4,
-                                                   .novel_frames = 4,
-                                                   .subdivisions = 1});
+    static const Capture made = synthetic_capture(body(), {.size = 256,
+                                                           .train_frames = 20,
+                                                           .test_frames = 3,
+                                                           .test_views = 4,
+                                                           .novel_frames = 4,
+                                                           .subdivisions = 1});
     return made;
 }
 
@@ -110,8 +109,8 @@ TEST_CASE("the priors are at least as wrong as those of the path-traced capture"
     const auto& train = capture().splits.at("train");
     for (const auto& frame : train) {
         const auto q = prior_quality(frame.maps, frame.truth);
-        normal += q.normal_deg, rank += q.depth_rank, label += q.label_share;
-        lowest = std::min(lowest, q.depth_rank);
+        normal += q.normal_deg, rank += q.depth_correlation, label += q.label_share;
+        lowest = std::min(lowest, q.depth_correlation);
         const auto& d = frame.maps.at("depth");
         REQUIRE(d.min().item<double>() >= 0);
         REQUIRE(d.max().item<double>() <= 1);
@@ -135,7 +134,7 @@ TEST_CASE("a forearm is misplaced in about a sixth of the frames, by 15 to 30 cm
     const auto& truth = capture().splits.at("train").front().truth;
     int64_t moved = 0;
     for (int64_t step = 0; step < 112; ++step)
-        moved += prior_quality(corrupted(truth, only, {3, step}), truth).depth_rank < 0.9999;
+        moved += prior_quality(corrupted(truth, only, {3, step}), truth).depth_correlation < 0.9999;
     INFO(moved << " of 112");
     REQUIRE(moved >= 10);
     REQUIRE(moved <= 32);

@@ -1,4 +1,4 @@
-#include <fmgs/data/procedural_body.h>
+#include <fmgs/data/synthetic/procedural_body.h>
 #include <fmgs/fmgs.h>
 #include <torch/torch.h>
 using torch::Tensor;

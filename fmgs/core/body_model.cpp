@@ -1,6 +1,9 @@
+
 #include <fmgs/core/body_model.h>
+
 #include <fmgs/core/check.h>
 #include <fmgs/core/rotation.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <numbers>
@@ -69,8 +72,8 @@ BodyModelImpl::BodyModelImpl(const BodyData& data, const torch::Tensor& betas,
     const auto used = betas.defined() ? betas.to(device, torch::kDouble).reshape({-1})
                                       : torch::zeros({0}, torch::kDouble);
     if (used.size(0) > data.shape_directions.size(2)) {
-        throw Error("betas: expected at most {} (the body's shape directions), got {}",
-                    data.shape_directions.size(2), used.size(0));
+        throw Error(fmt::format("betas: expected at most {} (the body's shape directions), got {}",
+                                data.shape_directions.size(2), used.size(0)));
     }
     if (!used.isfinite().all().item<bool>())
         throw Error("betas: expected finite values, got NaN or infinity");
@@ -113,8 +116,8 @@ torch::Tensor BodyModelImpl::skeleton(const BodyPose& pose) const {
     const auto offset = torch::cat({joints.slice(0, 0, 1) + pose.translation.unsqueeze(0),
                                     joints.slice(0, 1) - joints.index_select(0, parents)});
     const auto one = torch::eye(4, joints.options()).unsqueeze(0);
-    auto chain =
-        torch::cat({rigid(pose.rotations, offset), one});  // row J: above the root there is nothing
+    // row J: above the root there is nothing
+    auto chain = torch::cat({rigid(pose.rotations, offset), one});
     auto above = torch::cat(
         {torch::where(parents_ < 0, count, parents_), torch::full({1}, count, parents_.options())});
     // Pointer doubling: after k rounds a row holds the product over its 2^k nearest ancestors,
@@ -148,9 +151,9 @@ BodyPose smpl_pose(const torch::Tensor& global_orient, const torch::Tensor& body
     check_shape(transl, {3}, "transl");
     const int64_t missing = 3 * (joint_count - 1) - body_pose.size(0);
     if (body_pose.size(0) % 3 != 0 || missing < 0) {
-        throw Error(
+        throw Error(fmt::format(
             "body_pose: expected three numbers for each of at most {} joints, got {} numbers",
-            joint_count - 1, body_pose.size(0));
+            joint_count - 1, body_pose.size(0)));
     }
     const auto angles =
         torch::cat({global_orient, body_pose, torch::zeros({missing}, body_pose.options())});

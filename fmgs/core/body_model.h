@@ -1,7 +1,8 @@
 #pragma once
-/// A skinned body in SMPL's key layout: shape, joints, bones, linear blend skinning. Any number of joints and vertices.
+/// A skinned body in SMPL's key layout: shape, joints, bones, linear blend skinning. Any number of
+/// joints and vertices.
+#include <fmgs/core/io/npz.h>
 #include <fmgs/core/mesh.h>
-#include <fmgs/core/npz.h>
 #include <fmgs/core/types.h>
 #include <torch/nn/module.h>
 
@@ -9,59 +10,68 @@ namespace fmgs {
 
 /// The arrays of a body file. Checked by BodyModel's constructor.
 struct BodyData {
-    torch::Tensor vertices;         ///< [V,3] v_template, metres, T-pose
-    torch::Tensor faces;            ///< [F,3] int64
-    torch::Tensor weights;          ///< [V,J] skinning, rows sum to one
-    torch::Tensor joint_regressor;  ///< [J,V]
-    torch::Tensor parents;          ///< [J] int64, parents[0] = -1, parents[j] < j
-    torch::Tensor shape_directions; ///< [V,3,B], B may be 0
-    torch::Tensor pose_directions;  ///< [V,3,9(J-1)] or undefined
+    torch::Tensor vertices;          ///< [V,3] v_template, metres, T-pose
+    torch::Tensor faces;             ///< [F,3] int64
+    torch::Tensor weights;           ///< [V,J] skinning, rows sum to one
+    torch::Tensor joint_regressor;   ///< [J,V]
+    torch::Tensor parents;           ///< [J] int64, parents[0] = -1, parents[j] < j
+    torch::Tensor shape_directions;  ///< [V,3,B], B may be 0
+    torch::Tensor pose_directions;   ///< [V,3,9(J-1)] or undefined
 };
 
-/// Throws the Error that names the first thing wrong with `body`: shapes, indices, values that are not finite, weights or regressor
-/// rows that do not sum to one, a parent that does not come before its child.
+/// Throws the Error that names the first thing wrong with `body`: shapes, indices, values that are
+/// not finite, weights or regressor rows that do not sum to one, a parent that does not come before
+/// its child.
 void check_body(const BodyData& body);
 
-/// Reads v_template, f, weights, J_regressor, kintree_table, shapedirs, posedirs from an .npz. Error: missing key, wrong shape,
-/// index out of range, not finite, broken tree; the message names file and key.
+/// Reads v_template, f, weights, J_regressor, kintree_table, shapedirs, posedirs from an .npz.
+/// Error: missing key, wrong shape, index out of range, not finite, broken tree; the message names
+/// file and key.
 BodyData read_body(const std::filesystem::path& file);
 void write_body(const std::filesystem::path& file, const BodyData& body);
 
 /// The shaped body (betas fixed at construction) and its kinematics.
 class BodyModelImpl : public torch::nn::Module {
   public:
-    /// betas: [b], b ≤ B (missing ones are zero). `star_degrees`: how far each leg is spread in the canonical pose; bodies of
-    /// fewer than 12 joints have no legs in SMPL's numbering, and their canonical pose is the T-pose.
+    /// betas: [b], b ≤ B (missing ones are zero). `star_degrees`: how far each leg is spread in the
+    /// canonical pose; bodies of fewer than 12 joints have no legs in SMPL's numbering, and their
+    /// canonical pose is the T-pose.
     BodyModelImpl(const BodyData& data, const torch::Tensor& betas, double star_degrees = 30);
 
     int64_t joint_count() const { return parents_.size(0); }
     const torch::Tensor& betas() const { return betas_; }  ///< [b], as given
     /// Template in the T-pose, [V,3].
     const torch::Tensor& shaped() const { return shaped_; }
-    /// Template in the canonical star pose: legs (SMPL joints 1,4,7,10 / 2,5,8,11) turned ±star_degrees about z under their skinning weights.
+    /// Template in the canonical star pose: legs (SMPL joints 1,4,7,10 / 2,5,8,11) turned
+    /// ±star_degrees about z under their skinning weights.
     Mesh canonical() const;
     const torch::Tensor& faces() const { return faces_; }
     const torch::Tensor& weights() const { return weights_; }  ///< [V,J]
-    const torch::Tensor& joints() const { return joints_; }    ///< [J,3] rest joints of the shaped body
+    /// [J,3] rest joints of the shaped body
+    const torch::Tensor& joints() const { return joints_; }
     const torch::Tensor& parents() const { return parents_; }  ///< [J] int64
 
-    /// B: canonical → observed transforms [J,4,4] = A_j(θ)·C_j⁻¹, translation added. Differentiable in the pose, whose dtype the
-    /// result has; the body's own buffers are float32.
+    /// B: canonical → observed transforms [J,4,4] = A_j(θ)·C_j⁻¹, translation added. Differentiable
+    /// in the pose, whose dtype the result has; the body's own buffers are float32.
     torch::Tensor bones(const BodyPose& pose) const;
-    /// The shaped template under exact LBS (no pose blend shapes unless `blend_shapes` and the body has them): [V,3].
+    /// The shaped template under exact LBS (no pose blend shapes unless `blend_shapes` and the body
+    /// has them): [V,3].
     torch::Tensor posed(const BodyPose& pose, bool blend_shapes = false) const;
 
   private:
     /// A: T-pose → observed [J,4,4], translation included.
     torch::Tensor skeleton(const BodyPose& pose) const;
 
-    torch::Tensor betas_, shaped_, faces_, weights_, joints_, parents_, pose_directions_, canonical_inverse_;  // buffers
+    // buffers
+    torch::Tensor betas_, shaped_, faces_, weights_, joints_, parents_, pose_directions_,
+        canonical_inverse_;
     int64_t depth_ = 1;  // joints on the longest way from the root
 };
 TORCH_MODULE(BodyModel);
 
-/// SMPL's axis-angle parameters → BodyPose. global_orient [3], body_pose [3(J-1)] (shorter: missing joints are zero), transl [3].
-BodyPose smpl_pose(const torch::Tensor& global_orient, const torch::Tensor& body_pose, const torch::Tensor& transl,
-                   int64_t joint_count);
+/// SMPL's axis-angle parameters → BodyPose. global_orient [3], body_pose [3(J-1)] (shorter: missing
+/// joints are zero), transl [3].
+BodyPose smpl_pose(const torch::Tensor& global_orient, const torch::Tensor& body_pose,
+                   const torch::Tensor& transl, int64_t joint_count);
 
 }  // namespace fmgs

@@ -1,4 +1,7 @@
+
 #include <fmgs/core/check.h>
+
+#include <fmt/format.h>
 
 namespace fmgs {
 
@@ -14,21 +17,28 @@ std::string shape_text(torch::IntArrayRef shape) {
 
 void check_shape(const torch::Tensor& x, std::initializer_list<int64_t> shape, const char* name) {
     const torch::IntArrayRef expected(shape.begin(), shape.size());
-    if (!x.defined()) throw Error("{}: expected {}, got an undefined tensor", name, shape_text(expected));
+    if (!x.defined())
+        throw Error(
+            fmt::format("{}: expected {}, got an undefined tensor", name, shape_text(expected)));
     bool same = x.dim() == static_cast<int64_t>(expected.size());
-    for (size_t i = 0; same && i < expected.size(); ++i) same = expected[i] < 0 || expected[i] == x.size(i);
-    if (!same) throw Error("{}: expected {}, got {}", name, shape_text(expected), shape_text(x.sizes()));
+    for (size_t i = 0; same && i < expected.size(); ++i)
+        same = expected[i] < 0 || expected[i] == x.size(i);
+    if (!same)
+        throw Error(fmt::format("{}: expected {}, got {}", name, shape_text(expected),
+                                shape_text(x.sizes())));
 }
 
 void check_device(torch::Device device, const char* name) {
 #if defined(FMGS_CUDA)
     if (device.is_cpu() || device.is_cuda()) return;
-    throw Error("{}: expected tensors on 'cpu' or 'cuda', got '{}'", name, device.str());
+    throw Error(
+        fmt::format("{}: expected tensors on 'cpu' or 'cuda', got '{}'", name, device.str()));
 #else
     if (device.is_cpu()) return;
-    throw Error(
-        "{}: expected tensors on 'cpu', got '{}': this build has no kernels for it; configure with FMGS_CUDA=ON",
-        name, device.str());
+    throw Error(fmt::format(
+        "{}: expected tensors on 'cpu', got '{}': this build has no kernels for it; configure with "
+        "FMGS_CUDA=ON",
+        name, device.str()));
 #endif
 }
 

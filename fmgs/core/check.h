@@ -1,6 +1,5 @@
 #pragma once
 /// Errors that users see, and shape checks of tensors.
-#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <initializer_list>
@@ -9,15 +8,11 @@
 
 namespace fmgs {
 
-/// Anything that is wrong with what a user gave: a file, a key, a tensor. The message says what, where, what was expected
-/// and what came.
+/// Anything that is wrong with what a user gave: a file, a key, a tensor. The message says what,
+/// where, what was expected and what came.
 class Error : public std::runtime_error {
   public:
     explicit Error(const std::string& message) : std::runtime_error(message) {}
-    template <class... Args>
-        requires(sizeof...(Args) > 0)
-    explicit Error(fmt::format_string<Args...> format, Args&&... args)
-        : std::runtime_error(fmt::format(format, std::forward<Args>(args)...)) {}
 };
 
 /// Throws Error unless `x` is defined and has this shape; -1 stands for any size.

@@ -1,6 +1,9 @@
-#include <fmgs/core/check.h>
+
 #include <fmgs/core/mesh.h>
-#include <fmgs/core/upload.h>
+
+#include <fmgs/core/check.h>
+#include <fmgs/core/cuda/upload.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 
 namespace fmgs {
@@ -140,7 +143,8 @@ SurfaceSampler::SurfaceSampler(const Mesh& mesh)
     total_ = torch::cross(b - a, c - a, 1).norm(2, 1).cpu().cumsum(0);
     if (total_.numel()) area_ = total_[-1].item<double>();
     if (!(area_ > 0) || !std::isfinite(area_)) {
-        throw Error("sample_surface: expected a mesh with a positive finite area, got {}", area_);
+        throw Error(fmt::format(
+            "sample_surface: expected a mesh with a positive finite area, got {}", area_));
     }
 }
 

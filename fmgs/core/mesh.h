@@ -13,15 +13,17 @@ struct Mesh {
     torch::Tensor faces;     ///< [F,3] int64
 };
 
-/// One midpoint subdivision, 1 → 4 faces, with what carries vertex attributes over: new vertex e lies between the two parents.
+/// One midpoint subdivision, 1 → 4 faces, with what carries vertex attributes over: new vertex e
+/// lies between the two parents.
 struct Subdivision {
     Mesh mesh;
     torch::Tensor parents;  ///< [V',2] int64; old vertices name themselves twice
 };
 Subdivision subdivide(const Mesh& mesh);
 
-/// Barycentres [F,3], frames [F,3,3] with columns t_u, t_v, n (t_u along the major axis of the Steiner ellipse, n outward,
-/// right-handed), and scales [F,2]: the semi-axes of the Steiner circum-ellipse, metres.
+/// Barycentres [F,3], frames [F,3,3] with columns t_u, t_v, n (t_u along the major axis of the
+/// Steiner ellipse, n outward, right-handed), and scales [F,2]: the semi-axes of the Steiner
+/// circum-ellipse, metres.
 struct FaceFrames {
     torch::Tensor center, rotation, scale;
 };
@@ -33,7 +35,8 @@ torch::Tensor face_normals(const Mesh& mesh);
 torch::Tensor unique_edges(const torch::Tensor& faces);
 /// Is every edge shared by exactly two faces, once in each direction?
 bool is_closed_manifold(const torch::Tensor& faces);
-/// The k nearest rows of each row by Euclidean distance, itself left out, nearest first: points [N,3] → [N,k] int64.
+/// The k nearest rows of each row by Euclidean distance, itself left out, nearest first: points
+/// [N,3] → [N,k] int64.
 torch::Tensor nearest_neighbours(const torch::Tensor& points, int64_t k);
 
 /// Points uniform by area: face [n] int64 and barycentric weights [n,3].
@@ -42,7 +45,8 @@ struct SurfaceSamples {
 };
 SurfaceSamples sample_surface(const Mesh& mesh, int64_t count, at::Generator generator);
 
-/// The same for a mesh that is sampled again and again: its areas are added up once, and a draw waits for no device.
+/// The same for a mesh that is sampled again and again: its areas are added up once, and a draw
+/// waits for no device.
 class SurfaceSampler {
   public:
     explicit SurfaceSampler(const Mesh& mesh);
@@ -54,7 +58,8 @@ class SurfaceSampler {
     torch::TensorOptions faces_, vertices_;
 };
 /// Σ_k barycentric_k · values[faces[face,k]]: vertex values [V,D] → [n,D].
-torch::Tensor interpolate(const SurfaceSamples& samples, const torch::Tensor& faces, const torch::Tensor& values);
+torch::Tensor interpolate(const SurfaceSamples& samples, const torch::Tensor& faces,
+                          const torch::Tensor& values);
 
 /// Wavefront OBJ (positions and triangulated faces). Errors name file and line.
 Mesh read_obj(const std::filesystem::path& file);

@@ -1,6 +1,7 @@
 #include <ATen/Parallel.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/mesh.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -97,8 +98,8 @@ torch::Tensor nearest_neighbours(const torch::Tensor& points, int64_t k) {
     check_shape(points, {-1, 3}, "points");
     const int64_t count = points.size(0);
     if (k < 0 || k >= std::max<int64_t>(count, 1)) {
-        throw Error("nearest_neighbours: expected 0 <= k < {} (the number of points), got {}",
-                    count, k);
+        throw Error(fmt::format(
+            "nearest_neighbours: expected 0 <= k < {} (the number of points), got {}", count, k));
     }
     const auto x = points.to(torch::kCPU, torch::kDouble).contiguous();
     if (!x.isfinite().all().item<bool>())

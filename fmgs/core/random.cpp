@@ -1,3 +1,4 @@
+
 #include <fmgs/core/random.h>
 
 #include <ATen/CPUGeneratorImpl.h>

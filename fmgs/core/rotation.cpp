@@ -1,5 +1,7 @@
-#include <fmgs/core/check.h>
+
 #include <fmgs/core/rotation.h>
+
+#include <fmgs/core/check.h>
 #include <torch/types.h>
 
 namespace fmgs {

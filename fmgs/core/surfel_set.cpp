@@ -1,6 +1,9 @@
+
+#include <fmgs/core/surfel_set.h>
+
 #include <fmgs/core/check.h>
 #include <fmgs/core/rotation.h>
-#include <fmgs/core/surfel_set.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <cmath>
@@ -25,12 +28,13 @@ torch::Tensor four_neighbours(const torch::Tensor& center) {
 
 SurfelSetImpl::SurfelSetImpl(const Mesh& canonical, const SurfelSetOptions& options) {
     if (!(options.initial_opacity > 0 && options.initial_opacity < 1)) {
-        throw Error("surfels.initial_opacity: expected a number between 0 and 1, got {}",
-                    options.initial_opacity);
+        throw Error(
+            fmt::format("surfels.initial_opacity: expected a number between 0 and 1, got {}",
+                        options.initial_opacity));
     }
     if (!(options.initial_scale > 0) || !std::isfinite(options.initial_scale)) {
-        throw Error("surfels.initial_scale: expected a positive number, got {}",
-                    options.initial_scale);
+        throw Error(fmt::format("surfels.initial_scale: expected a positive number, got {}",
+                                options.initial_scale));
     }
     const auto frames = face_frames(canonical);
     const int64_t count = frames.center.size(0);
@@ -48,6 +52,10 @@ SurfelSetImpl::SurfelSetImpl(const Mesh& canonical, const SurfelSetOptions& opti
         offset_ = register_parameter("offset", torch::zeros_like(center_));
         turn_ = register_parameter("turn", torch::zeros_like(center_));
     }
+}
+
+std::string SurfelSetImpl::parameter_group(const std::string& name) const {
+    return name == "log_scale" ? "scale" : name == "opacity_logit" ? "opacity" : name;
 }
 
 torch::Tensor SurfelSetImpl::position() const {

@@ -1,6 +1,8 @@
 #pragma once
-/// One surfel per face of the (subdivided) canonical template (§4.1.1, eq. 2). Their number never changes.
+/// One surfel per face of the (subdivided) canonical template (§4.1.1, eq. 2). Their number never
+/// changes.
 #include <fmgs/core/mesh.h>
+#include <fmgs/core/parameter_group.h>
 #include <torch/nn/module.h>
 
 namespace fmgs {
@@ -14,28 +16,32 @@ struct SurfelSetOptions {
     template <class V>
     void visit(V& v) {
         v("initial_opacity", initial_opacity, "opacity at step 0");
-        v("initial_scale", initial_scale, "initial scale, times the Steiner circum-ellipse of the face");
+        v("initial_scale", initial_scale,
+          "initial scale, times the Steiner circum-ellipse of the face");
         v("learn_opacity", learn_opacity, "learn the opacity");
         v("free", free, "make position and rotation parameters (the paper's Fig. 3 baseline)");
     }
 };
 
-class SurfelSetImpl : public torch::nn::Module {
+class SurfelSetImpl : public torch::nn::Module, public ParameterGroups {
   public:
     explicit SurfelSetImpl(const Mesh& canonical, const SurfelSetOptions& options = {});
 
     int64_t size() const { return center_.size(0); }
-    torch::Tensor position() const;              ///< [N,3] μ (eq. 2), metres
-    torch::Tensor rotation() const;              ///< [N,3,3] columns t_u, t_v, n
-    torch::Tensor normal() const;                ///< [N,3] the face normal n
-    torch::Tensor scale() const;                 ///< [N,2] metres, exp(log_scale)
-    torch::Tensor opacity() const;               ///< [N,1] sigmoid(opacity_logit)
-    const torch::Tensor& neighbours() const { return neighbours_; }  ///< [N,4] int64, by canonical distance; repeated when N < 5
+    torch::Tensor position() const;  ///< [N,3] μ (eq. 2), metres
+    torch::Tensor rotation() const;  ///< [N,3,3] columns t_u, t_v, n
+    torch::Tensor normal() const;    ///< [N,3] the face normal n
+    torch::Tensor scale() const;     ///< [N,2] metres, exp(log_scale)
+    torch::Tensor opacity() const;   ///< [N,1] sigmoid(opacity_logit)
+    /// [N,4] int64, by canonical distance; repeated when N < 5
+    const torch::Tensor& neighbours() const { return neighbours_; }
+    /// scale, opacity, offset or turn.
+    std::string parameter_group(const std::string& name) const override;
 
   private:
     torch::Tensor center_, frame_, neighbours_;  // buffers
     torch::Tensor log_scale_, opacity_logit_;    // parameters
-    torch::Tensor offset_, turn_;                // parameters when free: [N,3] metres, [N,3] radians
+    torch::Tensor offset_, turn_;  // parameters when free: [N,3] metres, [N,3] radians
 };
 TORCH_MODULE(SurfelSet);
 

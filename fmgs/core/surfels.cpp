@@ -1,5 +1,7 @@
-#include <fmgs/core/check.h>
+
 #include <fmgs/core/surfels.h>
+
+#include <fmgs/core/check.h>
 
 namespace fmgs {
 
@@ -8,16 +10,25 @@ Reach Reach::everything() { return {true, true, true, true, true, true, {}}; }
 Reach Reach::of(const std::vector<std::string>& columns) {
     Reach reach;
     for (const auto& column : columns) {
-        if (column == "everything") reach = everything();
-        else if (column == "position") reach.position = true;
-        else if (column == "rotation") reach.rotation = true;
-        else if (column == "scale") reach.scale = true;
-        else if (column == "opacity") reach.opacity = true;
-        else if (column == "skinning") reach.skinning = true;
-        else reach.features.insert(column);
+        if (column == "everything")
+            reach = everything();
+        else if (column == "position")
+            reach.position = true;
+        else if (column == "rotation")
+            reach.rotation = true;
+        else if (column == "scale")
+            reach.scale = true;
+        else if (column == "opacity")
+            reach.opacity = true;
+        else if (column == "skinning")
+            reach.skinning = true;
+        else
+            reach.features.insert(column);
     }
     if (reach.skinning && !reach.position && !reach.rotation) {
-        throw Error("reach: 'skinning' is reached only through 'position' or 'rotation'; open one of them or drop it");
+        throw Error(
+            "reach: 'skinning' is reached only through 'position' or 'rotation'; open one of them "
+            "or drop it");
     }
     return reach;
 }
@@ -38,7 +49,8 @@ torch::Tensor cut_unless(bool open, const torch::Tensor& x) { return open ? x : 
 
 Maps cut_unless(const Reach& reach, const Maps& maps, const std::string& suffix = "") {
     Maps out;
-    for (const auto& [name, value] : maps) out.set(name, cut_unless(reach.feature(name + suffix), value));
+    for (const auto& [name, value] : maps)
+        out.set(name, cut_unless(reach.feature(name + suffix), value));
     return out;
 }
 
@@ -63,7 +75,8 @@ PosedSurfels Surfels::posed(const Reach& reach) const {
 
     // (11) μ_o = T μ′
     const auto center =
-        torch::matmul(T_center.narrow(1, 0, 3).narrow(2, 0, 3), s.position.unsqueeze(2)).squeeze(2) +
+        torch::matmul(T_center.narrow(1, 0, 3).narrow(2, 0, 3), s.position.unsqueeze(2))
+            .squeeze(2) +
         T_center.narrow(1, 0, 3).select(2, 3);
     // (12) R_o = T₃ R′, its two tangents pushed forward exactly: no orthonormalisation
     const auto T3 = T_tangent.narrow(1, 0, 3).narrow(2, 0, 3);

@@ -1,14 +1,16 @@
 #pragma once
-/// Canonical surfels, their pose, and what a gradient may reach (eqs. 10–12 and the coordinated strategy of §4.5).
+/// Canonical surfels, their pose, and what a gradient may reach (eqs. 10–12 and the coordinated
+/// strategy of §4.5).
 #include <fmgs/core/types.h>
 
 #include <set>
 
 namespace fmgs {
 
-/// The attributes of the *observed* surfel that a loss may move. `position` is μ_o: μ′, and T = Σ w_b B_b where it moves the
-/// centre. `rotation` is R_o: R′, and T where it turns tangents and normal. `skinning` opens T (weights and bones), reached
-/// only through an open position or rotation. `features` names columns such as "color", "semantic", "semantic.latent".
+/// The attributes of the *observed* surfel that a loss may move. `position` is μ_o: μ′, and T = Σ
+/// w_b B_b where it moves the centre. `rotation` is R_o: R′, and T where it turns tangents and
+/// normal. `skinning` opens T (weights and bones), reached only through an open position or
+/// rotation. `features` names columns such as "color", "semantic", "semantic.latent".
 struct Reach {
     bool position = false;
     bool rotation = false;
@@ -33,11 +35,11 @@ struct Reach {
 
 /// Surfels in the observed (world) frame, ready to render.
 struct PosedSurfels {
-    torch::Tensor center;    ///< [N,3] μ_o, metres
+    torch::Tensor center;  ///< [N,3] μ_o, metres
     torch::Tensor tangents;  ///< [N,3,2] scaled: columns a = s_u·T₃·t_u and b = s_v·T₃·t_v, metres
-    torch::Tensor normal;    ///< [N,3] unit, T₃t_u × T₃t_v
-    torch::Tensor opacity;   ///< [N,1] in (0,1)
-    Maps features;           ///< name → [N,C]
+    torch::Tensor normal;   ///< [N,3] unit, T₃t_u × T₃t_v
+    torch::Tensor opacity;  ///< [N,1] in (0,1)
+    Maps features;          ///< name → [N,C]
 };
 
 /// Surfels in the canonical pose with everything needed to pose them; differentiable.
@@ -54,7 +56,8 @@ struct Surfels {
     int64_t size() const { return position.size(0); }
     /// The same values, with every attribute outside `reach` cut off from the gradient.
     Surfels restricted(const Reach& reach) const;
-    /// Forward skinning (eqs. 10–12). Every value is the same whatever the reach; only gradients differ.
+    /// Forward skinning (eqs. 10–12). Every value is the same whatever the reach; only gradients
+    /// differ.
     PosedSurfels posed(const Reach& reach = Reach::everything()) const;
 };
 

@@ -1,5 +1,8 @@
-#include <fmgs/core/check.h>
+
 #include <fmgs/core/types.h>
+
+#include <fmgs/core/check.h>
+#include <fmgs/core/rotation.h>
 
 #include <cmath>
 
@@ -21,6 +24,33 @@ Camera Camera::scaled(double factor) const {
     return out;
 }
 
+Camera Camera::orbit(const torch::Tensor& pivot, const torch::Tensor& axis, double angle) const {
+    Camera out = *this;
+    const auto turn = exp_map((axis * angle).unsqueeze(0)).squeeze(0);
+    out.rotation = torch::mm(rotation, turn);
+    out.translation = translation + torch::mv(rotation, pivot - torch::mv(turn, pivot));
+    return out;
+}
+
+Camera Camera::look_at(const torch::Tensor& eye, const torch::Tensor& target,
+                       const torch::Tensor& up, double focal, int64_t width, int64_t height) {
+    const auto unit = [](const torch::Tensor& x) { return x / x.norm(); };
+    const auto forward = unit(target - eye);
+    const auto across = torch::cross(forward, up, 0);
+    if (!(across.norm().item<double>() > 1e-6 * up.norm().item<double>()))
+        throw Error("look_at: expected `up` to point away from the line of sight");
+    const auto right = unit(across);
+    Camera out;
+    out.rotation = torch::stack({right, torch::cross(forward, right, 0), forward});
+    out.translation = -torch::mv(out.rotation, eye);
+    out.intrinsics = torch::tensor(
+        {focal, focal, 0.5 * static_cast<double>(width), 0.5 * static_cast<double>(height)},
+        eye.options());
+    out.width = width;
+    out.height = height;
+    return out;
+}
+
 Camera Camera::to(torch::Device device) const {
     Camera out = *this;
     out.rotation = rotation.to(device);
@@ -29,40 +59,9 @@ Camera Camera::to(torch::Device device) const {
     return out;
 }
 
-void Maps::set(const std::string& name, torch::Tensor value) {
-    for (auto& [key, tensor] : entries_) {
-        if (key == name) {
-            tensor = std::move(value);
-            return;
-        }
-    }
-    entries_.emplace_back(name, std::move(value));
+BodyPose BodyPose::to(torch::Device device) const {
+    return {rotations.to(device), translation.to(device)};
 }
-
-const torch::Tensor* Maps::find(std::string_view name) const {
-    for (const auto& [key, tensor] : entries_) {
-        if (key == name) return &tensor;
-    }
-    return nullptr;
-}
-
-const torch::Tensor& Maps::at(std::string_view name) const {
-    if (const auto* tensor = find(name)) return *tensor;
-    std::string have;
-    for (const auto& [key, tensor] : entries_) {
-        if (!have.empty()) have += ", ";
-        have += key;
-    }
-    throw Error("there is no map '{}'; there are: {}", name, have.empty() ? "none" : have);
-}
-
-Maps Maps::to(torch::Device device) const {
-    Maps out;
-    for (const auto& [key, tensor] : entries_) out.set(key, tensor.to(device));
-    return out;
-}
-
-BodyPose BodyPose::to(torch::Device device) const { return {rotations.to(device), translation.to(device)}; }
 
 Frame Frame::to(torch::Device device) const {
     return {index, name, camera.to(device), pose.to(device), maps.to(device), truth.to(device)};

@@ -33,8 +33,8 @@ struct Capture {
     std::string description;  ///< one line: what was recognised
     torch::Tensor betas;      ///< [B] of the train split
     std::map<std::string, std::vector<Frame>> splits;
-    std::vector<std::string>
-        notes;  ///< decisions the user should know, e.g. other betas in another split
+    /// decisions the user should know, e.g. other betas in another split
+    std::vector<std::string> notes;
 };
 
 /// Reads a PeopleSnapshot subject in InstantAvatar's layout, with priors/, gt/, test_view/ and

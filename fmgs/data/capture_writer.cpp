@@ -1,10 +1,13 @@
+
+#include <fmgs/data/capture_writer.h>
+
 #include <ATen/Parallel.h>
 #include <fmgs/core/check.h>
-#include <fmgs/core/file_bytes.h>
-#include <fmgs/core/npz.h>
+#include <fmgs/core/io/files.h>
+#include <fmgs/core/io/npz.h>
 #include <fmgs/core/rotation.h>
-#include <fmgs/data/capture_writer.h>
 #include <fmgs/data/image_io.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <set>
@@ -71,12 +74,13 @@ void check_frames(const Frames& frames) {
     for (const Frame* frame : frames) {
         if (frame->name.empty() || frame->name.find('/') != std::string::npos ||
             !names.insert(frame->name).second) {
-            throw Error("frame '{}': expected a name of its own without '/'", frame->name);
+            throw Error(
+                fmt::format("frame '{}': expected a name of its own without '/'", frame->name));
         }
         if (frame->camera.width != first.width || frame->camera.height != first.height) {
-            throw Error("frame '{}': expected {}x{} pixels as the first of its folder, got {}x{}",
-                        frame->name, first.width, first.height, frame->camera.width,
-                        frame->camera.height);
+            throw Error(fmt::format(
+                "frame '{}': expected {}x{} pixels as the first of its folder, got {}x{}",
+                frame->name, first.width, first.height, frame->camera.width, frame->camera.height));
         }
         check_shape(frame->maps.at("color"), {3, first.height, first.width},
                     (frame->name + ": color").c_str());
@@ -167,8 +171,7 @@ void write_root(const fs::path& folder, const Capture& capture) {
         write_poses(folder / "poses" / (std::string(name) + ".npz"), frames, capture.betas);
         std::string list;
         for (const Frame* frame : frames) list += frame->name + "\n";
-        detail::write_bytes(folder / "splits" / (std::string(name) + ".txt"), list.data(),
-                            list.size());
+        write_whole(folder / "splits" / (std::string(name) + ".txt"), list);
     }
     check_frames(all);
     // Rows of cameras.npz follow the pictures in the order of their names.
@@ -178,8 +181,7 @@ void write_root(const fs::path& folder, const Capture& capture) {
     write_pictures(folder, pointers(capture.splits.at("train")), true);
     if (capture.splits.contains("test"))
         write_pictures(folder, pointers(capture.splits.at("test")), false);
-    if (fs::exists(folder / "priors"))
-        detail::write_bytes(folder / "priors/priors.json", kPriorsJson.data(), kPriorsJson.size());
+    if (fs::exists(folder / "priors")) write_whole(folder / "priors/priors.json", kPriorsJson);
 }
 
 }  // namespace
@@ -189,8 +191,8 @@ void write_capture(const fs::path& folder, const Capture& capture) {
         throw Error("capture: expected frames in split 'train', got none");
     }
     if (fs::exists(folder) && !fs::is_empty(folder)) {
-        throw Error("{}: holds files already; give a new folder or remove this one",
-                    folder.string());
+        throw Error(fmt::format("{}: holds files already; give a new folder or remove this one",
+                                folder.string()));
     }
     fs::path aside = fs::absolute(folder).lexically_normal();
     if (!aside.has_filename()) aside = aside.parent_path();

@@ -1,7 +1,10 @@
-#include <fmgs/core/check.h>
-#include <fmgs/core/npz.h>
+
 #include <fmgs/data/frame_files.h>
+
+#include <fmgs/core/check.h>
+#include <fmgs/core/io/npz.h>
 #include <fmgs/data/image_io.h>
+#include <fmt/format.h>
 #include <torch/nn/functional/upsampling.h>
 
 namespace fmgs {
@@ -16,10 +19,11 @@ torch::Tensor matrices(const NpzFile& npz, const std::string& key, int64_t size,
     auto x = npz_tensor(npz, key, what).to(torch::kDouble);
     if (x.dim() == 2) x = x.unsqueeze(0);
     if (x.dim() != 3 || x.size(0) == 0 || x.size(1) != size || x.size(2) != size) {
-        throw Error("{}: {}: expected ({},{}) or (frames,{},{}), got {}", what, key, size, size,
-                    size, size, shape_text(x.sizes()));
+        throw Error(fmt::format("{}: {}: expected ({},{}) or (frames,{},{}), got {}", what, key,
+                                size, size, size, size, shape_text(x.sizes())));
     }
-    if (!x.isfinite().all().item<bool>()) throw Error("{}: {}: holds NaN or infinity", what, key);
+    if (!x.isfinite().all().item<bool>())
+        throw Error(fmt::format("{}: {}: holds NaN or infinity", what, key));
     return x;
 }
 
@@ -28,16 +32,17 @@ double number(const NpzFile& npz, const std::string& key, double otherwise,
     if (!npz.contains(key)) return otherwise;
     const auto x = npz_tensor(npz, key, what);
     if (x.numel() != 1)
-        throw Error("{}: {}: expected one number, got {}", what, key, shape_text(x.sizes()));
+        throw Error(
+            fmt::format("{}: {}: expected one number, got {}", what, key, shape_text(x.sizes())));
     return x.to(torch::kDouble).item<double>();
 }
 
 void check_size(const torch::Tensor& x, int64_t height, int64_t width, const fs::path& file) {
     if (x.size(-2) != height || x.size(-1) != width) {
-        throw Error(
+        throw Error(fmt::format(
             "{}: expected {}x{} pixels (width x height) like its picture and cameras.npz, got "
             "{}x{}",
-            file.string(), width, height, x.size(-1), x.size(-2));
+            file.string(), width, height, x.size(-1), x.size(-2)));
     }
 }
 
@@ -102,8 +107,8 @@ void read_truth(const fs::path& folder, int64_t n, const torch::Tensor& mask, Fr
     };
     fs::path file;
     if (there("depth", file)) {
-        const auto depth =
-            read_gray(file).to(torch::kFloat).div_(1000).unsqueeze(0);  // millimetres
+        // millimetres
+        const auto depth = read_gray(file).to(torch::kFloat).div_(1000).unsqueeze(0);
         check_size(depth, height, width, file);
         frame.truth.set("depth", shrink_valid(depth, depth > 0, n, /*whole=*/true));
     }
@@ -130,30 +135,31 @@ CameraFile read_camera_file(const fs::path& file) {
                                               : torch::eye(4, torch::kDouble).unsqueeze(0);
     const double center = number(npz, "pixel_center", 0.5, what);
     if (center != 0 && center != 0.5)
-        throw Error("{}: pixel_center: expected 0 or 0.5, got {}", what, center);
+        throw Error(fmt::format("{}: pixel_center: expected 0 or 0.5, got {}", what, center));
     out.intrinsic.slice(1, 0, 2).select(2, 2).add_(0.5 - center);
     out.width = static_cast<int64_t>(number(npz, "width", 0, what));
     out.height = static_cast<int64_t>(number(npz, "height", 0, what));
     for (const char* key : {"dist", "distortion"}) {
         if (npz.contains(key) && npz_tensor(npz, key, what).count_nonzero().item<int64_t>() > 0) {
-            throw Error(
+            throw Error(fmt::format(
                 "{}: {}: expected pictures without lens distortion; undistort them and write zeros "
                 "here",
-                what, key);
+                what, key));
         }
     }
     const auto focal = out.intrinsic.diagonal(0, 1, 2).slice(1, 0, 2);
     const auto skew = out.intrinsic.select(1, 0).select(1, 1);
     if ((focal <= 0).any().item<bool>() || (skew.abs() > 1e-6).any().item<bool>()) {
-        throw Error("{}: intrinsic: expected positive focal lengths and no skew", what);
+        throw Error(
+            fmt::format("{}: intrinsic: expected positive focal lengths and no skew", what));
     }
     const auto R = out.extrinsic.slice(1, 0, 3).slice(2, 0, 3);
     const auto gram = torch::matmul(R, R.transpose(1, 2)) - torch::eye(3, torch::kDouble);
     if (gram.abs().max().item<double>() > 1e-3 || (torch::det(R) < 0).any().item<bool>()) {
-        throw Error(
+        throw Error(fmt::format(
             "{}: extrinsic: expected rotations and translations, world to camera; a scale or a "
             "mirror is in it",
-            what);
+            what));
     }
     return out;
 }
@@ -161,8 +167,8 @@ CameraFile read_camera_file(const fs::path& file) {
 Camera CameraFile::camera(int64_t i, int64_t count, const fs::path& file) const {
     const auto row = [&](const torch::Tensor& x, const char* key) {
         if (x.size(0) != 1 && x.size(0) != count) {
-            throw Error("{}: {}: expected 1 or {} matrices, one per frame, got {}", file.string(),
-                        key, count, x.size(0));
+            throw Error(fmt::format("{}: {}: expected 1 or {} matrices, one per frame, got {}",
+                                    file.string(), key, count, x.size(0)));
         }
         return x[x.size(0) == 1 ? 0 : i];
     };
@@ -193,8 +199,8 @@ void read_frame_files(const fs::path& folder, const FrameReading& reading, Frame
     check_size(color, camera.height, camera.width, file);
     const int64_t n = reading.downscale;
     if (n < 1 || n > std::min(camera.width, camera.height)) {
-        throw Error("data.downscale: expected a whole number from 1 to {}, got {}",
-                    std::min(camera.width, camera.height), n);
+        throw Error(fmt::format("data.downscale: expected a whole number from 1 to {}, got {}",
+                                std::min(camera.width, camera.height), n));
     }
     const fs::path mask_file = find_mask(folder, frame.name);
     const auto mask = read_mask(mask_file);

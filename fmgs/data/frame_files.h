@@ -11,9 +11,9 @@ namespace fmgs {
 
 /// Pinhole cameras of a folder: cameras.npz.
 struct CameraFile {
-    torch::Tensor intrinsic;  ///< [K,3,3], K = 1 or the number of frames; pixel centres at 0.5
-                              ///< (pixel_center is honoured)
-    torch::Tensor extrinsic;  ///< [E,4,4] world → camera, E = 1 or the number of frames
+    /// [K,3,3], K = 1 or the number of frames; pixel centres at 0.5 (pixel_center is honoured)
+    torch::Tensor intrinsic;
+    torch::Tensor extrinsic;        ///< [E,4,4] world → camera, E = 1 or the number of frames
     int64_t width = 0, height = 0;  ///< of the stored images; 0: as the images are
 
     /// Of frame i of `count` (which names the expected number in the Error for other numbers of

@@ -1,9 +1,11 @@
-#include <fmgs/core/check.h>
+
 #include <fmgs/data/image_io.h>
 
+#include <fmgs/core/check.h>
+#include <fmgs/core/io/files.h>
+#include <fmt/format.h>
+
 #ifdef FMGS_OPENCV
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/videoio.hpp>
@@ -29,7 +31,7 @@ bool has_end_marker(const std::vector<uint8_t>& bytes) {
 cv::Mat decode(const fs::path& file, int flags) {
     std::error_code code;
     if (!fs::is_regular_file(file, code))
-        throw Error("{}: expected a picture, there is no such file", file.string());
+        throw Error(fmt::format("{}: expected a picture, there is no such file", file.string()));
     std::ifstream stream(file, std::ios::binary);
     const std::vector<uint8_t> bytes((std::istreambuf_iterator<char>(stream)), {});
     cv::Mat image;
@@ -40,38 +42,24 @@ cv::Mat decode(const fs::path& file, int flags) {
         // both.
     }
     if (image.empty()) {
-        throw Error(
+        throw Error(fmt::format(
             "{}: not a readable picture ({} bytes; cut short or damaged?); write this file again",
-            file.string(), bytes.size());
+            file.string(), bytes.size()));
     }
     return image;
 }
 
-void write_aside(const fs::path& file, const cv::Mat& image) {
+void write_png(const fs::path& file, const cv::Mat& image) {
     std::vector<uint8_t> bytes;
     cv::imencode(".png", image, bytes);
-    fs::path aside = file;
-    aside += ".part";
-    {
-        std::ofstream stream(aside, std::ios::binary);
-        stream.write(reinterpret_cast<const char*>(bytes.data()),
-                     static_cast<std::streamsize>(bytes.size()));
-        stream.flush();
-        if (!stream) {
-            const std::string reason = std::strerror(errno);
-            std::error_code ignored;
-            fs::remove(aside, ignored);
-            throw Error("{}: cannot be written: {}", file.string(), reason);
-        }
-    }
-    fs::rename(aside, file);
+    write_whole(file, {{reinterpret_cast<const char*>(bytes.data()), bytes.size()}});
 }
 
 // [3,H,W] or [1,H,W] in [0,1] → 8-bit BGR.
 cv::Mat to_bgr(const torch::Tensor& image) {
     if (!image.defined() || image.dim() != 3 || (image.size(0) != 3 && image.size(0) != 1)) {
-        throw Error("picture: expected [3,H,W] or [1,H,W], got {}",
-                    image.defined() ? shape_text(image.sizes()) : "nothing");
+        throw Error(fmt::format("picture: expected [3,H,W] or [1,H,W], got {}",
+                                image.defined() ? shape_text(image.sizes()) : "nothing"));
     }
     const auto bytes = image.detach()
                            .cpu()
@@ -99,7 +87,7 @@ torch::Tensor read_gray(const fs::path& file) {
     cv::Mat image = decode(file, cv::IMREAD_UNCHANGED);
     const bool wide = image.depth() == CV_16U;
     if (!wide && image.depth() != CV_8U)
-        throw Error("{}: expected 8 or 16 bits per channel", file.string());
+        throw Error(fmt::format("{}: expected 8 or 16 bits per channel", file.string()));
     auto values = torch::from_blob(image.data, {image.rows, image.cols, image.channels()},
                                    wide ? torch::kInt16 : torch::kUInt8)
                       .to(torch::kLong);
@@ -109,14 +97,15 @@ torch::Tensor read_gray(const fs::path& file) {
     auto first = values.select(2, 0);
     if (image.channels() != 1 &&
         !(image.channels() == 3 && (values == first.unsqueeze(2)).all().item<bool>())) {
-        throw Error("{}: expected one channel, got a picture of {}; save it as grey levels",
-                    file.string(), image.channels());
+        throw Error(
+            fmt::format("{}: expected one channel, got a picture of {}; save it as grey levels",
+                        file.string(), image.channels()));
     }
     return first.contiguous();
 }
 
 void write_color(const fs::path& file, const torch::Tensor& image) {
-    write_aside(file, to_bgr(image));
+    write_png(file, to_bgr(image));
 }
 
 void write_gray(const fs::path& file, const torch::Tensor& values, bool bits16) {
@@ -125,7 +114,8 @@ void write_gray(const fs::path& file, const torch::Tensor& values, bool bits16) 
     const int64_t top = bits16 ? 65535 : 255;
     if (numbers.numel() == 0 || numbers.min().item<int64_t>() < 0 ||
         numbers.max().item<int64_t>() > top) {
-        throw Error("{}: expected values in [0,{}] and at least one pixel", file.string(), top);
+        throw Error(fmt::format("{}: expected values in [0,{}] and at least one pixel",
+                                file.string(), top));
     }
     cv::Mat image(static_cast<int>(numbers.size(0)), static_cast<int>(numbers.size(1)),
                   bits16 ? CV_16UC1 : CV_8UC1);
@@ -137,7 +127,7 @@ void write_gray(const fs::path& file, const torch::Tensor& values, bool bits16) 
             image.data[i] = static_cast<uint8_t>(from[i]);
         }
     }
-    write_aside(file, image);
+    write_png(file, image);
 }
 
 struct VideoWriter::State {
@@ -183,15 +173,16 @@ void VideoWriter::finish() {
     if (arrived >= state_->added) return;
     std::error_code ignored;
     fs::remove(state_->file, ignored);
-    throw Error("{}: only {} of {} pictures were written; is the disk full?", state_->file.string(),
-                arrived, state_->added);
+    throw Error(fmt::format("{}: only {} of {} pictures were written; is the disk full?",
+                            state_->file.string(), arrived, state_->added));
 }
 
 #else
 namespace {
 
 [[noreturn]] void refuse(const fs::path& file) {
-    throw Error("{}: pictures need OpenCV; configure with -DFMGS_OPENCV=ON", file.string());
+    throw Error(
+        fmt::format("{}: pictures need OpenCV; configure with -DFMGS_OPENCV=ON", file.string()));
 }
 
 }  // namespace

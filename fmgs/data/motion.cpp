@@ -1,7 +1,10 @@
+
+#include <fmgs/data/motion.h>
+
 #include <fmgs/core/check.h>
 #include <fmgs/core/rotation.h>
-#include <fmgs/data/motion.h>
 #include <fmgs/data/pose_file.h>
+#include <fmt/format.h>
 
 #include <cmath>
 
@@ -68,7 +71,7 @@ Motion read_motion(const std::filesystem::path& path, int64_t joint_count) {
 }
 
 Motion resampled(const Motion& motion, double fps) {
-    if (!(fps > 0)) throw Error("fps: expected a positive rate, got {}", fps);
+    if (!(fps > 0)) throw Error(fmt::format("fps: expected a positive rate, got {}", fps));
     if (motion.poses.empty()) throw Error("motion: expected at least one pose, got none");
     Motion out = motion;
     out.fps = fps;

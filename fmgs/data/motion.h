@@ -26,10 +26,10 @@ Motion resampled(const Motion& motion, double fps);
 struct Placement {
     torch::Tensor rest_root;  ///< [3] joint 0 of the avatar at rest: BodyModel::joints()[0]
     torch::Tensor position;   ///< [3] where joint 0 of the first frame goes, world metres
-    torch::Tensor
-        up;  ///< [3] up in the world; undefined: (0,-1,0), the world of an upright first camera
-    bool face_camera = true;  ///< turn about up so that the first frame faces the camera; else only
-                              ///< make it upright
+    /// [3] up in the world; undefined: (0,-1,0), the world of an upright first camera
+    torch::Tensor up;
+    /// turn about up so that the first frame faces the camera; else only make it upright
+    bool face_camera = true;
 };
 
 /// The motion, upright and moved so that it starts at the place, as rotations and translations of

@@ -1,9 +1,12 @@
+
+#include <fmgs/data/people_snapshot.h>
+
 #include <ATen/Parallel.h>
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
 #include <fmgs/data/frame_files.h>
-#include <fmgs/data/people_snapshot.h>
 #include <fmgs/data/pose_file.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <fstream>
@@ -39,7 +42,8 @@ Names list_images(const fs::path& folder) {
             names.push_back(entry.path().stem());
     }
     if (code || names.empty())
-        throw Error("{}: expected a folder of pictures (.png or .jpg)", folder.string());
+        throw Error(
+            fmt::format("{}: expected a folder of pictures (.png or .jpg)", folder.string()));
     std::sort(names.begin(), names.end());
     return names;
 }
@@ -53,7 +57,8 @@ Names read_names(const fs::path& file) {
         if (line.ends_with(".png") || line.ends_with(".jpg")) line.resize(line.size() - 4);
         if (!line.empty()) names.push_back(line);
     }
-    if (names.empty()) throw Error("{}: expected one image name per line, got none", file.string());
+    if (names.empty())
+        throw Error(fmt::format("{}: expected one image name per line, got none", file.string()));
     return names;
 }
 
@@ -99,10 +104,10 @@ void link_rows(Split& split, const Names& images) {
     const bool by_image = poses.names.empty() && poses.count() != count &&
                           poses.count() == static_cast<int64_t>(images.size());
     if (poses.names.empty() && !by_image && poses.count() != count) {
-        throw Error(
+        throw Error(fmt::format(
             "{}: {} rows of poses for {} frames of split '{}'; expected one row per frame, or "
             "frame_names in the file",
-            split.pose_path.string(), poses.count(), count, split.name);
+            split.pose_path.string(), poses.count(), count, split.name));
     }
     for (int64_t i = 0; i < count; ++i) {
         const auto& name = split.names[static_cast<size_t>(i)];
@@ -110,8 +115,8 @@ void link_rows(Split& split, const Names& images) {
                             : by_image           ? position(images, name)
                                                  : i;
         if (row < 0)
-            throw Error("{}: no pose for frame '{}' of split '{}'", split.pose_path.string(), name,
-                        split.name);
+            throw Error(fmt::format("{}: no pose for frame '{}' of split '{}'",
+                                    split.pose_path.string(), name, split.name));
         split.rows.push_back(row);
     }
 }
@@ -137,12 +142,12 @@ std::optional<Split> find_root_split(const fs::path& root, const std::string& na
     } else if (name == "train" && split.poses.count() == static_cast<int64_t>(images.size())) {
         split.names = images;
     } else {
-        throw Error(
+        throw Error(fmt::format(
             "{}: {} rows of poses in {}, {} images, and nothing says which belong together; write "
             "one image name per "
             "line into {}",
             root.string(), split.poses.count(), split.pose_path.filename().string(), images.size(),
-            list.string());
+            list.string()));
     }
     link_rows(split, images);
     split.camera_count = static_cast<int64_t>(images.size());
@@ -173,10 +178,10 @@ void select_train(Split& train, const CaptureOptions& options) {
     const int64_t count = static_cast<int64_t>(train.names.size());
     const int64_t last = options.last < 0 ? count - 1 : options.last;
     if (options.first < 0 || options.stride < 1 || options.first > last || last >= count) {
-        throw Error(
+        throw Error(fmt::format(
             "data.first, last, stride: expected 0 <= first <= last < {} (train frames of {}) and "
             "stride >= 1, got {}, {}, {}",
-            count, options.root, options.first, options.last, options.stride);
+            count, options.root, options.first, options.last, options.stride));
     }
     Split kept = train;
     kept.names.clear();
@@ -213,10 +218,10 @@ void unify_betas(std::vector<Split>& splits, const CaptureOptions& options, Capt
         auto& poses = split.poses;
         if (!poses.betas.defined() || torch::equal(poses.betas, betas)) continue;
         if (options.body.empty()) {
-            throw Error(
+            throw Error(fmt::format(
                 "{}: its betas differ from the train split's; data.body is needed to move its "
                 "translations",
-                split.pose_path.string());
+                split.pose_path.string()));
         }
         const BodyData body = read_body(options.body);
         const auto shift =
@@ -320,9 +325,9 @@ void check_features(const FrameReading& reading, const std::vector<Frame>& frame
         const int64_t channels = frames.front().maps.at(name).size(0);
         for (const auto& frame : frames) {
             if (frame.maps.at(name).size(0) == channels) continue;
-            throw Error("{}: expected {} channels as in the first frame, got {}",
-                        (folder / (frame.name + ".npy")).string(), channels,
-                        frame.maps.at(name).size(0));
+            throw Error(fmt::format("{}: expected {} channels as in the first frame, got {}",
+                                    (folder / (frame.name + ".npy")).string(), channels,
+                                    frame.maps.at(name).size(0)));
         }
     }
 }

@@ -1,14 +1,17 @@
+
+#include <fmgs/data/pose_file.h>
+
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
-#include <fmgs/core/npz.h>
-#include <fmgs/data/pose_file.h>
+#include <fmgs/core/io/npz.h>
+#include <fmt/format.h>
 
 namespace fmgs {
 
 namespace {
 
-constexpr int64_t kBodyColumns =
-    66;  // 22 body joints: what SMPL-H and SMPL-X share with SMPL before the fingers begin
+// 22 body joints: what SMPL-H and SMPL-X share with SMPL before the fingers begin
+constexpr int64_t kBodyColumns = 66;
 
 struct Reader {
     const NpzFile& file;
@@ -28,16 +31,16 @@ struct Reader {
         if (x.dim() == 3 && x.size(2) == 3) x = x.flatten(1);  // [F,J,3]
         if (x.dim() == 1) x = x.unsqueeze(0);                  // one frame
         if (x.dim() != 2 || (columns >= 0 ? x.size(1) != columns : x.size(1) % 3 != 0)) {
-            throw Error("{}: {}: expected [frames,{}], got {}", what, key,
-                        columns >= 0 ? std::to_string(columns) : "3 per joint",
-                        shape_text(file.at(key).shape));
+            throw Error(fmt::format("{}: {}: expected [frames,{}], got {}", what, key,
+                                    columns >= 0 ? std::to_string(columns) : "3 per joint",
+                                    shape_text(file.at(key).shape)));
         }
         const auto bad = (~x.isfinite().all(1)).nonzero();
         if (bad.size(0) > 0) {
-            throw Error(
+            throw Error(fmt::format(
                 "{}: {}: row {} holds NaN or infinity, expected finite numbers; fit this frame "
                 "again or leave it out",
-                what, key, bad[0].item<int64_t>());
+                what, key, bad[0].item<int64_t>()));
         }
         return x;
     }
@@ -61,8 +64,9 @@ void read_rotations(const Reader& in, PoseFile& out) {
     if (const auto orient = in.find({"global_orient", "root_orient"}); !orient.empty()) {
         const auto body = in.find({"body_pose", "pose_body"});
         if (body.empty()) {
-            throw Error("{}: there is {}, expected body_pose [frames,69] beside it; keys: {}",
-                        in.what, orient, known_keys(in.file));
+            throw Error(
+                fmt::format("{}: there is {}, expected body_pose [frames,69] beside it; keys: {}",
+                            in.what, orient, known_keys(in.file)));
         }
         out.global_orient = in.rows(orient, 3);
         out.body_pose = in.rows(body, -1);
@@ -71,8 +75,8 @@ void read_rotations(const Reader& in, PoseFile& out) {
                !whole.empty()) {
         auto rows = in.rows(whole, -1);
         if (rows.size(1) < 6)
-            throw Error("{}: {}: expected at least 6 columns, got {}", in.what, whole,
-                        rows.size(1));
+            throw Error(fmt::format("{}: {}: expected at least 6 columns, got {}", in.what, whole,
+                                    rows.size(1)));
         out.layout = fmt::format("{} [{},{}]", whole, rows.size(0), rows.size(1));
         if (rows.size(1) == 156 || rows.size(1) == 165) {
             // Columns 66.. are a jaw or fingers; taken as SMPL's hand joints they would twist the
@@ -84,9 +88,9 @@ void read_rotations(const Reader& in, PoseFile& out) {
         out.global_orient = rows.narrow(1, 0, 3).contiguous();
         out.body_pose = rows.narrow(1, 3, rows.size(1) - 3).contiguous();
     } else {
-        throw Error(
+        throw Error(fmt::format(
             "{}: no poses; expected global_orient and body_pose, or thetas, or poses; keys: {}",
-            in.what, known_keys(in.file));
+            in.what, known_keys(in.file)));
     }
 }
 
@@ -96,17 +100,18 @@ void read_translation(const Reader& in, PoseFile& out) {
     if (in.file.contains("smpl_scaling")) {
         const double scale = in.number("smpl_scaling");
         if (!(scale > 0))
-            throw Error("{}: smpl_scaling: expected a positive number, got {}", in.what, scale);
+            throw Error(fmt::format("{}: smpl_scaling: expected a positive number, got {}", in.what,
+                                    scale));
         out.transl = out.transl / scale;  // AIST++ counts in units of the fitted body
         out.up_axis = "y";
     }
     const int64_t frames = out.global_orient.size(0);
     if (out.body_pose.size(0) != frames || out.transl.size(0) != frames) {
-        throw Error(
+        throw Error(fmt::format(
             "{}: rows that do not match: {} root orientations, {} body poses, {} translations",
-            in.what, frames, out.body_pose.size(0), out.transl.size(0));
+            in.what, frames, out.body_pose.size(0), out.transl.size(0)));
     }
-    if (frames == 0) throw Error("{}: expected at least one frame, got none", in.what);
+    if (frames == 0) throw Error(fmt::format("{}: expected at least one frame, got none", in.what));
 }
 
 void read_betas(const Reader& in, PoseFile& out) {
@@ -115,8 +120,9 @@ void read_betas(const Reader& in, PoseFile& out) {
     if (betas.dim() == 2 && betas.size(0) >= 1)
         betas = betas.mean(0);  // one body for the whole file
     if (betas.dim() != 1 || !betas.isfinite().all().item<bool>()) {
-        throw Error("{}: betas: expected finite numbers [B], [1,B] or [frames,B], got {}", in.what,
-                    shape_text(in.file.at("betas").shape));
+        throw Error(
+            fmt::format("{}: betas: expected finite numbers [B], [1,B] or [frames,B], got {}",
+                        in.what, shape_text(in.file.at("betas").shape)));
     }
     out.betas = betas;
 }
@@ -137,20 +143,22 @@ PoseFile read_pose_file(const std::filesystem::path& path) {
     if (const auto key = in.find({"fps", "mocap_framerate", "mocap_frame_rate"}); !key.empty()) {
         out.fps = in.number(key);
         if (!(out.fps > 0))
-            throw Error("{}: {}: expected a positive rate, got {}", in.what, key, out.fps);
+            throw Error(
+                fmt::format("{}: {}: expected a positive rate, got {}", in.what, key, out.fps));
         if (key != "fps") out.up_axis = "z";
     }
     if (file.contains("up_axis")) {
         out.up_axis = in.text("up_axis");
         if (out.up_axis != "y" && out.up_axis != "z" && out.up_axis != "-y") {
-            throw Error("{}: up_axis: expected y, z or -y, got '{}'", in.what, out.up_axis);
+            throw Error(
+                fmt::format("{}: up_axis: expected y, z or -y, got '{}'", in.what, out.up_axis));
         }
     }
     if (file.contains("frame_names")) {
         out.names = file.at("frame_names").strings();
         if (static_cast<int64_t>(out.names.size()) != out.count()) {
-            throw Error("{}: {} frame_names for {} rows of poses", in.what, out.names.size(),
-                        out.count());
+            throw Error(fmt::format("{}: {} frame_names for {} rows of poses", in.what,
+                                    out.names.size(), out.count()));
         }
     }
     return out;

@@ -11,13 +11,13 @@ struct PoseFile {
     std::string layout;           ///< what was recognised, one phrase
     torch::Tensor betas;          ///< [B], or undefined when the file has none
     torch::Tensor global_orient;  ///< [F,3]
-    torch::Tensor
-        body_pose;  ///< [F,3k]; k joints after the root, hands left out where the file has fingers
+    /// [F,3k]; k joints after the root, hands left out where the file has fingers
+    torch::Tensor body_pose;
     torch::Tensor transl;            ///< [F,3]
     std::vector<std::string> names;  ///< `frame_names` where the file has them, else empty
     double fps = 30;
-    std::string
-        up_axis;  ///< "y", "z" or "-y"; empty when the file does not say and its kind does not tell
+    /// "y", "z" or "-y"; empty when the file does not say and its kind does not tell
+    std::string up_axis;
 
     int64_t count() const { return global_orient.size(0); }
     /// Row i for a body of `joint_count` joints; joints that the file does not have keep the rest

@@ -1,7 +1,10 @@
-#include <fmgs/core/check.h>
-#include <fmgs/core/npz.h>
-#include <fmgs/data/image_io.h>
+
 #include <fmgs/data/priors.h>
+
+#include <fmgs/core/check.h>
+#include <fmgs/core/io/npz.h>
+#include <fmgs/data/image_io.h>
+#include <fmt/format.h>
 #include <torch/nn/functional/pooling.h>
 
 #include <fstream>
@@ -22,7 +25,7 @@ std::string one_of(const std::string& value, std::initializer_list<const char*> 
         if (value == word) return value;
         list += (list.empty() ? "" : ", ") + std::string(word);
     }
-    throw Error("{}: expected one of {}, got '{}'", where, list, value);
+    throw Error(fmt::format("{}: expected one of {}, got '{}'", where, list, value));
 }
 
 // Channel and sign of OpenCV's axis that a letter stands for.
@@ -60,7 +63,8 @@ torch::Tensor channels_first(torch::Tensor x, const fs::path& file) {
     if (x.dim() == 4 && x.size(0) == 1) x = x[0];
     if (x.dim() == 3 && x.size(0) == 3) return x;
     if (x.dim() == 3 && x.size(2) == 3) return x.permute({2, 0, 1});
-    throw Error("{}: expected (H,W,3) or (3,H,W), got {}", file.string(), shape_text(x.sizes()));
+    throw Error(fmt::format("{}: expected (H,W,3) or (3,H,W), got {}", file.string(),
+                            shape_text(x.sizes())));
 }
 
 // (H,W), (1,H,W), (H,W,1) → [H,W].
@@ -68,7 +72,8 @@ torch::Tensor plane(torch::Tensor x, const fs::path& file) {
     if (x.dim() == 3 && x.size(0) == 1) x = x[0];
     if (x.dim() == 3 && x.size(2) == 1) x = x.select(2, 0);
     if (x.dim() != 2)
-        throw Error("{}: expected (H,W), got {}", file.string(), shape_text(x.sizes()));
+        throw Error(
+            fmt::format("{}: expected (H,W), got {}", file.string(), shape_text(x.sizes())));
     return x.contiguous();
 }
 
@@ -85,12 +90,13 @@ PriorFormat read_prior_format(const fs::path& file) {
     std::ifstream stream(file);
     const auto json = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
     if (!json.is_object())
-        throw Error("{}: expected a JSON object with normal, depth and seg", file.string());
+        throw Error(
+            fmt::format("{}: expected a JSON object with normal, depth and seg", file.string()));
     const auto take = [&](const char* group, const char* key, std::string& value) {
         if (!json.contains(group) || !json[group].is_object() || !json[group].contains(key)) return;
         const auto& entry = json[group][key];
         if (!entry.is_string())
-            throw Error("{}: {}.{}: expected a word", file.string(), group, key);
+            throw Error(fmt::format("{}: {}.{}: expected a word", file.string(), group, key));
         value = entry.get<std::string>();
     };
     const auto where = [&](const char* key) { return file.string() + ": " + key; };
@@ -102,10 +108,10 @@ PriorFormat read_prior_format(const fs::path& file) {
     take("seg", "label_set", out.label_set);
     take("seg", "folder", out.seg_folder);
     if (!are_axes(out.normal_axes)) {
-        throw Error(
+        throw Error(fmt::format(
             "{}: expected three letters, one each of R/L, U/D, F/B (Sapiens: RUB, OpenCV: RDF), "
             "got '{}'",
-            where("normal.axes"), out.normal_axes);
+            where("normal.axes"), out.normal_axes));
     }
     one_of(out.normal_order, {"xyz", "bgr"}, where("normal.channel_order"));
     one_of(out.depth_kind, {"depth", "inverse"}, where("depth.kind"));
@@ -114,7 +120,8 @@ PriorFormat read_prior_format(const fs::path& file) {
 
 torch::Tensor normals_to_opencv(const torch::Tensor& normal, const std::string& axes) {
     check_shape(normal, {3, -1, -1}, "normal");
-    if (!are_axes(axes)) throw Error("axes: expected three letters such as RUB, got '{}'", axes);
+    if (!are_axes(axes))
+        throw Error(fmt::format("axes: expected three letters such as RUB, got '{}'", axes));
     auto out = torch::empty_like(normal, at::MemoryFormat::Contiguous);
     for (int64_t i = 0; i < 3; ++i) {
         const auto [channel, sign] = axis_of(axes[static_cast<size_t>(i)]);
@@ -167,7 +174,7 @@ torch::Tensor read_labels(const fs::path& file) {
     if (!is_npy(file)) return read_gray(file);
     const auto values = read_npy(file).tensor();
     if (values.is_floating_point())
-        throw Error("{}: expected integer labels, got fractions", file.string());
+        throw Error(fmt::format("{}: expected integer labels, got fractions", file.string()));
     return plane(values.to(torch::kLong), file);
 }
 
@@ -183,9 +190,10 @@ torch::Tensor read_feature(const fs::path& file) {
     if (values.dim() == 4 && values.size(0) == 1) values = values[0];
     if (values.dim() == 2) values = values.unsqueeze(0);
     if (values.dim() != 3)
-        throw Error("{}: expected [C,H,W], got {}", file.string(), shape_text(values.sizes()));
+        throw Error(
+            fmt::format("{}: expected [C,H,W], got {}", file.string(), shape_text(values.sizes())));
     if (!values.isfinite().all().item<bool>())
-        throw Error("{}: holds NaN or infinity", file.string());
+        throw Error(fmt::format("{}: holds NaN or infinity", file.string()));
     return values.contiguous();
 }
 

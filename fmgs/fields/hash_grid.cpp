@@ -1,8 +1,11 @@
+
+#include <fmgs/fields/hash_grid.h>
+
 #include <fmgs/core/check.h>
 #include <fmgs/core/random.h>
-#include <fmgs/fields/hash_encode.h>
-#include <fmgs/fields/hash_grid.h>
-#include <fmgs/fields/hash_levels.h>
+#include <fmgs/fields/hash/hash_encode.h>
+#include <fmgs/fields/hash/hash_levels.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -12,24 +15,30 @@ namespace fmgs {
 namespace {
 
 void check_options(const HashGridOptions& o) {
-    if (o.levels < 1 || o.features < 1 || o.base < 1 || o.finest < o.base || o.finest > 65536 ||
-        o.log2_entries < 3 || o.log2_entries > 28) {
-        throw Error(
-            "hash grid: expected levels >= 1, features >= 1, 1 <= base <= finest <= 65536 and "
-            "log2_entries in "
-            "[3,28], got levels {}, features {}, base {}, finest {}, log2_entries {}; change these "
+    if (o.levels < 1 || o.features_per_level < 1 || o.base_resolution < 1 ||
+        o.finest_resolution < o.base_resolution || o.finest_resolution > 65536 ||
+        o.log2_hashmap_size < 3 || o.log2_hashmap_size > 28) {
+        throw Error(fmt::format(
+            "hash grid: expected levels >= 1, features >= 1, 1 <= base_resolution <= "
+            "finest_resolution <= 65536 and "
+            "log2_hashmap_size in "
+            "[3,28], got levels {}, features_per_level {}, base_resolution {}, finest_resolution "
+            "{}, log2_hashmap_size {}; change these "
             "options",
-            o.levels, o.features, o.base, o.finest, o.log2_entries);
+            o.levels, o.features_per_level, o.base_resolution, o.finest_resolution,
+            o.log2_hashmap_size));
     }
-    if (o.levels * (int64_t{1} << o.log2_entries) > std::numeric_limits<int32_t>::max()) {
+    if (o.levels * (int64_t{1} << o.log2_hashmap_size) > std::numeric_limits<int32_t>::max()) {
         throw Error(
-            "hash grid: {} levels of 2^{} entries do not fit 32-bit indices; lower log2_entries",
-            o.levels, o.log2_entries);
+            fmt::format("hash grid: {} levels of 2^{} entries do not fit 32-bit indices; lower "
+                        "log2_hashmap_size",
+                        o.levels, o.log2_hashmap_size));
     }
 }
 
 std::vector<detail::HashLevel> levels_of(const HashGridOptions& o) {
-    return detail::hash_levels(o.levels, o.base, o.finest, o.log2_entries);
+    return detail::hash_levels(o.levels, o.base_resolution, o.finest_resolution,
+                               o.log2_hashmap_size);
 }
 
 /// Rows and fractions of every point in every level.
@@ -48,26 +57,26 @@ void find_corners(const std::vector<detail::HashLevel>& levels, FixedPoints& at)
     }
 }
 
-/// The transposed list by a counting sort; it is stable, so the readers of an entry keep the order
+/// The transposed list by a counting sort; it is stable, so the columns of an entry keep the order
 /// of the points.
 template <class T>
-void find_readers(FixedPoints& at) {
+void find_transpose(FixedPoints& at) {
     const int64_t L = at.indices.size(0), N = at.indices.size(1);
     const int32_t* rows = at.indices.const_data_ptr<int32_t>();
     const T* fractions = at.fractions.const_data_ptr<T>();
-    int32_t* offsets = at.offsets.mutable_data_ptr<int32_t>();
-    int32_t* readers = at.readers.mutable_data_ptr<int32_t>();
-    T* weights = at.reader_weights.mutable_data_ptr<T>();
-    const int64_t entries = at.offsets.size(0) - 1;
-    for (int64_t k = 0; k < L * N * 8; ++k) ++offsets[rows[k] + 1];
-    for (int64_t e = 0; e < entries; ++e) offsets[e + 1] += offsets[e];
-    std::vector<int32_t> next(offsets, offsets + entries);
+    int32_t* row_offsets = at.row_offsets.mutable_data_ptr<int32_t>();
+    int32_t* columns = at.columns.mutable_data_ptr<int32_t>();
+    T* weights = at.values.mutable_data_ptr<T>();
+    const int64_t entries = at.row_offsets.size(0) - 1;
+    for (int64_t k = 0; k < L * N * 8; ++k) ++row_offsets[rows[k] + 1];
+    for (int64_t e = 0; e < entries; ++e) row_offsets[e + 1] += row_offsets[e];
+    std::vector<int32_t> next(row_offsets, row_offsets + entries);
     for (int64_t k = 0; k < L * N; ++k) {
         T w[8];
         detail::trilinear(fractions + k * 3, w);
         for (int64_t c = 0; c < 8; ++c) {
             const int32_t place = next[static_cast<size_t>(rows[k * 8 + c])]++;
-            readers[place] = static_cast<int32_t>(k % N);
+            columns[place] = static_cast<int32_t>(k % N);
             weights[place] = w[c];
         }
     }
@@ -82,7 +91,7 @@ HashGridImpl::HashGridImpl(const HashGridOptions& options, const torch::Tensor& 
     const auto levels = levels_of(options);
     const int64_t entries = levels.back().start + levels.back().entries;
     table_ = register_parameter("table",
-                                torch::empty({entries, options.features})
+                                torch::empty({entries, options.features_per_level})
                                     .uniform_(-1e-4, 1e-4, Random{seed}.generator("hash_grid")));
     box_ = register_buffer("box", box.to(table_.options().requires_grad(false)).clone());
     if (!box_.isfinite().all().item<bool>() || !(box_[1] > box_[0]).all().item<bool>()) {
@@ -93,10 +102,10 @@ HashGridImpl::HashGridImpl(const HashGridOptions& options, const torch::Tensor& 
 
 bool HashGridImpl::same_layout(const HashGridImpl& other) const {
     const auto &a = options_, &b = other.options_;
-    return a.levels == b.levels && a.features == b.features && a.base == b.base &&
-           a.finest == b.finest && a.log2_entries == b.log2_entries &&
-           box_.device() == other.box_.device() && box_.scalar_type() == other.box_.scalar_type() &&
-           torch::equal(box_, other.box_);
+    return a.levels == b.levels && a.features_per_level == b.features_per_level &&
+           a.base_resolution == b.base_resolution && a.finest_resolution == b.finest_resolution &&
+           a.log2_hashmap_size == b.log2_hashmap_size && box_.device() == other.box_.device() &&
+           box_.scalar_type() == other.box_.scalar_type() && torch::equal(box_, other.box_);
 }
 
 torch::Tensor HashGridImpl::to_unit(const torch::Tensor& x) const {
@@ -108,22 +117,23 @@ FixedPoints HashGridImpl::locate(const torch::Tensor& points) const {
     torch::NoGradGuard guard;  // fixed points are constants by definition
     const int64_t N = points.size(0), L = options_.levels;
     if (N * L * 8 > std::numeric_limits<int32_t>::max()) {
-        throw Error("hash grid: {} points in {} levels do not fit 32-bit indices", N, L);
+        throw Error(
+            fmt::format("hash grid: {} points in {} levels do not fit 32-bit indices", N, L));
     }
     FixedPoints at;
     at.points = to_unit(points.to(box_.options())).contiguous().cpu();
     const auto integers = at.points.options().dtype(torch::kInt32);
     at.indices = torch::empty({L, N, 8}, integers);
     at.fractions = torch::empty({L, N, 3}, at.points.options());
-    at.offsets = torch::zeros({entries() + 1}, integers);
-    at.readers = torch::empty({L * N * 8}, integers);
-    at.reader_weights = torch::empty({L * N * 8}, at.points.options());
+    at.row_offsets = torch::zeros({entries() + 1}, integers);
+    at.columns = torch::empty({L * N * 8}, integers);
+    at.values = torch::empty({L * N * 8}, at.points.options());
     AT_DISPATCH_FLOATING_TYPES(at.points.scalar_type(), "HashGrid::locate", [&] {
         find_corners<scalar_t>(levels_of(options_), at);
-        find_readers<scalar_t>(at);
+        find_transpose<scalar_t>(at);
     });
     for (auto* x :
-         {&at.points, &at.indices, &at.fractions, &at.offsets, &at.readers, &at.reader_weights})
+         {&at.points, &at.indices, &at.fractions, &at.row_offsets, &at.columns, &at.values})
         *x = x->to(box_.device());
     return at;
 }
@@ -131,9 +141,8 @@ FixedPoints HashGridImpl::locate(const torch::Tensor& points) const {
 torch::Tensor HashGridImpl::forward(const FixedPoints& at) {
     if (!at.points.defined())
         throw Error("HashGrid: fixed points: got none; find them with locate(points)");
-    return detail::hash_encode(
-        table_, at.points, options_,
-        {at.indices, at.fractions, at.offsets, at.readers, at.reader_weights});
+    return detail::hash_encode(table_, at.points, options_,
+                               {at.indices, at.fractions, at.row_offsets, at.columns, at.values});
 }
 
 torch::Tensor HashGridImpl::forward(const torch::Tensor& x) {

@@ -1,6 +1,7 @@
 #pragma once
 /// A multi-resolution hash grid (Müller et al. 2022) over a box, with tiny-cuda-nn's level rule;
 /// float or double.
+#include <fmgs/core/parameter_group.h>
 #include <torch/nn/module.h>
 
 #include <memory>
@@ -10,46 +11,54 @@ namespace fmgs {
 
 struct HashGridOptions {
     int64_t levels = 16;
-    int64_t features = 2;  ///< per level
-    int64_t base = 16;     ///< resolution of the coarsest level
-    int64_t finest = 2048;
-    int64_t log2_entries = 16;
+    int64_t features_per_level = 2;
+    int64_t base_resolution = 16;  ///< resolution of the coarsest level
+    int64_t finest_resolution = 2048;
+    int64_t log2_hashmap_size = 16;
 
     template <class V>
     void visit(V& v) {
         v("levels", levels, "resolution levels");
-        v("features", features, "features per level");
-        v("base", base, "resolution of the coarsest level");
-        v("finest", finest, "resolution of the finest level");
-        v("log2_entries", log2_entries, "log2 of the table size of a level");
+        v("features_per_level", features_per_level, "features per level");
+        v("base_resolution", base_resolution, "resolution of the coarsest level");
+        v("finest_resolution", finest_resolution, "resolution of the finest level");
+        v("log2_hashmap_size", log2_hashmap_size, "log2 of the table size of a level");
+        v.renamed("features", "features_per_level");
+        v.renamed("base", "base_resolution");
+        v.renamed("finest", "finest_resolution");
+        v.renamed("log2_entries", "log2_hashmap_size");
     }
 };
 
-/// Points that never move, with their 8 corners per level found once, and the transposed list
-/// (entry → who reads it), so that the backward is a gather: parallel, deterministic, no atomics.
-/// Not a parameter, never saved. Fits every grid of equal options and box. Level-major, because the
-/// table of one level fits in the second cache and the table of all levels does not.
+/// Points that never move, with their 8 corners per level found once, and the matrix of trilinear
+/// weights transposed, as compressed sparse rows: a row per entry of the table, a column per point.
+/// So the backward is a gather: parallel, deterministic, without atomics. Not a parameter, never
+/// saved. Level-major, because the table of one level fits in the second cache and the table of all
+/// levels does not.
 struct FixedPoints {
-    torch::Tensor points;   ///< [N,3] in the unit cube
-    torch::Tensor indices;  ///< [L,N,8] int32 rows of the table; corner c adds bit 0 to x, bit 1 to
-                            ///< y, bit 2 to z
-    torch::Tensor
-        fractions;  ///< [L,N,3] position inside the cell; the trilinear weights follow from it
-    torch::Tensor offsets;  ///< [entries+1] int32 into readers
-    torch::Tensor
-        readers;  ///< [N·L·8] int32 points that read an entry, sorted by entry, then by point
-    torch::Tensor reader_weights;  ///< [N·L·8] trilinear weight of each reading
+    /// [N,3] in the unit cube
+    torch::Tensor points;
+    /// [L,N,8] int32 rows of the table; corner c adds bit 0 to x, bit 1 to y, bit 2 to z
+    torch::Tensor indices;
+    /// [L,N,3] position inside the cell; the trilinear weights follow from it
+    torch::Tensor fractions;
+    /// [entries+1] int32 into columns and values
+    torch::Tensor row_offsets;
+    /// [N·L·8] int32 points that read an entry, rising within its row
+    torch::Tensor columns;
+    /// [N·L·8] trilinear weights
+    torch::Tensor values;
 
     int64_t size() const { return points.defined() ? points.size(0) : 0; }
 };
 
-class HashGridImpl : public torch::nn::Module {
+class HashGridImpl : public torch::nn::Module, public ParameterGroups {
   public:
     /// box: [2,3] lower and upper corner; inputs are clamped to it. Table initialised uniformly in
     /// ±1e-4 from `seed`.
     HashGridImpl(const HashGridOptions& options, const torch::Tensor& box, uint64_t seed = 0);
 
-    int64_t width() const { return options_.levels * options_.features; }
+    int64_t width() const { return options_.levels * options_.features_per_level; }
     /// Do FixedPoints located by `other` fit this grid?
     bool same_layout(const HashGridImpl& other) const;
     /// Finds the corners of points [N,3] once; the search runs on the CPU wherever the grid is.
@@ -61,8 +70,9 @@ class HashGridImpl : public torch::nn::Module {
     torch::Tensor forward(const torch::Tensor& x);
 
     const HashGridOptions& options() const { return options_; }
-    /// Rows of the table: Σ_l min(round_up(r_l³, 8), 2^log2_entries).
+    /// Rows of the table: Σ_l min(round_up(r_l³, 8), 2^log2_hashmap_size).
     int64_t entries() const { return table_.size(0); }
+    std::string parameter_group(const std::string&) const override { return "volume"; }
 
   private:
     torch::Tensor to_unit(const torch::Tensor& x) const;

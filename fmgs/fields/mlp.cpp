@@ -1,6 +1,9 @@
+
+#include <fmgs/fields/mlp.h>
+
 #include <fmgs/core/check.h>
 #include <fmgs/core/random.h>
-#include <fmgs/fields/mlp.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -8,11 +11,13 @@ namespace fmgs {
 
 MlpImpl::MlpImpl(const std::vector<int64_t>& widths, uint64_t seed) {
     if (widths.size() < 2) {
-        throw Error("Mlp: widths: expected at least an input and an output, got {} numbers",
-                    widths.size());
+        throw Error(
+            fmt::format("Mlp: widths: expected at least an input and an output, got {} numbers",
+                        widths.size()));
     }
     for (const int64_t width : widths) {
-        if (width < 1) throw Error("Mlp: widths: expected numbers >= 1, got {}", width);
+        if (width < 1)
+            throw Error(fmt::format("Mlp: widths: expected numbers >= 1, got {}", width));
     }
     const auto generator = Random{seed}.generator("mlp");
     for (size_t k = 0; k + 1 < widths.size(); ++k) {

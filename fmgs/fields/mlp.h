@@ -1,12 +1,13 @@
 #pragma once
 /// A fully connected network, LeakyReLU(0.01) between the layers, none at the end.
+#include <fmgs/core/parameter_group.h>
 #include <torch/nn/module.h>
 
 #include <vector>
 
 namespace fmgs {
 
-class MlpImpl : public torch::nn::Module {
+class MlpImpl : public torch::nn::Module, public ParameterGroups {
   public:
     /// widths: input, hidden…, output. Uniform ±1/√fan_in from `seed`.
     explicit MlpImpl(const std::vector<int64_t>& widths, uint64_t seed = 0);
@@ -18,6 +19,7 @@ class MlpImpl : public torch::nn::Module {
     torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& constant);
     /// Sets rows [first, first+count) of the last layer to zero.
     void zero_outputs(int64_t first, int64_t count);
+    std::string parameter_group(const std::string&) const override { return "network"; }
 
   private:
     torch::Tensor rest(torch::Tensor first_layer);

@@ -1,6 +1,9 @@
-#include <fmgs/core/check.h>
-#include <fmgs/core/upload.h>
+
 #include <fmgs/fields/pose_encoder.h>
+
+#include <fmgs/core/check.h>
+#include <fmgs/core/cuda/upload.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -28,10 +31,10 @@ Tree sort_by_depth(const torch::Tensor& parents) {
     for (int64_t j = 0; j < count; ++j) {
         const auto k = static_cast<size_t>(j);
         if (j == 0 ? parent[j] >= 0 : (parent[j] < 0 || parent[j] >= j)) {
-            throw Error(
+            throw Error(fmt::format(
                 "PoseEncoder: parents: expected -1 for joint 0 and an earlier joint for all "
                 "others, got {} for joint {}",
-                parent[j], j);
+                parent[j], j));
         }
         if (j > 0) depth[k] = depth[static_cast<size_t>(parent[j])] + 1;
         slot[k] = static_cast<int64_t>(levels[depth[k]].size());
@@ -70,7 +73,8 @@ PoseEncoderImpl::PoseEncoderImpl(const torch::Tensor& parents, const torch::Tens
     check_shape(joints, {J, 3}, "joints");
     check_shape(vertices, {-1, 3}, "vertices");
     if (options.width < 1)
-        throw Error("PoseEncoder: width: expected a number >= 1, got {}", options.width);
+        throw Error(
+            fmt::format("PoseEncoder: width: expected a number >= 1, got {}", options.width));
     auto tree = sort_by_depth(parents);
     level_sizes_ = tree.level_sizes;
     order_ = register_buffer("order", torch::tensor(tree.order, torch::kInt64));
@@ -115,8 +119,8 @@ torch::Tensor PoseEncoderImpl::forward(const torch::Tensor& rotations, const Ran
     local = local.index_select(0, order);
     const auto joint = rest_.narrow(1, 0, 3);
     const auto everything = torch::cat({local.flatten(), joint.flatten()});
-    auto parent_code =
-        torch::addmv(global_bias_, global_weight_, everything).unsqueeze(0);  // [1,6]
+    // [1,6]
+    auto parent_code = torch::addmv(global_bias_, global_weight_, everything).unsqueeze(0);
     std::vector<torch::Tensor> codes;
     int64_t start = 0;
     for (const int64_t count : level_sizes_) {

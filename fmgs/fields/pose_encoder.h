@@ -1,5 +1,6 @@
 #pragma once
 /// Z_p: LEAP's hierarchical pose encoder (Mihajlovic et al. 2021), J × 6 then linear to 16.
+#include <fmgs/core/parameter_group.h>
 #include <fmgs/core/random.h>
 #include <torch/nn/module.h>
 
@@ -21,7 +22,7 @@ struct PoseEncoderOptions {
 /// Z_p = linear(concatenated codes c_j); c_j = linear(relu(linear([R_j, J_j, ‖J_j − J_parent‖,
 /// c_parent]))), private to each joint; the "parent" of the root is a linear image of all rotations
 /// and joints. Joints of equal depth in the tree are evaluated together.
-class PoseEncoderImpl : public torch::nn::Module {
+class PoseEncoderImpl : public torch::nn::Module, public ParameterGroups {
   public:
     /// parents: [J] int64, parents[0] = −1, parents[j] < j. joints: [J,3] rest joints; vertices:
     /// [V,3] of the shaped template, for the normalisation 2((joint − c − m + 0.05·Rg)/(1.1·Rg) −
@@ -33,6 +34,7 @@ class PoseEncoderImpl : public torch::nn::Module {
     /// `random` (training) the input is perturbed.
     torch::Tensor forward(const torch::Tensor& rotations, const Random* random = nullptr);
     int64_t width() const { return options_.width; }
+    std::string parameter_group(const std::string&) const override { return "network"; }
 
   private:
     PoseEncoderOptions options_;

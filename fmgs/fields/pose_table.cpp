@@ -1,6 +1,9 @@
+
+#include <fmgs/fields/pose_table.h>
+
 #include <fmgs/core/check.h>
 #include <fmgs/core/rotation.h>
-#include <fmgs/fields/pose_table.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -28,7 +31,8 @@ PoseTableImpl::PoseTableImpl(const std::vector<BodyPose>& poses) {
 
 BodyPose PoseTableImpl::forward(int64_t index) {
     if (index < 0 || index >= size()) {
-        throw Error("PoseTable: index: expected a row in [0,{}), got {}", size(), index);
+        throw Error(
+            fmt::format("PoseTable: index: expected a row in [0,{}), got {}", size(), index));
     }
     return {exp_map(axis_angle_[index]), translation_[index]};
 }

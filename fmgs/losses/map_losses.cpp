@@ -1,6 +1,9 @@
-#include <fmgs/core/check.h>
+
 #include <fmgs/losses/map_losses.h>
+
+#include <fmgs/core/check.h>
 #include <fmgs/losses/pixels.h>
+#include <fmt/format.h>
 
 namespace fmgs {
 namespace {
@@ -47,8 +50,8 @@ torch::Tensor CrossEntropyLoss::forward(const LossInput& input) {
     const auto chosen = at.pick(labels.unsqueeze(0));  // [1,P]
     // Without reading back, gather itself refuses a label that is no class.
     if (!input.static_shapes && ((chosen < 0) | (chosen >= logits.size(0))).any().item<bool>()) {
-        throw Error("map '{}' of frame '{}': labels must lie in [0,{}), got {}", map_,
-                    input.frame.name, logits.size(0), chosen.max().item<int64_t>());
+        throw Error(fmt::format("map '{}' of frame '{}': labels must lie in [0,{}), got {}", map_,
+                                input.frame.name, logits.size(0), chosen.max().item<int64_t>()));
     }
     const auto log_probability = torch::log_softmax(at.pick(logits), 0);
     return -at.mean(log_probability.gather(0, chosen).squeeze(0));  // (19)

@@ -1,4 +1,6 @@
+
 #include <fmgs/losses/mask.h>
+
 #include <fmgs/losses/pixels.h>
 
 namespace fmgs {

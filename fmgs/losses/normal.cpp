@@ -1,5 +1,7 @@
-#include <fmgs/core/check.h>
+
 #include <fmgs/losses/normal.h>
+
+#include <fmgs/core/check.h>
 #include <fmgs/losses/pixels.h>
 
 namespace fmgs {
@@ -30,17 +32,16 @@ DepthNormals normal_from_depth(const torch::Tensor& depth, const Camera& camera,
             torch::constant_pad_nd(valid, {1, 1, 1, 1})};
 }
 
-torch::Tensor NormalSelfLoss::forward(const LossInput& input) {
+torch::Tensor NormalConsistencyLoss::forward(const LossInput& input) {
     const auto& normal = input.rendered.at("normal");
     auto depth = input.rendered.at("depth");
-    if (!live_target_)
-        depth =
-            depth.detach();  // N̂ is a target: (2) of §4.5 keeps normal losses from moving surfels
+    // N̂ is a target: (2) of §4.5 keeps normal losses from moving surfels
+    if (!live_target_) depth = depth.detach();
     const auto from_depth = normal_from_depth(depth, input.frame.camera, foreground(input));
     return masked_mean((normal - from_depth.normal).abs().sum(0), from_depth.valid);
 }
 
-torch::Tensor NormalPriorLoss::forward(const LossInput& input) {
+torch::Tensor NormalLoss::forward(const LossInput& input) {
     const auto& normal = input.rendered.at("normal");
     const auto given = target(input, "normal", {3, normal.size(1), normal.size(2)}, normal);
     const auto length = given.square().sum(0).sqrt();

@@ -8,8 +8,8 @@ namespace fmgs {
 /// Normals of a depth map.
 struct DepthNormals {
     torch::Tensor normal;  ///< [3,H,W] unit, camera frame, facing the viewer; 0 where not valid
-    torch::Tensor valid;   ///< [H,W] bool: the pixel and its four neighbours are inside, and it is
-                           ///< not on the border
+    /// [H,W] bool: the pixel and its four neighbours are inside, and it is not on the border
+    torch::Tensor valid;
 };
 
 /// N̂: back-projects the depth [1,H,W] and crosses the central differences, vertical × horizontal.
@@ -20,9 +20,9 @@ DepthNormals normal_from_depth(const torch::Tensor& depth, const Camera& camera,
 /// L_sn = mean over F of ‖N - N̂‖₁, N̂ from the rendered depth, where all four neighbours are in F. N̂
 /// is a constant unless `live_target`: the normal rows may not move surfels, and depth is a
 /// function of position.
-class NormalSelfLoss : public Loss {
+class NormalConsistencyLoss : public Loss {
   public:
-    explicit NormalSelfLoss(bool live_target = false) : live_target_(live_target) {}
+    explicit NormalConsistencyLoss(bool live_target = false) : live_target_(live_target) {}
     std::vector<std::string> needs() const override { return {"normal", "depth"}; }
     std::vector<std::string> targets() const override { return {"mask"}; }
     torch::Tensor forward(const LossInput& input) override;
@@ -33,7 +33,7 @@ class NormalSelfLoss : public Loss {
 
 /// L_n = mean over F of 1 - N·N̄ where the prior N̄ is finite and at least 0.5 long; it is brought to
 /// unit length.
-class NormalPriorLoss : public Loss {
+class NormalLoss : public Loss {
   public:
     std::vector<std::string> needs() const override { return {"normal"}; }
     std::vector<std::string> targets() const override { return {"normal", "mask"}; }

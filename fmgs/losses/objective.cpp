@@ -1,16 +1,15 @@
-#include <fmgs/core/check.h>
+
 #include <fmgs/losses/objective.h>
+
+#include <fmgs/core/check.h>
 #include <fmgs/raster/render.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
 namespace fmgs {
 namespace {
-
-bool is_geometry(const std::string& map) {
-    return map == "alpha" || map == "depth" || map == "normal";
-}
 
 // Terms that agree on all geometry columns: one posed set of surfels, one route of the render.
 struct Group {
@@ -40,10 +39,10 @@ struct Term {
 void check_targets(const ObjectiveImpl::Entry& entry, const Frame& frame) {
     for (const auto& name : entry.loss->targets()) {
         if (frame.maps.contains(name)) continue;
-        throw Error(
+        throw Error(fmt::format(
             "loss '{}' needs the map '{}', which frame '{}' does not have; add it to the capture "
             "or set the weight of '{}' to 0",
-            entry.name, name, frame.name, entry.name);
+            entry.name, name, frame.name, entry.name));
     }
 }
 
@@ -84,10 +83,10 @@ class Plan {
     std::string column(const Term& term, const std::string& feature) {
         const auto* value = term.canonical.features.find(feature);
         if (!value) {
-            throw Error(
+            throw Error(fmt::format(
                 "loss '{}' reads the map '{}', which is neither alpha, depth, normal nor a feature "
                 "of the surfels",
-                term.entry->name, feature);
+                term.entry->name, feature));
         }
         const bool open = term.entry->reach.feature(feature);
         int64_t uses = 0;
@@ -128,11 +127,12 @@ std::vector<Maps> render_groups(const std::vector<Group>& groups, const Camera& 
 void ObjectiveImpl::add(const std::string& name, std::shared_ptr<Loss> loss, Schedule weight,
                         Reach reach) {
     for (const auto& entry : entries_) {
-        if (entry.name == name) throw Error("objective: there is a loss '{}' already", name);
+        if (entry.name == name)
+            throw Error(fmt::format("objective: there is a loss '{}' already", name));
     }
     if (name.empty() || name.find('.') != std::string::npos) {
-        throw Error("objective: the name of a loss must not be empty or contain a dot, got '{}'",
-                    name);
+        throw Error(fmt::format(
+            "objective: the name of a loss must not be empty or contain a dot, got '{}'", name));
     }
     register_module(name, loss);
     entries_.push_back({name, std::move(loss), std::move(weight), std::move(reach)});
@@ -157,9 +157,9 @@ LossReport ObjectiveImpl::forward(const Surfels& surfels, const Frame& frame, co
         PosedSurfels posed = plan.groups[term.group].posed;
         posed.features = term.canonical.features;
 
-        const auto value = term.entry->loss->forward(
-            {term.canonical, posed, rendered, frame, random.step, random,
-             /*static_shapes=*/!surfels.position.is_cpu()});
+        const auto value =
+            term.entry->loss->forward({term.canonical, posed, rendered, frame, random,
+                                       /*static_shapes=*/!surfels.position.is_cpu()});
         check_shape(value, {}, term.entry->name.c_str());
         const auto weighted = term.weight * value;
         report.total = report.total.defined() ? report.total + weighted : weighted;  // (21)

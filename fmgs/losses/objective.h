@@ -1,6 +1,6 @@
 #pragma once
 /// The coordinated objective (eq. 21): terms grouped by reach, one routed render, the weighted sum.
-#include <fmgs/core/schedule.h>
+#include <fmgs/core/config/schedule.h>
 #include <fmgs/losses/loss.h>
 
 #include <memory>
@@ -25,7 +25,8 @@ class ObjectiveImpl : public torch::nn::Module {
     /// Error when the name is taken.
     void add(const std::string& name, std::shared_ptr<Loss> loss, Schedule weight, Reach reach);
     /// progress = step / steps, for the schedules.
-    LossReport forward(const Surfels& surfels, const Frame& frame, const Random& random, double progress);
+    LossReport forward(const Surfels& surfels, const Frame& frame, const Random& random,
+                       double progress);
 
     struct Entry {
         std::string name;

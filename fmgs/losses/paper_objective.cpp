@@ -1,11 +1,15 @@
+
+#include <fmgs/losses/paper_objective.h>
+
 #include <fmgs/core/check.h>
 #include <fmgs/losses/map_losses.h>
 #include <fmgs/losses/mask.h>
 #include <fmgs/losses/normal.h>
-#include <fmgs/losses/paper_objective.h>
 #include <fmgs/losses/regularizers.h>
 #include <fmgs/losses/routes.h>
 #include <fmgs/losses/semantic.h>
+#include <fmgs/raster/render.h>
+#include <fmt/format.h>
 
 #include <functional>
 
@@ -25,8 +29,8 @@ std::vector<Builder> builders(const AvatarParts& parts, const ObjectiveOptions& 
     // `semantic`.
     const std::map<std::string, std::string> rows = {{"color", "photometric"},
                                                      {"alpha", "mask"},
-                                                     {"depth", "depth"},
-                                                     {"normal", "normal_prior"}};
+                                                     {"depth", "depth_ranking"},
+                                                     {"normal", "normal"}};
     const auto found = rows.find(map);
     const std::string row = found == rows.end() ? "semantic" : found->second;
     const std::string feature = found == rows.end() ? map : "";
@@ -34,16 +38,15 @@ std::vector<Builder> builders(const AvatarParts& parts, const ObjectiveOptions& 
         {"photometric", "photometric", "",
          [&] { return std::make_shared<PhotometricLoss>(options.photometric); }},  // (13)
         {"mask", "mask", "", [] { return std::make_shared<MaskLoss>(); }},         // (14)
-        {"depth", "depth", "",
-         [&] { return std::make_shared<DepthRankLoss>(options.depth_rank); }},  // (16)
-        {"normal_self", "normal_self", "",
-         [=] { return std::make_shared<NormalSelfLoss>(live_normals); }},  // (18)
-        {"normal_prior", "normal_prior", "",
-         [] { return std::make_shared<NormalPriorLoss>(); }},                                // (18)
+        {"depth_ranking", "depth_ranking", "",
+         [&] { return std::make_shared<DepthRankingLoss>(options.depth_ranking); }},  // (16)
+        {"normal_consistency", "normal_consistency", "",
+         [=] { return std::make_shared<NormalConsistencyLoss>(live_normals); }},             // (18)
+        {"normal", "normal", "", [] { return std::make_shared<NormalLoss>(); }},             // (18)
         {"normal_tv", "normal_tv", "", [] { return std::make_shared<NormalTvLoss>(); }},     // (17)
         {"semantic", "semantic", map, [=] { return std::make_shared<SemanticLoss>(map); }},  // (19)
-        {"semantic_region", "semantic_region", map + ".latent",
-         [=] { return std::make_shared<SemanticRegionLoss>(map); }},  // (20)
+        {"semantic_smoothness", "semantic_smoothness", map + ".latent",
+         [=] { return std::make_shared<SemanticSmoothnessLoss>(map); }},  // (20)
         {"iso_position", "iso_position", "",
          [&] { return std::make_shared<IsoPositionLoss>(parts.surfels->neighbours()); }},
         {"iso_covariance", "iso_covariance", "",
@@ -72,13 +75,12 @@ std::string modality_names(const AvatarParts& parts) {
 }
 
 void check_map(const AvatarParts& parts, const std::string& term, const std::string& map) {
-    static const std::set<std::string> fixed = {"color", "alpha", "depth", "normal"};
-    if (fixed.count(map) || has_modality(parts, map)) return;
-    throw Error(
+    if (map == "color" || is_geometry(map) || has_modality(parts, map)) return;
+    throw Error(fmt::format(
         "losses.{}: it reads the map '{}', but the avatar has no such modality (it has: {}); add "
         "modalities.{} or set "
         "losses.{}.weight to 0",
-        term, map, modality_names(parts), map, term);
+        term, map, modality_names(parts), map, term));
 }
 
 Reach read_reach(const AvatarParts& parts, const std::string& term,
@@ -91,16 +93,16 @@ Reach read_reach(const AvatarParts& parts, const std::string& term,
         if (dot != std::string::npos && dot + 7 == column.size() &&
             has_modality(parts, column.substr(0, dot)))
             continue;
-        throw Error(
+        throw Error(fmt::format(
             "losses.{}.reaches: there is no column '{}'; there are position, rotation, scale, "
             "opacity, skinning, color, "
             "everything, the modalities ({}) and MODALITY.latent",
-            term, column, modality_names(parts));
+            term, column, modality_names(parts)));
     }
     try {
         return Reach::of(columns);
     } catch (const Error& error) {
-        throw Error("losses.{}.reaches: {}", term, error.what());
+        throw Error(fmt::format("losses.{}.reaches: {}", term, error.what()));
     }
 }
 
@@ -112,7 +114,7 @@ Objective paper_objective(const AvatarParts& parts, const ObjectiveOptions& opti
     for (const auto& [name, term] : options.losses) {
         if (term.weight.zero()) continue;
         const std::string type = term.type.empty() ? name : term.type;
-        const bool semantic = type == "semantic" || type == "semantic_region";
+        const bool semantic = type == "semantic" || type == "semantic_smoothness";
         const std::string map = !term.map.empty() ? term.map : semantic ? "semantic" : name;
         const auto choices = builders(parts, options, map, table.live_depth_normals);
         const auto builder = std::find_if(choices.begin(), choices.end(),
@@ -120,7 +122,8 @@ Objective paper_objective(const AvatarParts& parts, const ObjectiveOptions& opti
         if (builder == choices.end()) {
             std::string types;
             for (const auto& choice : choices) types += (types.empty() ? "" : ", ") + choice.type;
-            throw Error("losses.{}.type: expected one of {}; got '{}'", name, types, type);
+            throw Error(
+                fmt::format("losses.{}.type: expected one of {}; got '{}'", name, types, type));
         }
         const bool reads_map =
             semantic || type == "l1" || type == "l2" || type == "cosine" || type == "cross_entropy";

@@ -2,15 +2,15 @@
 /// The paper's objective (eq. 21) as a list of adds, from options that a configuration file can
 /// hold.
 #include <fmgs/avatar.h>
-#include <fmgs/losses/depth_rank.h>
+#include <fmgs/losses/depth_ranking.h>
 #include <fmgs/losses/objective.h>
 #include <fmgs/losses/photometric.h>
 
 namespace fmgs {
 
-/// One term. The terms of the paper are known by name: photometric, mask, depth, normal_self,
-/// normal_prior, normal_tv, semantic, semantic_region, iso_position, iso_covariance, skin. Any
-/// other name needs a type.
+/// One term. The terms of the paper are known by name: photometric, mask, depth_ranking,
+/// normal_consistency, normal, normal_tv, semantic, semantic_smoothness, iso_position,
+/// iso_covariance, skin. Any other name needs a type.
 struct LossTermOptions {
     Schedule weight = 1.0;
     std::string type = {};  ///< empty: the name; or l1, l2, cosine, cross_entropy, a paper's term
@@ -35,18 +35,18 @@ struct ObjectiveOptions {
     std::map<std::string, LossTermOptions> losses = {
         {"photometric", {.weight = 1.0}},
         {"mask", {.weight = 1.0}},
-        {"depth", {.weight = 0.02}},
-        {"normal_self", {.weight = 0.01}},
-        {"normal_prior", {.weight = 0.05}},
+        {"depth_ranking", {.weight = 0.02}},
+        {"normal_consistency", {.weight = 0.01}},
+        {"normal", {.weight = 0.05}},
         {"normal_tv", {.weight = 0.005}},
         {"semantic", {.weight = 0.1}},
         {"iso_position", {.weight = 1.0}},
         {"iso_covariance", {.weight = 0.0}},
         {"skin", {.weight = 0.1}},
-        {"semantic_region", {.weight = Schedule({{0.0, 0.0}, {0.13, 0.01}})}},
+        {"semantic_smoothness", {.weight = Schedule({{0.0, 0.0}, {0.13, 0.01}})}},
     };
     PhotometricOptions photometric;
-    DepthRankOptions depth_rank;
+    DepthRankingOptions depth_ranking;
 
     template <class V>
     void visit(V& v) {
@@ -54,7 +54,12 @@ struct ObjectiveOptions {
           "which loss reaches which attribute: measured, strict, literal or off (losses/routes.h)");
         v.groups("losses", losses, "the terms of the objective by name");
         v.group("photometric", photometric);
-        v.group("depth_rank", depth_rank);
+        v.group("depth_ranking", depth_ranking);
+        v.renamed("depth_rank", "depth_ranking");
+        v.renamed("losses.depth", "losses.depth_ranking");
+        v.renamed("losses.normal_self", "losses.normal_consistency");
+        v.renamed("losses.normal_prior", "losses.normal");
+        v.renamed("losses.semantic_region", "losses.semantic_smoothness");
     }
 };
 

@@ -1,8 +1,10 @@
-#include <fmgs/core/check.h>
+
 #include <fmgs/losses/photometric.h>
+
+#include <fmgs/core/check.h>
 #include <fmgs/losses/pixels.h>
-#include <fmgs/losses/ssim_cuda.h>
-#include <fmgs/losses/ssim_window.h>
+#include <fmgs/losses/ssim/ssim_cuda.h>
+#include <fmgs/losses/ssim/ssim_window.h>
 
 namespace fmgs {
 namespace {

@@ -1,12 +1,15 @@
-#include <fmgs/core/check.h>
+
 #include <fmgs/losses/pixels.h>
+
+#include <fmgs/core/check.h>
+#include <fmt/format.h>
 
 namespace fmgs {
 
 torch::Tensor target(const LossInput& input, const std::string& name,
                      std::initializer_list<int64_t> shape, const torch::Tensor& like) {
     const auto* map = input.frame.maps.find(name);
-    if (!map) throw Error("frame '{}' has no map '{}'", input.frame.name, name);
+    if (!map) throw Error(fmt::format("frame '{}' has no map '{}'", input.frame.name, name));
     check_shape(*map, shape, fmt::format("map '{}' of frame '{}'", name, input.frame.name).c_str());
     const bool labels = !map->is_floating_point() && map->scalar_type() != torch::kBool;
     return labels ? map->to(like.device()) : map->to(like.options());
@@ -26,8 +29,10 @@ torch::Tensor masked_mean(const torch::Tensor& value, const torch::Tensor& where
 }
 
 Columns::Columns(const torch::Tensor& where, bool static_shapes) {
-    if (static_shapes) where_ = where.flatten();
-    else pixels_ = where.flatten().nonzero().squeeze(1);
+    if (static_shapes)
+        where_ = where.flatten();
+    else
+        pixels_ = where.flatten().nonzero().squeeze(1);
 }
 
 torch::Tensor Columns::pick(const torch::Tensor& map, double filler) const {

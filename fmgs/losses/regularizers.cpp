@@ -1,5 +1,7 @@
-#include <fmgs/core/check.h>
+
 #include <fmgs/losses/regularizers.h>
+
+#include <fmgs/core/check.h>
 
 namespace fmgs {
 namespace {

@@ -2,7 +2,7 @@
 /// L_iso and L_skin: what keeps the deformation near-rigid and the skinning near the body's (§4.4,
 /// after 3DGS-Avatar).
 #include <fmgs/core/mesh.h>
-#include <fmgs/fields/skinning_field.h>
+#include <fmgs/fields/skinning.h>
 #include <fmgs/losses/loss.h>
 
 namespace fmgs {

@@ -1,11 +1,15 @@
-#include <fmgs/core/check.h>
+
 #include <fmgs/losses/routes.h>
+
+#include <fmgs/core/check.h>
+#include <fmt/format.h>
 
 namespace fmgs {
 
 RoutingTable routing_table(const std::string& name) {
     if (name != "measured" && name != "strict" && name != "literal" && name != "off") {
-        throw Error("routing: expected measured, strict, literal or off, got '{}'", name);
+        throw Error(
+            fmt::format("routing: expected measured, strict, literal or off, got '{}'", name));
     }
     const auto open = [&](routing::Cell cell) {
         return cell == routing::X || (cell == routing::o && name == "literal") ||

@@ -10,8 +10,8 @@ namespace fmgs {
 
 namespace routing {
 
-/// `X`: the gradient may reach. `_`: it may not. `o`: the paper names neither scale nor opacity, and
-/// `literal` opens them. `m`: the paper closes it, `measured` opens it.
+/// `X`: the gradient may reach. `_`: it may not. `o`: the paper names neither scale nor opacity,
+/// and `literal` opens them. `m`: the paper closes it, `measured` opens it.
 enum class Cell { _, X, o, m };
 using enum Cell;
 
@@ -28,12 +28,12 @@ inline constexpr Row kRows[] = {
     {"photometric",         X,       X,      X,     X,      X,     "color",             true},  // all
     {"lpips",               X,       X,      X,     X,      X,     "color",             true},  // all
     {"mask",                X,       X,      X,     X,      X,     "",                  true},  // all
-    {"depth",               X,       _,      o,     o,      X,     "",                  true},  // (1) blocks rotation
-    {"normal_self",         _,       X,      o,     o,      _,     "",                  true},  // (2) blocks position
-    {"normal_prior",        m,       X,      o,     o,      m,     "",                  true},  // (2), docs/gradient_routing.md
+    {"depth_ranking",       X,       _,      o,     o,      X,     "",                  true},  // (1) blocks rotation
+    {"normal_consistency",         _,       X,      o,     o,      _,     "",                  true},  // (2) blocks position
+    {"normal",        m,       X,      o,     o,      m,     "",                  true},  // (2), docs/gradient_routing.md
     {"normal_tv",           _,       X,      o,     o,      _,     "",                  true},  // (2)
     {"semantic",            _,       _,      o,     o,      _,     "semantic",          true},  // (3) blocks both
-    {"semantic_region",     _,       _,      _,     _,      _,     "semantic.latent",   false}, // eq. 20
+    {"semantic_smoothness",     _,       _,      _,     _,      _,     "semantic.latent",   false}, // eq. 20
     {"iso_position",        X,       _,      _,     _,      X,     "",                  false},
     {"iso_covariance",      _,       X,      X,     _,      X,     "",                  false},
     {"skin",                _,       _,      _,     _,      _,     "",                  false}, // reads the SkinningField itself
@@ -45,8 +45,9 @@ inline constexpr Row kRows[] = {
 //   (2) closes; live in `off`. view direction (avatar.cpp): colour must not move surfels or turn
 //   bones to change what it sees. pose encoder input (avatar.cpp): the bones are the only path to
 //   θ_p. class of a surfel in L_reg (losses/semantic.cpp): an argmax, which has no gradient. values
-//   in a LossReport (losses/objective.cpp): they outlive the step and must not hold its graph. alpha
-//   and depth of a route that reaches features only (raster/render.cpp): they are another route's.
+//   in a LossReport (losses/objective.cpp): they outlive the step and must not hold its graph.
+//   alpha and depth of a route that reaches features only (raster/render.cpp): they are another
+//   route's.
 
 }  // namespace routing
 

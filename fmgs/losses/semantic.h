@@ -14,9 +14,9 @@ class SemanticLoss : public CrossEntropyLoss {
 /// sampled latents f [N,32]: linear in N, and not growing with the class as eq. 20's 1/n_c does. A
 /// surfel's class is the argmax of its logits over classes ≥ 1, found anew in each call: that is
 /// cheap, and keeps no state that a resumed run would have to restore.
-class SemanticRegionLoss : public Loss {
+class SemanticSmoothnessLoss : public Loss {
   public:
-    explicit SemanticRegionLoss(std::string map = "semantic") : map_(std::move(map)) {}
+    explicit SemanticSmoothnessLoss(std::string map = "semantic") : map_(std::move(map)) {}
     torch::Tensor forward(const LossInput& input) override;
 
   private:

@@ -10,17 +10,19 @@ namespace fmgs {
 /// Which surfels touch which tile, front to back. Carries no gradient; shared by all routes and by
 /// the backward pass.
 struct Tiles {
-    torch::Tensor
-        offsets;  ///< [T+1] int32: surfels of tile t are indices[offsets[t] … offsets[t+1])
-    torch::Tensor indices;  ///< [P] int32 surfel ids, by centre depth (ties by id) within each tile;
-                            ///< longer on a GPU, where P is not waited for
-    torch::Tensor level;    ///< [1] int32, on a GPU only: the tiles are size·2^level wide, because
-                            ///< the surfels are too large for lists of smaller ones
-    int64_t width = 0;      ///< pixels
-    int64_t height = 0;     ///< pixels
-    int64_t size = 0;       ///< edge of a tile, pixels
-    double near = 0;        ///< metres; nothing closer is drawn
-    double low_pass = 0;    ///< σ of the low-pass, pixels
+    /// [T+1] int32: surfels of tile t are indices[offsets[t] … offsets[t+1])
+    torch::Tensor offsets;
+    /// [P] int32 surfel ids, by centre depth (ties by id) within each tile; longer on a GPU, where
+    /// P is not waited for
+    torch::Tensor indices;
+    /// [1] int32, on a GPU only: the tiles are size·2^level wide, because the surfels are too large
+    /// for lists of smaller ones
+    torch::Tensor level;
+    int64_t width = 0;    ///< pixels
+    int64_t height = 0;   ///< pixels
+    int64_t size = 0;     ///< edge of a tile, pixels
+    double near = 0;      ///< metres; nothing closer is drawn
+    double low_pass = 0;  ///< σ of the low-pass, pixels
 };
 
 /// Bins surfels by their exact support box: the α ≥ 1/255 contour of the projected disc, united
@@ -38,17 +40,18 @@ Tiles find_tiles(const torch::Tensor& center, const torch::Tensor& tangents,
 struct Raster {
     torch::Tensor image;  ///< [C,H,W] Σ w_i f_i, w_i = α_i Π_{j<i}(1-α_j)
     torch::Tensor alpha;  ///< [R,1,H,W] Σ w_i
-    torch::Tensor depth;  ///< [R,1,H,W] Σ w_i z_i, not divided by alpha; z of the ray–surfel hit,
-                          ///< drawn in to the centre where only the low-pass reaches, metres
+    /// [R,1,H,W] Σ w_i z_i, not divided by alpha; z of the ray–surfel hit, drawn in to the centre
+    /// where only the low-pass reaches, metres
+    torch::Tensor depth;
 };
 
 /// R ≥ 1 routes whose rows have equal values: the forward reads row 0; the backward evaluates each
-/// surfel–pixel pair once and gives every route the gradient of its own channels, alpha and depth.
-/// Undefined cotangents cost nothing. center: [R,N,3] camera frame, metres; tangents: [R,N,3,2]
-/// scaled, metres; opacity: [R,N,1]; features: [N,C]; channel_route: [C] int64, the route in [0,R)
-/// of each channel, or -1: its gradient reaches its features only, which costs next to nothing;
-/// intrinsics: [4]; float, or double on a CPU. Error on wrong shapes, dtypes, devices or tile indices. A
-/// second derivative raises.
+/// surfel–pixel sample once and gives every route the gradient of its own channels, alpha and
+/// depth. Undefined cotangents cost nothing. center: [R,N,3] camera frame, metres; tangents:
+/// [R,N,3,2] scaled, metres; opacity: [R,N,1]; features: [N,C]; channel_route: [C] int64, the route
+/// in [0,R) of each channel, or -1: its gradient reaches its features only, which costs next to
+/// nothing; intrinsics: [4]; float, or double on a CPU. Error on wrong shapes, dtypes, devices or
+/// tile indices. A second derivative raises.
 Raster rasterize(const torch::Tensor& center, const torch::Tensor& tangents,
                  const torch::Tensor& opacity, const torch::Tensor& features,
                  const torch::Tensor& channel_route, const torch::Tensor& intrinsics,

@@ -1,6 +1,6 @@
 #pragma once
 /// What a backend of fmgs::rasterize is given and gives back, and the CPU backend's entry points.
-#include <fmgs/raster/composite_cpu.h>
+#include <fmgs/raster/cpu/composite.h>
 #include <torch/types.h>
 
 namespace fmgs::raster {

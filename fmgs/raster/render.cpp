@@ -1,13 +1,14 @@
-#include <fmgs/core/check.h>
+
 #include <fmgs/raster/render.h>
+
+#include <fmgs/core/check.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 
 namespace fmgs {
 namespace {
 
 using torch::Tensor;
-
-bool is_geometry(const std::string& name) { return name == "alpha" || name == "depth"; }
 
 /// [N,3,2] world → camera.
 Tensor tangents_to_camera(const Tensor& tangents, const Camera& camera) {
@@ -33,8 +34,8 @@ Tensor channels_of(const std::string& name, const PosedSurfels& surfels, const T
     if (!feature) {
         std::string known = "alpha, depth, normal";
         for (const auto& [key, tensor] : surfels.features) known += ", " + key;
-        throw Error("render: the surfels have no feature '{}'; what can be rendered: {}", name,
-                    known);
+        throw Error(fmt::format(
+            "render: the surfels have no feature '{}'; what can be rendered: {}", name, known));
     }
     check_shape(*feature, {surfels.center.size(0), -1}, ("render: feature " + name).c_str());
     return *feature;
@@ -46,6 +47,10 @@ Tensor normalized(const Tensor& normal) {
 }
 
 }  // namespace
+
+bool is_geometry(std::string_view map) {
+    return map == "alpha" || map == "depth" || map == "normal";
+}
 
 Tiles find_tiles(const PosedSurfels& surfels, const Camera& camera) {
     return find_tiles(camera.to_camera(surfels.center),
@@ -62,10 +67,10 @@ std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera,
                          const Tiles* tiles) {
     if (routes.empty()) throw Error("render: expected at least one route, got none");
     if (tiles && (tiles->width != camera.width || tiles->height != camera.height))
-        throw Error(
+        throw Error(fmt::format(
             "render: the tiles are for {}x{} pixels, the camera has {}x{}; find them for this "
             "camera",
-            tiles->width, tiles->height, camera.width, camera.height);
+            tiles->width, tiles->height, camera.width, camera.height));
     const int64_t n = routes.front().surfels.center.size(0);
     std::vector<Tensor> center, tangents, opacity, channels;
     std::vector<int64_t> widths, channel_route, row(routes.size(), -1);
@@ -82,7 +87,7 @@ std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera,
             opacity.push_back(surfels.opacity);
         }
         for (const auto& name : routes[r].names) {
-            if (is_geometry(name)) continue;
+            if (name == "alpha" || name == "depth") continue;  // not drawn as channels
             channels.push_back(channels_of(name, surfels, center_cam, camera));
             widths.push_back(channels.back().size(1));
             channel_route.insert(channel_route.end(), static_cast<size_t>(widths.back()), row[r]);
@@ -102,9 +107,9 @@ std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera,
     }
     const auto features =
         channels.empty() ? torch::zeros({n, 0}, center.front().options()) : torch::cat(channels, 1);
-    const auto raster = rasterize(
-        torch::stack(center), torch::stack(tangents), torch::stack(opacity), features,
-        torch::tensor(channel_route, torch::kLong), camera.intrinsics, *tiles);
+    const auto raster =
+        rasterize(torch::stack(center), torch::stack(tangents), torch::stack(opacity), features,
+                  torch::tensor(channel_route, torch::kLong), camera.intrinsics, *tiles);
 
     // One split and one unbind: their backward passes assemble each cotangent once.
     const auto images = raster.image.split_with_sizes(widths);

@@ -3,7 +3,13 @@
 #include <fmgs/core/surfels.h>
 #include <fmgs/raster/rasterize.h>
 
+#include <string_view>
+
 namespace fmgs {
+
+/// Is this the name of a map that follows from where the surfels are: alpha, depth or normal? All
+/// other names are features of the surfels.
+bool is_geometry(std::string_view map);
 
 /// The tiles of these surfels in this camera (no gradient).
 Tiles find_tiles(const PosedSurfels& surfels, const Camera& camera);

@@ -1,7 +1,7 @@
 #pragma once
-/// The arithmetic of one surfel and of one surfel–pixel pair, shared by every backend and by the
+/// The arithmetic of one surfel and of one surfel–pixel sample, shared by every backend and by the
 /// tests. Host and device, C++17, no torch. Templates over a policy M that names the value type of
-/// a pair (a scalar or a SIMD pack) and its set, select, min, max and exp.
+/// a sample (a scalar or a SIMD pack) and its set, select, min, max and exp.
 ///
 /// A surfel with camera-frame centre p and scaled tangents a, b maps (u,v) to T·(u,v,1)ᵀ, T =
 /// K·[a|b|p]. The ray of a pixel at (dx,dy) from the projected centre c hits its plane at (u,v) =
@@ -9,13 +9,13 @@
 /// chosen such that q2 > 0 in front of the camera):
 ///   ρ = min(u²+v², |d|²/σ²)    exponent of the Gaussian; the second is the low-pass of σ pixels; a
 ///                              tie goes to the first
-///   α = min(0.99, o·exp(-ρ/2)) below 1/255 the pair is skipped
-///   z = p_z + u′a_z + v′b_z    depth, with (u′,v′) = (u,v)·ρ/(u²+v²): the hit itself, and where the
-///                              low-pass draws the pixel a point between it and the centre, which
+///   α = min(0.99, o·exp(-ρ/2)) below 1/255 the sample is skipped
+///   z = p_z + u′a_z + v′b_z    depth, with (u′,v′) = (u,v)·ρ/(u²+v²): the hit itself, and a point
+///                              between it and the centre where the low-pass draws the pixel, which
 ///                              it joins without a jump and reaches as the surfel turns edge-on
 /// |(u′,v′)|² ≤ ρ ≤ 2 ln(255 o), at most 3.33² for o ≤ 1. A surfel is culled unless all its points
-/// within 3.33 σ (or within its support, if larger) lie in front of `near`. Hence z > near for every pair, and no plane behind the camera is ever drawn: no
-/// per-pixel depth test is needed.
+/// within 3.33 σ (or within its support, if larger) lie in front of `near`. Hence z > near for
+/// every sample, and no plane behind the camera is ever drawn: no per-pixel depth test is needed.
 #include <fmgs/core/host_device.h>
 
 #include <cmath>
@@ -24,10 +24,10 @@
 namespace fmgs::raster {
 
 constexpr double kAlphaMax = 0.99;         ///< α is clamped here; beyond, its gradient is zero
-constexpr double kAlphaMin = 1.0 / 255.0;  ///< fainter pairs are skipped
-constexpr double kTransmittanceMin =
-    1e-4;  ///< a pair that would take the transmittance below ends its pixel, undrawn
-constexpr double kReach = 3.33;       ///< σ, at least √(2 ln 255): the support of an opaque surfel
+constexpr double kAlphaMin = 1.0 / 255.0;  ///< fainter samples are skipped
+/// a sample that would take the transmittance below ends its pixel, undrawn
+constexpr double kTransmittanceMin = 1e-4;
+constexpr double kReach = 3.33;  ///< σ, at least √(2 ln 255): the support of an opaque surfel
 
 /// Scalar policy, exact functions.
 template <class T>
@@ -51,7 +51,7 @@ struct Surfel {
     T opacity;  ///< o
 };
 
-/// What all pairs of a surfel share.
+/// What all samples of a surfel share.
 template <class T>
 struct Projected {
     T c0, c1;          ///< projected centre, pixels
@@ -64,11 +64,11 @@ struct Projected {
         y1;  ///< pixels of the support box, x0 ≤ x ≤ x1; empty (x1 < x0) for a culled surfel
 };
 
-/// What one pair is made of. Value is a scalar or a SIMD pack.
+/// What one sample is made of. Value is a scalar or a SIMD pack.
 template <class M>
-struct Pair {
-    typename M::Value
-        r;  ///< 1/q2, or 0 where the ray does not meet the plane in front of the camera
+struct Sample {
+    /// 1/q2, or 0 where the ray does not meet the plane in front of the camera
+    typename M::Value r;
     typename M::Value q0, q1, q2;
     typename M::Value rho3;   ///< u²+v²
     typename M::Value rho2;   ///< |d|²/σ²
@@ -85,46 +85,46 @@ struct Hit {
     typename M::Value over;     ///< 1/(q0²+q1²)
 };
 
-/// All of a pair but gauss and alpha; rho: its exponent.
+/// All of a sample but gauss and alpha; rho: its exponent.
 template <class M, class T>
-FMGS_HD Pair<M> pair_ray(const Projected<T>& s, typename M::Value dx, typename M::Value dy,
-                         typename M::Value& rho) {
+FMGS_HD Sample<M> sample_ray(const Projected<T>& s, typename M::Value dx, typename M::Value dy,
+                             typename M::Value& rho) {
     using V = typename M::Value;
-    Pair<M> pair;
-    pair.q0 = s.f0 * dx + s.g0 * dy;
-    pair.q1 = s.f1 * dx + s.g1 * dy;
-    pair.q2 = s.d + s.f2 * dx + s.g2 * dy;
-    const auto front = pair.q2 > T(0);
-    pair.r = M::select(front, T(1) / M::select(front, pair.q2, M::set(1)), M::set(0));
-    const V u = pair.q0 * pair.r, v = pair.q1 * pair.r;
-    pair.rho3 = u * u + v * v;
-    pair.rho2 = s.low * (dx * dx + dy * dy);
-    pair.is_3d = front & (pair.rho3 <= pair.rho2);
-    rho = M::select(pair.is_3d, pair.rho3, pair.rho2);
-    return pair;
+    Sample<M> sample;
+    sample.q0 = s.f0 * dx + s.g0 * dy;
+    sample.q1 = s.f1 * dx + s.g1 * dy;
+    sample.q2 = s.d + s.f2 * dx + s.g2 * dy;
+    const auto front = sample.q2 > T(0);
+    sample.r = M::select(front, T(1) / M::select(front, sample.q2, M::set(1)), M::set(0));
+    const V u = sample.q0 * sample.r, v = sample.q1 * sample.r;
+    sample.rho3 = u * u + v * v;
+    sample.rho2 = s.low * (dx * dx + dy * dy);
+    sample.is_3d = front & (sample.rho3 <= sample.rho2);
+    rho = M::select(sample.is_3d, sample.rho3, sample.rho2);
+    return sample;
 }
 
 template <class M, class T>
-FMGS_HD Pair<M> pair_alpha(const Projected<T>& s, typename M::Value dx, typename M::Value dy) {
+FMGS_HD Sample<M> sample_alpha(const Projected<T>& s, typename M::Value dx, typename M::Value dy) {
     typename M::Value rho;
-    Pair<M> pair = pair_ray<M>(s, dx, dy, rho);
-    pair.gauss = s.opacity * M::exp(T(-0.5) * rho);
-    pair.alpha = M::min(M::set(T(kAlphaMax)), pair.gauss);
-    return pair;
+    Sample<M> sample = sample_ray<M>(s, dx, dy, rho);
+    sample.gauss = s.opacity * M::exp(T(-0.5) * rho);
+    sample.alpha = M::min(M::set(T(kAlphaMax)), sample.gauss);
+    return sample;
 }
 
 template <class M, class T>
-FMGS_HD Hit<M> pair_hit(const Projected<T>& s, const Pair<M>& pair) {
+FMGS_HD Hit<M> sample_hit(const Projected<T>& s, const Sample<M>& sample) {
     Hit<M> hit;
-    hit.over = T(1) / M::max(pair.q0 * pair.q0 + pair.q1 * pair.q1, M::set(T(1e-30)));
-    hit.k = M::select(pair.is_3d, pair.r, pair.rho2 * pair.q2 * hit.over);
-    hit.u = pair.q0 * hit.k;
-    hit.v = pair.q1 * hit.k;
+    hit.over = T(1) / M::max(sample.q0 * sample.q0 + sample.q1 * sample.q1, M::set(T(1e-30)));
+    hit.k = M::select(sample.is_3d, sample.r, sample.rho2 * sample.q2 * hit.over);
+    hit.u = sample.q0 * hit.k;
+    hit.v = sample.q1 * hit.k;
     hit.z = s.z + hit.u * s.w0 + hit.v * s.w1;
     return hit;
 }
 
-/// Sums over the pairs of a surfel from which its gradient follows; q0, q1, q2 stand for the
+/// Sums over the samples of a surfel from which its gradient follows; q0, q1, q2 stand for the
 /// gradient to them.
 enum Sum {
     kQ0,
@@ -145,44 +145,44 @@ enum Sum {
     kSums
 };
 
-/// dL/d of what a pair is made of; z: of the depth, gauss: times gauss.
+/// dL/d of what a sample is made of; z: of the depth, gauss: times gauss.
 template <class M>
-struct PairGradient {
+struct SampleGradient {
     typename M::Value q0, q1, q2, low, z, gauss;
 };
 
-/// grad_alpha: dL/dα, gated to 0 where α is clamped; grad_z: dL/dz of this pair.
+/// grad_alpha: dL/dα, gated to 0 where α is clamped; grad_z: dL/dz of this sample.
 template <class M, class T>
-FMGS_HD PairGradient<M> pair_vjp(const Projected<T>& s, const Pair<M>& pair, const Hit<M>& hit,
-                                 typename M::Value grad_alpha, typename M::Value grad_z,
-                                 bool has_depth) {
+FMGS_HD SampleGradient<M> sample_vjp(const Projected<T>& s, const Sample<M>& sample,
+                                     const Hit<M>& hit, typename M::Value grad_alpha,
+                                     typename M::Value grad_z, bool has_depth) {
     using V = typename M::Value;
     const V zero = M::set(0);
-    PairGradient<M> grad;
-    grad.gauss = grad_alpha * pair.gauss;
+    SampleGradient<M> grad;
+    grad.gauss = grad_alpha * sample.gauss;
     grad.z = grad_z;
     const V grad_rho = T(-0.5) * grad.gauss;
-    const V grad_3d = M::select(pair.is_3d, grad_rho, zero);
+    const V grad_3d = M::select(sample.is_3d, grad_rho, zero);
     grad.low = grad_rho - grad_3d;
-    const V r2 = T(2) * grad_3d * pair.r;
-    grad.q0 = r2 * pair.q0 * pair.r;
-    grad.q1 = r2 * pair.q1 * pair.r;
-    grad.q2 = -r2 * pair.rho3;
+    const V r2 = T(2) * grad_3d * sample.r;
+    grad.q0 = r2 * sample.q0 * sample.r;
+    grad.q1 = r2 * sample.q1 * sample.r;
+    grad.q2 = -r2 * sample.rho3;
     if (has_depth) {
         const V gu = grad_z * s.w0, gv = grad_z * s.w1;
-        const V along = gu * pair.q0 + gv * pair.q1;  // dL/dk
-        const V low = M::select(pair.is_3d, zero, along * hit.over);
-        grad.q0 += hit.k * (gu - T(2) * low * pair.q0);
-        grad.q1 += hit.k * (gv - T(2) * low * pair.q1);
-        grad.q2 += M::select(pair.is_3d, -along * pair.r * pair.r, low * pair.rho2);
-        grad.low += low * pair.q2;
+        const V along = gu * sample.q0 + gv * sample.q1;  // dL/dk
+        const V low = M::select(sample.is_3d, zero, along * hit.over);
+        grad.q0 += hit.k * (gu - T(2) * low * sample.q0);
+        grad.q1 += hit.k * (gv - T(2) * low * sample.q1);
+        grad.q2 += M::select(sample.is_3d, -along * sample.r * sample.r, low * sample.rho2);
+        grad.low += low * sample.q2;
     }
     return grad;
 }
 
-/// Adds one pair's share to the sums of its surfel.
+/// Adds one sample's share to the sums of its surfel.
 template <class M>
-FMGS_HD void add_pair(const PairGradient<M>& grad, const Hit<M>& hit, typename M::Value dx,
+FMGS_HD void add_pair(const SampleGradient<M>& grad, const Hit<M>& hit, typename M::Value dx,
                       typename M::Value dy, bool has_depth, typename M::Value* sums) {
     sums[kO] += grad.gauss;
     if (has_depth) {
@@ -215,10 +215,10 @@ FMGS_HD bool pixel_range(T lo, T hi, int64_t count, int32_t& first, int32_t& las
     return true;
 }
 
-/// Projects a surfel; low_pass: σ of the low-pass, pixels; false when it is culled: not finite, fainter than 1/255, not wholly in front
-/// of `near`, or off screen. intrinsics: fx fy cx cy. The box is that of the contour ρ = 2 ln(255
-/// o), united with the low-pass disc: an exact support, so that the image does not depend on the
-/// tiles.
+/// Projects a surfel; low_pass: σ of the low-pass, pixels; false when it is culled: not finite,
+/// fainter than 1/255, not wholly in front of `near`, or off screen. intrinsics: fx fy cx cy. The
+/// box is that of the contour ρ = 2 ln(255 o), united with the low-pass disc: an exact support, so
+/// that the image does not depend on the tiles.
 template <class T>
 FMGS_HD bool project(const Surfel<T>& s, const T* intrinsics, T near, T low_pass, int64_t width,
                      int64_t height, Projected<T>& out) {
@@ -260,7 +260,7 @@ FMGS_HD bool project(const Surfel<T>& s, const T* intrinsics, T near, T low_pass
     const T check =
         (q + out.d + out.f2 + out.g2 + out.c0 + out.c1 + hx + hy + ox + oy + s.opacity) * T(0);
     if (!(check == 0)) return false;
-    // Rounding must not make the box smaller than the support; the pair itself decides about the
+    // Rounding must not make the box smaller than the support; the sample itself decides about the
     // last pixel.
     const T mx = T(0.01) + T(1e-5) * hx, my = T(0.01) + T(1e-5) * hy;
     const T lo_x = ox - hx < -low ? ox - hx : -low, hi_x = ox + hx > low ? ox + hx : low;
@@ -275,7 +275,7 @@ FMGS_HD bool project(const Surfel<T>& s, const T* intrinsics, T near, T low_pass
     return true;
 }
 
-/// Gradient of a surfel, and of the intrinsics (added), from the sums over its pairs.
+/// Gradient of a surfel, and of the intrinsics (added), from the sums over its samples.
 template <class T>
 FMGS_HD void project_vjp(const Surfel<T>& s, const T* intrinsics, const Projected<T>& j,
                          const T* sums, Surfel<T>& grad, T* grad_intrinsics) {

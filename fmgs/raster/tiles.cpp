@@ -1,9 +1,10 @@
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <fmgs/core/check.h>
+#include <fmgs/raster/cuda/tiles_cuda.h>
 #include <fmgs/raster/rasterize.h>
 #include <fmgs/raster/surfel_math.h>
-#include <fmgs/raster/tiles_cuda.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -61,8 +62,7 @@ Tiles bin(const torch::Tensor& center, const torch::Tensor& tangents, const torc
                                            {t[1], t[3], t[5]},
                                            o[i]};
             raster::project(surfel, k, static_cast<T>(tiles.near), static_cast<T>(tiles.low_pass),
-                            tiles.width, tiles.height,
-                            projected[static_cast<size_t>(i)]);
+                            tiles.width, tiles.height, projected[static_cast<size_t>(i)]);
         }
     });
     std::vector<Keyed> order;
@@ -86,8 +86,9 @@ Tiles bin(const torch::Tensor& center, const torch::Tensor& tangents, const torc
         });
     }
     if (total > INT32_MAX)
-        throw Error("find_tiles: {} pairs of surfel and tile; at most {} fit: use larger tiles",
-                    total, INT32_MAX);
+        throw Error(fmt::format(
+            "find_tiles: {} intersections of surfels and tiles; at most {} fit: use larger tiles",
+            total, INT32_MAX));
     for (int64_t t = 0; t < count; ++t) offsets[t + 1] += offsets[t];
     radix_sort(order);
     tiles.indices = torch::empty({total}, torch::kInt);
@@ -110,19 +111,22 @@ Tiles find_tiles(const torch::Tensor& center, const torch::Tensor& tangents,
     check_shape(opacity, {center.size(0), 1}, "find_tiles: opacity");
     check_shape(intrinsics, {4}, "find_tiles: intrinsics");
     if (width < 1 || height < 1 || width > (1 << 20) || height > (1 << 20))
-        throw Error("find_tiles: expected a size of 1 to 2^20 pixels, got {} x {}", width, height);
+        throw Error(fmt::format("find_tiles: expected a size of 1 to 2^20 pixels, got {} x {}",
+                                width, height));
     check_device(center.device(), "find_tiles");
     if (tile_size == 0) tile_size = center.is_cpu() ? 32 : 8;
     if (tile_size < 1 || tile_size > 64)
-        throw Error("find_tiles: expected a tile size of 1 to 64, got {}", tile_size);
+        throw Error(fmt::format("find_tiles: expected a tile size of 1 to 64, got {}", tile_size));
     if (!(low_pass > 0) || !std::isfinite(low_pass))
-        throw Error("find_tiles: low_pass: expected a positive number of pixels, got {}", low_pass);
-    if (!(near >= 0)) throw Error("find_tiles: expected near >= 0, got {}", near);
+        throw Error(fmt::format(
+            "find_tiles: low_pass: expected a positive number of pixels, got {}", low_pass));
+    if (!(near >= 0)) throw Error(fmt::format("find_tiles: expected near >= 0, got {}", near));
     for (const auto& x : {tangents, opacity, intrinsics}) {
         if (x.scalar_type() != center.scalar_type() || x.device() != center.device())
-            throw Error("find_tiles: expected one dtype and device, got {} on {} and {} on {}",
-                        toString(center.scalar_type()), center.device().str(),
-                        toString(x.scalar_type()), x.device().str());
+            throw Error(
+                fmt::format("find_tiles: expected one dtype and device, got {} on {} and {} on {}",
+                            toString(center.scalar_type()), center.device().str(),
+                            toString(x.scalar_type()), x.device().str()));
     }
     Tiles tiles;
     tiles.width = width;
@@ -131,7 +135,8 @@ Tiles find_tiles(const torch::Tensor& center, const torch::Tensor& tangents,
     tiles.near = near;
     tiles.low_pass = low_pass;
 #if defined(FMGS_CUDA)
-    if (center.is_cuda()) return raster::find_tiles_cuda(center, tangents, opacity, intrinsics, tiles);
+    if (center.is_cuda())
+        return raster::find_tiles_cuda(center, tangents, opacity, intrinsics, tiles);
 #endif
     AT_DISPATCH_FLOATING_TYPES(center.scalar_type(), "find_tiles", [&] {
         tiles = bin<scalar_t>(center.contiguous(), tangents.contiguous(), opacity.contiguous(),

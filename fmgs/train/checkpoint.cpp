@@ -1,7 +1,10 @@
+
+#include <fmgs/train/checkpoint.h>
+
 #include <fcntl.h>
 #include <fmgs/core/check.h>
-#include <fmgs/train/checkpoint.h>
-#include <fmgs/train/files.h>
+#include <fmgs/core/io/files.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,7 +25,8 @@ constexpr const char* kAside = ".unfinished-";
 TrainState read_state(const fs::path& file) {
     const auto json = nlohmann::json::parse(read_whole(file), nullptr, /*allow_exceptions=*/false);
     if (!json.is_object() || !json.contains("step") || !json["step"].is_number_unsigned()) {
-        throw Error("{}: expected a JSON object with a step; the file is damaged", file.string());
+        throw Error(fmt::format("{}: expected a JSON object with a step; the file is damaged",
+                                file.string()));
     }
     TrainState state;
     state.step = json["step"].get<int64_t>();
@@ -47,8 +51,8 @@ void move_into_place(const fs::path& aside, const fs::path& place) {
         return;
     }
     if (::renameat2(AT_FDCWD, aside.c_str(), AT_FDCWD, place.c_str(), RENAME_EXCHANGE) != 0) {
-        throw Error("{}: cannot replace the checkpoint of this step: {}", place.string(),
-                    std::strerror(errno));
+        throw Error(fmt::format("{}: cannot replace the checkpoint of this step: {}",
+                                place.string(), std::strerror(errno)));
     }
     fs::remove_all(aside);
 }
@@ -72,7 +76,7 @@ void prune(const fs::path& checkpoints) {
 }
 
 /// Every way in which `from` differs from `into`.
-std::string mismatches(const Maps& from, const Maps& into) {
+std::string mismatches(const TensorDict& from, const TensorDict& into) {
     std::string out;
     const auto describe = [](const torch::Tensor& t) {
         return fmt::format("{} {}", c10::toString(t.scalar_type()), shape_text(t.sizes()));
@@ -93,19 +97,20 @@ std::string mismatches(const Maps& from, const Maps& into) {
     return out;
 }
 
-void copy_checked(const Maps& from, const Maps& into) {
+void copy_checked(const TensorDict& from, const TensorDict& into) {
     const torch::NoGradGuard guard;  // loading is not part of any graph
     for (const auto& [name, target] : into) torch::Tensor(target).copy_(from.at(name));
 }
 
 [[noreturn]] void refuse(const std::string& what, const std::string& list) {
-    throw Error("{}: does not fit this model; was it made with other options?{}", what, list);
+    throw Error(
+        fmt::format("{}: does not fit this model; was it made with other options?{}", what, list));
 }
 
 }  // namespace
 
-Maps named_tensors(const torch::nn::Module& module, const std::string& prefix) {
-    Maps out;
+TensorDict named_tensors(const torch::nn::Module& module, const std::string& prefix) {
+    TensorDict out;
     for (const auto& item : module.named_parameters()) out.set(prefix + item.key(), item.value());
     for (const auto& item : module.named_buffers()) {
         if (item.value().defined()) out.set(prefix + item.key(), item.value());
@@ -113,14 +118,14 @@ Maps named_tensors(const torch::nn::Module& module, const std::string& prefix) {
     return out;
 }
 
-void copy_tensors(const Maps& from, const Maps& into, const std::string& what) {
+void copy_tensors(const TensorDict& from, const TensorDict& into, const std::string& what) {
     const auto list = mismatches(from, into);
     if (!list.empty()) refuse(what, list);
     copy_checked(from, into);
 }
 
-fs::path save_checkpoint(const fs::path& checkpoints, const TrainState& state, const Maps& model,
-                         const Maps& optimizer) {
+fs::path save_checkpoint(const fs::path& checkpoints, const TrainState& state,
+                         const TensorDict& model, const TensorDict& optimizer) {
     const auto name = fmt::format("{:06d}", state.step);
     const auto aside = checkpoints / (kAside + name), place = checkpoints / name;
     nlohmann::ordered_json json = {{"step", state.step}};
@@ -138,14 +143,16 @@ fs::path save_checkpoint(const fs::path& checkpoints, const TrainState& state, c
     } catch (const std::exception& e) {
         std::error_code ignored;
         fs::remove_all(aside, ignored);
-        throw Error("the checkpoint of step {} was not saved (earlier ones are untouched): {}",
-                    state.step, e.what());
+        throw Error(
+            fmt::format("the checkpoint of step {} was not saved (earlier ones are untouched): {}",
+                        state.step, e.what()));
     }
     try {
         prune(checkpoints);
     } catch (const std::exception& e) {
-        throw Error("the checkpoint of step {} was saved, but an earlier one cannot be removed: {}",
-                    state.step, e.what());
+        throw Error(fmt::format(
+            "the checkpoint of step {} was saved, but an earlier one cannot be removed: {}",
+            state.step, e.what()));
     }
     return place;
 }
@@ -171,13 +178,14 @@ std::optional<Checkpoint> latest_checkpoint(const fs::path& checkpoints) {
     return all.back();
 }
 
-TrainState load_checkpoint(const fs::path& checkpoint, const Maps& model, const Maps* optimizer) {
+TrainState load_checkpoint(const fs::path& checkpoint, const TensorDict& model,
+                           const TensorDict* optimizer) {
     if (!fs::is_directory(checkpoint))
-        throw Error("{}: there is no such checkpoint", checkpoint.string());
+        throw Error(fmt::format("{}: there is no such checkpoint", checkpoint.string()));
     const auto state = read_state(checkpoint / "state.json");
     const auto saved_model = read_safetensors(checkpoint / "model.safetensors");
     const auto saved_optimizer =
-        optimizer ? read_safetensors(checkpoint / "optimizer.safetensors") : Maps();
+        optimizer ? read_safetensors(checkpoint / "optimizer.safetensors") : TensorDict();
     const auto list =
         mismatches(saved_model, model) + (optimizer ? mismatches(saved_optimizer, *optimizer) : "");
     if (!list.empty()) refuse(checkpoint.string(), list);

@@ -1,7 +1,7 @@
 #pragma once
 /// Checkpoints: safetensors files (bytes and a JSON header, nothing executable), whole or not
 /// there.
-#include <fmgs/core/types.h>
+#include <fmgs/core/io/safetensors.h>
 #include <torch/nn/module.h>
 
 #include <cstdint>
@@ -11,27 +11,17 @@
 
 namespace fmgs {
 
-/// A safetensors file: 8 bytes of header length, a JSON header name → {dtype, shape, data_offsets},
-/// the bytes, little endian, in the order of the map. Error: undefined tensor, dtype that the
-/// format lacks, disk full.
-void write_safetensors(const std::filesystem::path& file, const Maps& tensors);
-/// Error when the bytes are not one whole and consistent file: sizes are checked before anything is
-/// allocated; offsets that overlap, leave holes or reach out of the file are refused. `what` names
-/// the file in messages.
-Maps parse_safetensors(const char* data, size_t size, const std::string& what);
-Maps read_safetensors(const std::filesystem::path& file);
-
 /// Parameters and buffers of a module by dotted name, `prefix` in front. They alias the module.
-Maps named_tensors(const torch::nn::Module& module, const std::string& prefix = "");
+TensorDict named_tensors(const torch::nn::Module& module, const std::string& prefix = "");
 /// Copies values by name. Error that lists *every* missing or unknown name and every other shape or
 /// dtype; nothing is copied then.
-void copy_tensors(const Maps& from, const Maps& into, const std::string& what);
+void copy_tensors(const TensorDict& from, const TensorDict& into, const std::string& what);
 
 /// state.json.
 struct TrainState {
     int64_t step = 0;  ///< steps done
-    double score =
-        std::numeric_limits<double>::quiet_NaN();  ///< higher is better (PSNR); NaN: not measured
+    /// higher is better (PSNR); NaN: not measured
+    double score = std::numeric_limits<double>::quiet_NaN();
 };
 
 /// What a checkpoint folder holds.
@@ -44,8 +34,8 @@ struct Checkpoint {
 /// renamed at once; then removes all but the last two and the best. After an Error (disk full, no
 /// permission) all earlier checkpoints are still there.
 std::filesystem::path save_checkpoint(const std::filesystem::path& checkpoints,
-                                      const TrainState& state, const Maps& model,
-                                      const Maps& optimizer);
+                                      const TrainState& state, const TensorDict& model,
+                                      const TensorDict& optimizer);
 /// All checkpoints, by step. What an interrupted save left behind is not one; the next save removes
 /// it.
 std::vector<Checkpoint> list_checkpoints(const std::filesystem::path& checkpoints);
@@ -53,7 +43,7 @@ std::optional<Checkpoint> latest_checkpoint(const std::filesystem::path& checkpo
 /// Reads a checkpoint into tensors of the same names (named_tensors, Optimizer::state). Without
 /// `optimizer` only the model is read. Error that lists every mismatch of both; nothing is copied
 /// then.
-TrainState load_checkpoint(const std::filesystem::path& checkpoint, const Maps& model,
-                           const Maps* optimizer = nullptr);
+TrainState load_checkpoint(const std::filesystem::path& checkpoint, const TensorDict& model,
+                           const TensorDict* optimizer = nullptr);
 
 }  // namespace fmgs

@@ -1,6 +1,9 @@
+
+#include <fmgs/train/optim.h>
+
 #include <ATen/Parallel.h>
 #include <fmgs/core/check.h>
-#include <fmgs/train/optim.h>
+#include <fmt/format.h>
 
 #include <cmath>
 #include <map>
@@ -13,10 +16,13 @@ namespace fmgs {
 namespace {
 
 constexpr double kBeta1 = 0.9, kBeta2 = 0.999, kEpsilon = 1e-15;
-constexpr int64_t kChunk =
-    1 << 15;  // elements; fixed, so that sums do not depend on the number of threads
+// elements; fixed, so that sums do not depend on the number of threads
+constexpr int64_t kChunk = 1 << 15;
 
-bool has(const std::string& name, const char* part) { return name.find(part) != std::string::npos; }
+/// The surfels' own attributes: their gradient is never clipped.
+bool is_surfel(const std::string& group) {
+    return group == "scale" || group == "opacity" || group == "offset" || group == "turn";
+}
 
 /// Treats denormals as zero in this scope on this thread: the first moment of an untouched table
 /// row decays into them and stays there, at a hundred times the cost of a normal number. ε hides
@@ -96,34 +102,39 @@ struct AdamPass {
 
 }  // namespace
 
-double OptimOptions::rate(const std::string& name, double progress) const {
-    const bool field = has(name, "skinning.");
-    if (!field && has(name, "log_scale")) return scale.at(progress);
-    if (!field && has(name, "opacity_logit")) return opacity.at(progress);
-    const double factor = std::pow(decay, progress);
-    if (field) return factor * skinning.at(progress);
-    if (has(name, "surfels.offset")) return factor * offset.at(progress);
-    if (has(name, "surfels.turn")) return factor * turn.at(progress);
-    if (has(name, "poses.") || has(name, "axis_angle") || has(name, "translation"))
-        return factor * pose.at(progress);
-    if (has(name, "volume"))
-        return factor * (has(name, "feature_") ? feature_volume : volume).at(progress);
-    return factor * network.at(progress);
+double OptimOptions::rate(const std::string& group, double progress) const {
+    const std::pair<const char*, const Schedule*> rates[] = {
+        {"volume", &volume},   {"feature_volume", &feature_volume},
+        {"network", &network}, {"skinning", &skinning},
+        {"pose", &pose},       {"scale", &scale},
+        {"opacity", &opacity}, {"offset", &offset},
+        {"turn", &turn},       {"loss", &loss}};
+    std::string known;
+    for (const auto& [name, schedule] : rates) {
+        if (group == name) {
+            const bool decays = group != "scale" && group != "opacity";
+            return (decays ? std::pow(decay, progress) : 1.0) * schedule->at(progress);
+        }
+        known += (known.empty() ? "" : ", ") + std::string(name);
+    }
+    throw Error(fmt::format("there is no parameter group '{}'; there are: {}", group, known));
 }
 
-Optimizer::Optimizer(const Maps& parameters, const OptimOptions& options) : options_(options) {
+Optimizer::Optimizer(const std::vector<Parameter>& parameters, const OptimOptions& options)
+    : options_(options) {
     if (!(options.decay > 0))
-        throw Error("decay: expected a positive factor, got {}", options.decay);
+        throw Error(fmt::format("decay: expected a positive factor, got {}", options.decay));
     if (!(options.clip >= 0))
-        throw Error("clip: expected 0 or a positive norm, got {}", options.clip);
-    for (const auto& [name, parameter] : parameters) {
+        throw Error(fmt::format("clip: expected 0 or a positive norm, got {}", options.clip));
+    for (const auto& [name, group, parameter] : parameters) {
         if (!parameter.requires_grad()) continue;
         if (!parameter.is_contiguous())
-            throw Error("parameter {}: expected a contiguous tensor", name);
+            throw Error(fmt::format("parameter {}: expected a contiguous tensor", name));
+        options.rate(group, 0);  // an unknown group shows now
         const auto plain = parameter.options().requires_grad(false);
-        slots_.push_back({name, parameter, torch::zeros(parameter.sizes(), plain),
+        slots_.push_back({name, group, parameter, torch::zeros(parameter.sizes(), plain),
                           torch::zeros(parameter.sizes(), plain), torch::zeros({1}, torch::kInt64),
-                          has(name, "surfels.")});
+                          is_surfel(group)});
     }
 }
 
@@ -144,7 +155,7 @@ std::optional<std::string> Optimizer::step(double progress) {
     const double factor = options_.clip > 0 && norm > options_.clip ? options_.clip / norm : 1;
     for (size_t k = 0; k < slots_.size(); ++k) {
         if (!gradients[k].defined()) continue;
-        update(slots_[k], gradients[k], options_.rate(slots_[k].name, progress),
+        update(slots_[k], gradients[k], options_.rate(slots_[k].group, progress),
                slots_[k].surfel ? 1 : factor);
     }
     return std::nullopt;
@@ -203,7 +214,7 @@ void Optimizer::step_unchecked(double progress, const torch::Tensor& loss) {
     // One launch for all parameters of a learning rate.
     std::map<std::pair<double, bool>, std::vector<size_t>> groups;
     for (size_t k = 0; k < slots.size(); ++k)
-        groups[{options_.rate(slots[k]->name, progress), slots[k]->surfel}].push_back(k);
+        groups[{options_.rate(slots[k]->group, progress), slots[k]->surfel}].push_back(k);
     for (const auto& [key, members] : groups) {
         std::vector<torch::Tensor> parameter, gradient, first, second, steps;
         for (const size_t k : members) {
@@ -231,20 +242,14 @@ void Optimizer::read_steps() {
     }
 }
 
-Maps Optimizer::state() {
+TensorDict Optimizer::state() {
     read_steps();
-    Maps out;
+    TensorDict out;
     for (const auto& slot : slots_) {
         out.set(slot.name + ".first", slot.first);
         out.set(slot.name + ".second", slot.second);
         out.set(slot.name + ".steps", slot.steps);
     }
-    return out;
-}
-
-Maps named_parameters(const torch::nn::Module& module, const std::string& prefix) {
-    Maps out;
-    for (const auto& item : module.named_parameters()) out.set(prefix + item.key(), item.value());
     return out;
 }
 

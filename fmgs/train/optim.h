@@ -1,8 +1,8 @@
 #pragma once
-/// Adam over named parameters, with a learning rate per kind of parameter.
-#include <fmgs/core/schedule.h>
-#include <fmgs/core/types.h>
-#include <torch/nn/module.h>
+/// Adam over named parameters, with a learning rate per group.
+#include <fmgs/core/config/schedule.h>
+#include <fmgs/core/parameter_group.h>
+#include <fmgs/core/tensor_dict.h>
 
 #include <optional>
 
@@ -19,6 +19,7 @@ struct OptimOptions {
     Schedule opacity = 1e-2;         ///< opacity logit of the surfels, no decay
     Schedule offset = 5e-4;          ///< position of free surfels
     Schedule turn = 1e-3;            ///< rotation of free surfels
+    Schedule loss = 2e-3;            ///< what losses own
     double decay = 0.1;
     double clip = 0;  ///< largest global norm of all gradients but the surfels' own; 0: no clipping
 
@@ -34,14 +35,15 @@ struct OptimOptions {
         v("opacity", opacity, "learning rate of the surfels' opacity logit, without decay");
         v("offset", offset, "learning rate of the position of free surfels");
         v("turn", turn, "learning rate of the rotation of free surfels");
+        v("loss", loss, "learning rate of parameters that losses own");
         v("decay", decay,
           "factor on the other learning rates at the end of the run, reached exponentially");
         v("clip", clip, "largest global gradient norm of networks and volumes; 0 does not clip");
     }
 
-    /// The rate of the parameter of this dotted name ("surfels.log_scale", "geometry.volume.table",
-    /// …) at `progress` in [0,1].
-    double rate(const std::string& name, double progress) const;
+    /// The rate of a group (core/parameter_group.h) at `progress` in [0,1]. Error naming the groups
+    /// when there is none of this name.
+    double rate(const std::string& group, double progress) const;
 };
 
 /// Textbook Adam (β 0.9 and 0.999, ε 1e-15), one multi-threaded pass over memory per parameter; the
@@ -50,9 +52,8 @@ struct OptimOptions {
 ///   m ← β₁m + (1-β₁)g,  v ← β₂v + (1-β₂)g²,  p ← p - lr · (m/(1-β₁ᵗ)) / (√(v/(1-β₂ᵗ)) + ε)
 class Optimizer {
   public:
-    /// Parameters by dotted name: those of a module, or of several. Only those that require a
-    /// gradient take part.
-    Optimizer(const Maps& parameters, const OptimOptions& options);
+    /// Only those that require a gradient take part. Error: a group that has no rate.
+    Optimizer(const std::vector<Parameter>& parameters, const OptimOptions& options);
 
     /// One update. When any gradient is not finite nothing changes, and the first such parameter's
     /// name is returned.
@@ -66,16 +67,17 @@ class Optimizer {
     /// Unchecked steps that changed nothing: reads back. 0: all is well.
     int64_t skipped() const;
 
-    /// The moments and step counts (reads back those of unchecked steps), NAME.first, NAME.second and NAME.steps [1] int64. They alias
-    /// the optimizer: copying into them (see checkpoint.h) restores it.
-    Maps state();
+    /// The moments and step counts (reads back those of unchecked steps), NAME.first, NAME.second
+    /// and NAME.steps [1] int64. They alias the optimizer: copying into them (see checkpoint.h)
+    /// restores it.
+    TensorDict state();
 
   private:
     struct Slot {
-        std::string name;
+        std::string name, group;
         torch::Tensor parameter, first, second;
-        torch::Tensor steps;  // [1] int64, on the CPU
-        bool surfel;          // its own gradient is never clipped
+        torch::Tensor steps;       // [1] int64, on the CPU
+        bool surfel;               // its own gradient is never clipped
         torch::Tensor live_steps;  // [] float on the device: `steps` while steps go unchecked
     };
 
@@ -84,10 +86,8 @@ class Optimizer {
 
     OptimOptions options_;
     std::vector<Slot> slots_;
-    torch::Tensor stopped_, skipped_;  // [] float on the device: 1 from the first bad step on; how many
+    // [] float on the device: 1 from the first bad step on; how many
+    torch::Tensor stopped_, skipped_;
 };
-
-/// The parameters of a module by dotted name, `prefix` in front ("poses." + "axis_angle").
-Maps named_parameters(const torch::nn::Module& module, const std::string& prefix = "");
 
 }  // namespace fmgs

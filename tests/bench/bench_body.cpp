@@ -2,7 +2,7 @@
 /// px, opacity 0.9. Prints milliseconds and their ratio to the floor that this machine's FMA rate
 /// and memory bandwidth allow. On a GPU everything but the count runs there.
 #include <ATen/Parallel.h>
-#include <fmgs/core/memory.h>
+#include <fmgs/core/cuda/memory.h>
 #include <fmgs/raster/rasterize.h>
 #include <fmgs/raster/surfel_math.h>
 #include <fmt/format.h>
@@ -53,7 +53,7 @@ const std::vector<Capsule>& body() {
         {{0.42, -0.28, 0}, {0.66, -0.06, 0}, 0.035},    //
         {{-0.11, 0.05, 0}, {-0.16, 0.43, 0}, 0.066},    // thighs
         {{0.11, 0.05, 0}, {0.16, 0.43, 0}, 0.066},      //
-        {{-0.16, 0.43, 0}, {-0.2, 0.815, 0}, 0.047},     // shins and feet
+        {{-0.16, 0.43, 0}, {-0.2, 0.815, 0}, 0.047},    // shins and feet
         {{0.16, 0.43, 0}, {0.2, 0.815, 0}, 0.047},
     };
     return parts;
@@ -64,7 +64,8 @@ struct Scene {
     fmgs::Tiles tiles;
 
     void find_tiles() {
-        tiles = fmgs::find_tiles(center, tangents, opacity, intrinsics, kSize, kSize, 0.2, kLowPass);
+        tiles =
+            fmgs::find_tiles(center, tangents, opacity, intrinsics, kSize, kSize, 0.2, kLowPass);
     }
     Scene on(torch::Device where) const {
         Scene s{center.to(where), tangents.to(where), opacity.to(where), intrinsics.to(where), {}};
@@ -135,8 +136,8 @@ struct Counts {
     int64_t covered = 0, raw = 0, contributing = 0, groups = 0;
 };
 
-/// Counts what a drawing does: covered pixels, pairs above 1/255, pairs drawn, and groups of eight
-/// pixels in a row.
+/// Counts what a drawing does: covered pixels, samples above 1/255, samples drawn, and groups of
+/// eight pixels in a row.
 Counts count(const Scene& s) {
     using Math = fmgs::raster::ScalarMath<float>;
     std::vector<fmgs::raster::Projected<float>> projected(kSurfels);
@@ -163,13 +164,13 @@ Counts count(const Scene& s) {
         counts.groups += int64_t{j.y1 - j.y0 + 1} * ((j.x1 - j.x0 + 8) / 8);
         for (int32_t y = j.y0; y <= j.y1; ++y) {
             for (int32_t x = j.x0; x <= j.x1; ++x) {
-                const auto pair = fmgs::raster::pair_alpha<Math>(
+                const auto sample = fmgs::raster::sample_alpha<Math>(
                     j, static_cast<float>(x) + 0.5f - j.c0, static_cast<float>(y) + 0.5f - j.c1);
-                if (pair.alpha < static_cast<float>(fmgs::raster::kAlphaMin)) continue;
+                if (sample.alpha < static_cast<float>(fmgs::raster::kAlphaMin)) continue;
                 ++counts.raw;
                 const auto at = static_cast<size_t>(y * kSize + x);
                 if (ended[at]) continue;
-                const float after = transmittance[at] * (1 - pair.alpha);
+                const float after = transmittance[at] * (1 - sample.alpha);
                 ended[at] = after < static_cast<float>(fmgs::raster::kTransmittanceMin);
                 if (ended[at]) continue;
                 transmittance[at] = after;
@@ -297,14 +298,14 @@ void report(const Scene& s, const Counts& counts, int64_t channels, int64_t rout
         },
         repeats);
     // Arithmetic alone: 45 flop per evaluated pixel forward and 110 backward, 2 and 4 per drawn
-    // pair and channel; then one pass over the image each way.
+    // sample and channel; then one pass over the image each way.
     const double lanes = 8.0 * static_cast<double>(counts.groups),
-                 pairs = static_cast<double>(counts.contributing),
+                 samples = static_cast<double>(counts.contributing),
                  c = static_cast<double>(channels);
     const double image = 4.0 * c * kSize * kSize;
-    const double floor_forward = 1e3 * ((45 * lanes + 2 * c * pairs) / rate + image / bytes);
+    const double floor_forward = 1e3 * ((45 * lanes + 2 * c * samples) / rate + image / bytes);
     const double floor_both =
-        floor_forward + 1e3 * ((110 * lanes + 4 * c * pairs) / rate + image / bytes);
+        floor_forward + 1e3 * ((110 * lanes + 4 * c * samples) / rate + image / bytes);
     fmt::print(
         "{:3} channels, {} route{}: forward {:7.3f} ms (median {:7.3f}, {:4.1f} x floor {:.3f}), "
         "both {:7.3f} ms (median {:7.3f}, {:4.1f} x floor {:.3f})\n",
@@ -342,12 +343,12 @@ int main(int argc, char** argv) {
     const Scene host = scene(sigma);
     const Counts counts = count(host);
     const Scene s = host.on(device);
-    fmt::print("{} surfels, {}x{} pixels, σ {} px, tiles of {}, {} pairs of surfel and tile\n", kSurfels,
+    fmt::print("{} surfels, {}x{} pixels, σ {} px, tiles of {}, {} tile intersections\n", kSurfels,
                kSize, kSize, sigma, s.tiles.size, s.tiles.offsets[-1].item<int32_t>());
     const bool covered = within(counts.covered, 38e3, "covered pixels"),
-               contributing = within(counts.contributing, 1.4e6, "contributing pairs"),
+               contributing = within(counts.contributing, 1.4e6, "contributing samples"),
                standard = covered && contributing;
-    fmt::print("  {:<20} {:>9}\n  {:<20} {:>9}\n", "raw pairs", counts.raw, "groups of eight",
+    fmt::print("  {:<20} {:>9}\n  {:<20} {:>9}\n", "raw samples", counts.raw, "groups of eight",
                counts.groups);
     if (!standard && sigma == kStandardSigma) {
         fmt::print(stderr, "bench_body: this is not the standard scene\n");
@@ -370,7 +371,8 @@ int main(int argc, char** argv) {
     report(s, counts, 36, 4, rate, bytes, repeats);
     report(s, counts, 3, 1, rate, bytes, repeats);
     if (device.is_cuda()) {
-        for (const int64_t channels : {32, 64, 128}) report(s, counts, channels, 1, rate, bytes, repeats);
+        for (const int64_t channels : {32, 64, 128})
+            report(s, counts, channels, 1, rate, bytes, repeats);
     }
     return 0;
 }

@@ -4,8 +4,8 @@
 #include <fmgs/core/random.h>
 #include <fmgs/core/rotation.h>
 #include <fmgs/core/surfels.h>
-#include <fmgs/data/procedural_body.h>
-#include <fmgs/fields/skinning_field.h>
+#include <fmgs/data/synthetic/procedural_body.h>
+#include <fmgs/fields/skinning.h>
 #include <fmt/format.h>
 #include <torch/types.h>
 #include <torch/utils.h>

@@ -4,7 +4,9 @@
 #include <ATen/Parallel.h>
 #include <ATen/record_function.h>
 #include <fmgs/core/check.h>
-#include <fmgs/core/memory.h>
+#include <fmgs/core/cuda/memory.h>
+#include <fmgs/run/run.h>
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <torch/cuda.h>
 #include <torch/types.h>
@@ -13,8 +15,6 @@
 #include <chrono>
 #include <map>
 #include <mutex>
-
-#include "support/run.h"
 
 namespace {
 
@@ -25,7 +25,8 @@ double ms(Clock::time_point from, Clock::time_point to) {
     return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
-/// Time in each operator less the time in those that it calls, over all threads that call operators.
+/// Time in each operator less the time in those that it calls, over all threads that call
+/// operators.
 class SelfTimes {
   public:
     SelfTimes() {
@@ -90,7 +91,7 @@ int bench(const std::vector<std::string>& arguments) {
     Run run = open_run(read_options(arguments));
     print_run(run);
     auto objective = paper_objective(run.avatar->parts(), run.options.objective);
-    Optimizer optimizer(named_parameters(*run.root), run.options.optim);
+    Optimizer optimizer(grouped_parameters(*run.root), run.options.optim);
     std::string note;
     const auto frames = training_frames(run, note);
     if (!note.empty()) fmt::print("{}\n", note);
@@ -119,9 +120,10 @@ int bench(const std::vector<std::string>& arguments) {
         optimizer.zero_grad();
         report.total.backward();
         at[3] = now();
-        if (on_gpu) optimizer.step_unchecked(progress, report.total);
+        if (on_gpu)
+            optimizer.step_unchecked(progress, report.total);
         else if (const auto name = optimizer.step(progress))
-            throw Error("the gradient of '{}' is not finite", *name);
+            throw Error(fmt::format("the gradient of '{}' is not finite", *name));
         at[4] = now();
         for (size_t p = 0; p < kPhases; ++p) times[p].push_back(ms(at[p], at[p + 1]));
         whole.push_back(ms(at[0], at[kPhases]));

@@ -1,12 +1,13 @@
 #pragma once
 /// Runs kernels on the CPU, for tests: stands in for the toolkit's <cuda_runtime.h> when a .cu file
 /// is compiled as C++. A launch runs one block after another; the threads of a block are fibers of
-/// the calling thread, switched at barriers and warp operations, in an order that a seed decides, so
-/// that a missing barrier shows as a result that changes with the seed. Dynamic shared memory is filled with
-/// NaN before each block. ThreadSanitizer sees a fiber as a thread, ordered by barriers alone: it finds
-/// races within a block. Refused with an exception: a warp operation or barrier that a thread of
-/// the warp or block never reaches, warp operations of parts of a warp, more dynamic shared memory
-/// than the smallest GPU has. "Device" pointers are host pointers; streams do nothing.
+/// the calling thread, switched at barriers and warp operations, in an order that a seed decides,
+/// so that a missing barrier shows as a result that changes with the seed. Dynamic shared memory is
+/// filled with NaN before each block. ThreadSanitizer sees a fiber as a thread, ordered by barriers
+/// alone: it finds races within a block. Refused with an exception: a warp operation or barrier
+/// that a thread of the warp or block never reaches, warp operations of parts of a warp, more
+/// dynamic shared memory than the smallest GPU has. "Device" pointers are host pointers; streams do
+/// nothing.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -114,11 +115,11 @@ struct Coordinates {
 };
 }  // namespace fmgs::cuda_shim
 
-#define FMGS_COORDINATES(name, member)                                         \
-    inline constexpr fmgs::cuda_shim::Coordinates name {                       \
-        {[] { return fmgs::cuda_shim::place().member.x; }},                    \
-            {[] { return fmgs::cuda_shim::place().member.y; }},                \
-            {[] { return fmgs::cuda_shim::place().member.z; }},                \
+#define FMGS_COORDINATES(name, member)                          \
+    inline constexpr fmgs::cuda_shim::Coordinates name {        \
+        {[] { return fmgs::cuda_shim::place().member.x; }},     \
+            {[] { return fmgs::cuda_shim::place().member.y; }}, \
+            {[] { return fmgs::cuda_shim::place().member.z; }}, \
     }
 FMGS_COORDINATES(threadIdx, thread);
 FMGS_COORDINATES(blockIdx, block);
@@ -144,7 +145,9 @@ inline unsigned __ballot_sync(unsigned mask, int predicate) {
     return bits;
 }
 inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
-inline int __all_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) == ~0u; }
+inline int __all_sync(unsigned mask, int predicate) {
+    return __ballot_sync(mask, predicate) == ~0u;
+}
 template <class T>
 T __shfl_sync(unsigned mask, T value, int from) {
     using namespace fmgs::cuda_shim;
@@ -153,7 +156,8 @@ T __shfl_sync(unsigned mask, T value, int from) {
 template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int with) {
     using namespace fmgs::cuda_shim;
-    return from_bits<T>(warp_exchange(mask, to_bits(value), place().lane ^ static_cast<unsigned>(with)));
+    return from_bits<T>(
+        warp_exchange(mask, to_bits(value), place().lane ^ static_cast<unsigned>(with)));
 }
 template <class T>
 T __shfl_down_sync(unsigned mask, T value, unsigned delta) {
@@ -171,7 +175,9 @@ T __shfl_up_sync(unsigned mask, T value, unsigned delta) {
 inline int __ffs(int x) { return __builtin_ffs(x); }
 inline int __clz(int x) { return x == 0 ? 32 : __builtin_clz(static_cast<unsigned>(x)); }
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
-inline unsigned __float_as_uint(float x) { return fmgs::cuda_shim::from_bits<unsigned>(fmgs::cuda_shim::to_bits(x)); }
+inline unsigned __float_as_uint(float x) {
+    return fmgs::cuda_shim::from_bits<unsigned>(fmgs::cuda_shim::to_bits(x));
+}
 template <class T>
 T __ldg(const T* p) {
     return *p;

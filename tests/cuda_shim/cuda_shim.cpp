@@ -24,7 +24,8 @@ extern "C" void AnnotateIgnoreWritesEnd(const char* file, int line);
 namespace fmgs::cuda_shim {
 namespace {
 
-constexpr size_t kStack = size_t{256} * 1024;  // bytes; instrumented code needs more than optimised code
+// bytes; instrumented code needs more than optimised code
+constexpr size_t kStack = size_t{256} * 1024;
 
 /// What the threads of a group have brought to an operation that waits for all of them.
 struct Meeting {
@@ -33,7 +34,8 @@ struct Meeting {
     uint64_t generation = 0;
     char order[2] = {};  ///< ThreadSanitizer's marks of what happened before, in turns
 
-    explicit Meeting(unsigned count) : values(count), result(count < 32 ? 32 : count), size(count) {}
+    explicit Meeting(unsigned count)
+        : values(count), result(count < 32 ? 32 : count), size(count) {}
     /// True when the caller completed it.
     bool arrive(unsigned index, uint64_t value) {
         values[index] = value;
@@ -60,9 +62,7 @@ struct Fiber {
     bool done = false;
     void* sanitizer_stack = nullptr;
 
-    bool can_run() const {
-        return !done && (!waits_for || waits_for->generation != generation);
-    }
+    bool can_run() const { return !done && (!waits_for || waits_for->generation != generation); }
 };
 
 struct Block {
@@ -97,9 +97,7 @@ std::vector<double> shared_memory;  // doubles for their alignment
 void* scheduler_thread = nullptr;
 std::vector<void*> thread_of_fiber;
 
-void use_thread(void* thread) {
-    __tsan_switch_to_fiber(thread, __tsan_switch_to_fiber_no_sync);
-}
+void use_thread(void* thread) { __tsan_switch_to_fiber(thread, __tsan_switch_to_fiber_no_sync); }
 /// Orders every thread after the scheduler and the scheduler after every thread.
 void meet_scheduler(size_t count) {
     for (size_t t = 0; t < count; ++t) {
@@ -109,8 +107,7 @@ void meet_scheduler(size_t count) {
 }
 void make_threads(size_t count) {
     scheduler_thread = __tsan_get_current_fiber();
-    while (thread_of_fiber.size() < count)
-        thread_of_fiber.push_back(__tsan_create_fiber(0));
+    while (thread_of_fiber.size() < count) thread_of_fiber.push_back(__tsan_create_fiber(0));
 }
 /// After a kernel that stopped half way.
 void drop_threads() {
@@ -267,7 +264,8 @@ cudaError_t run(dim3 grid, dim3 size, size_t shared_bytes, const std::function<v
             fiber.done = false;
             fiber.waits_for = nullptr;
             const auto index = static_cast<unsigned>(t);
-            fiber.where.thread = {index % size.x, index / size.x % size.y, index / (size.x * size.y)};
+            fiber.where.thread = {index % size.x, index / size.x % size.y,
+                                  index / (size.x * size.y)};
             const auto at = static_cast<unsigned>(b);
             fiber.where.block = {at % grid.x, at / grid.x % grid.y, at / (grid.x * grid.y)};
             fiber.where.block_size = size;

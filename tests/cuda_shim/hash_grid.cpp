@@ -6,10 +6,10 @@
 #define FMGS_CUDA
 #endif
 // clang-format off
-#include <fmgs/fields/hash_grid_kernels.cu>
-#include <fmgs/fields/hash_reader_kernels.cu>
-#include <fmgs/fields/hash_sort_kernels.cu>
-#include <fmgs/fields/hash_encode_cuda.cpp>  // NOLINT(bugprone-suspicious-include)
+#include <fmgs/fields/hash/hash_grid_kernels.cu>
+#include <fmgs/fields/hash/hash_transpose_kernels.cu>
+#include <fmgs/fields/hash/hash_sort_kernels.cu>
+#include <fmgs/fields/hash/hash_encode_cuda.cpp>  // NOLINT(bugprone-suspicious-include)
 // clang-format on
 
 #include "cuda_shim/hash_grid.h"
@@ -19,7 +19,9 @@ namespace {
 
 detail::EncodeInputs inputs(const torch::Tensor& table, const torch::Tensor& x,
                             const HashGridOptions& o, const std::vector<torch::Tensor>& corners) {
-    return {detail::hash_levels(o.levels, o.base, o.finest, o.log2_entries), table, x, corners};
+    return {
+        detail::hash_levels(o.levels, o.base_resolution, o.finest_resolution, o.log2_hashmap_size),
+        table, x, corners};
 }
 
 }  // namespace
@@ -42,12 +44,12 @@ std::tuple<torch::Tensor, torch::Tensor> shim_hash_encode_backward(
                : detail::encode_backward_on_device<double>(in, grad, needs);
 }
 
-std::vector<torch::Tensor> shim_live_readers(const torch::Tensor& table, const torch::Tensor& x,
-                                             const HashGridOptions& options) {
+std::vector<torch::Tensor> shim_live_transpose(const torch::Tensor& table, const torch::Tensor& x,
+                                               const HashGridOptions& options) {
     const auto in = inputs(table, x, options, {});
     const detail::DeviceEncode<float> call(in);
-    const auto lists = detail::readers_on_device<float>(in, call);
-    return {lists.offsets, lists.readers, lists.weights};
+    const auto lists = detail::transpose_on_device<float>(in, call);
+    return {lists.row_offsets, lists.columns, lists.weights};
 }
 
 torch::Tensor shim_hash_encode_entry(const torch::Tensor& table, const torch::Tensor& x,

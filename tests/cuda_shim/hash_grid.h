@@ -19,9 +19,9 @@ std::tuple<torch::Tensor, torch::Tensor> shim_hash_encode_backward(
     const torch::Tensor& grad, const torch::Tensor& table, const torch::Tensor& x,
     const HashGridOptions& options, const std::vector<torch::Tensor>& corners,
     std::array<bool, 2> needs);
-/// offsets, readers and reader_weights of live points, as HashGrid::locate makes them.
-std::vector<torch::Tensor> shim_live_readers(const torch::Tensor& table, const torch::Tensor& x,
-                                             const HashGridOptions& options);
+/// row_offsets, columns and values of live points, as HashGrid::locate makes them.
+std::vector<torch::Tensor> shim_live_transpose(const torch::Tensor& table, const torch::Tensor& x,
+                                               const HashGridOptions& options);
 /// The entry point of a GPU, which refuses what no kernel is built for.
 torch::Tensor shim_hash_encode_entry(const torch::Tensor& table, const torch::Tensor& x,
                                      const HashGridOptions& options);

@@ -1,5 +1,5 @@
-// The sources of the CUDA rasterizer as one C++ file. The names of its entry points are changed, for
-// programs that link the real ones too.
+// The sources of the CUDA rasterizer as one C++ file. The names of its entry points are changed,
+// for programs that link the real ones too.
 #define rasterize_cuda shim_rasterize_cuda
 #define rasterize_cuda_backward shim_rasterize_cuda_backward
 #define find_tiles_cuda shim_find_tiles_cuda
@@ -7,13 +7,13 @@
 #define FMGS_CUDA
 #endif
 // clang-format off
-#include <fmgs/raster/composite_kernels.cu>
-#include <fmgs/raster/composite_backward_kernels.cu>
-#include <fmgs/raster/reduce_kernels.cu>
-#include <fmgs/raster/tiles_kernels.cu>
-#include <fmgs/raster/sort_kernels.cu>
-#include <fmgs/raster/composite_cuda.cpp>  // NOLINT(bugprone-suspicious-include)
-#include <fmgs/raster/tiles_cuda.cpp>  // NOLINT(bugprone-suspicious-include)
+#include <fmgs/raster/cuda/composite_kernels.cu>
+#include <fmgs/raster/cuda/composite_backward_kernels.cu>
+#include <fmgs/raster/cuda/reduce_kernels.cu>
+#include <fmgs/raster/cuda/tiles_kernels.cu>
+#include <fmgs/raster/cuda/sort_kernels.cu>
+#include <fmgs/raster/cuda/composite_cuda.cpp>  // NOLINT(bugprone-suspicious-include)
+#include <fmgs/raster/cuda/tiles_cuda.cpp>  // NOLINT(bugprone-suspicious-include)
 // clang-format on
 
 #include "cuda_shim/raster.h"
@@ -43,8 +43,10 @@ Tiles shim_find_tiles(const torch::Tensor& center, const torch::Tensor& tangents
     tiles.near = near;
     tiles.low_pass = low_pass;
     return center.scalar_type() == torch::kFloat
-               ? raster::bin_on_device<float>(center, tangents, opacity, intrinsics, tiles, capacity)
-               : raster::bin_on_device<double>(center, tangents, opacity, intrinsics, tiles, capacity);
+               ? raster::bin_on_device<float>(center, tangents, opacity, intrinsics, tiles,
+                                              capacity)
+               : raster::bin_on_device<double>(center, tangents, opacity, intrinsics, tiles,
+                                               capacity);
 }
 
 }  // namespace fmgs::test

@@ -5,8 +5,8 @@
 #define FMGS_CUDA
 #endif
 // clang-format off
-#include <fmgs/losses/ssim_kernels.cu>
-#include <fmgs/losses/ssim_cuda.cpp>  // NOLINT(bugprone-suspicious-include)
+#include <fmgs/losses/ssim/ssim_kernels.cu>
+#include <fmgs/losses/ssim/ssim_cuda.cpp>  // NOLINT(bugprone-suspicious-include)
 // clang-format on
 
 #include "cuda_shim/ssim.h"

@@ -1,4 +1,5 @@
-/// Body files, up to the canonical mesh. Checksums of stored members are put right first: a mutation would rarely get past.
+/// Body files, up to the canonical mesh. Checksums of stored members are put right first: a
+/// mutation would rarely get past.
 #include <fmgs/core/body_model.h>
 #include <torch/types.h>
 #include <zlib.h>
@@ -15,7 +16,8 @@ uint32_t u32(const std::vector<uint8_t>& bytes, size_t at) {
     return bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16 | uint32_t{bytes[at + 3]} << 24;
 }
 
-/// Looks for the zip's central headers (their fields: see npz.cpp) and gives them the checksum of their bytes.
+/// Looks for the zip's central headers (their fields: see npz.cpp) and gives them the checksum of
+/// their bytes.
 void mend_checksums(std::vector<uint8_t>& zip) {
     for (size_t at = 0; at + 46 <= zip.size(); ++at) {
         if (u32(zip, at) != 0x02014b50 || zip[at + 10] != 0) continue;

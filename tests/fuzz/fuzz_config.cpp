@@ -1,5 +1,6 @@
-/// Configuration: a text is an argument when its first mark is '=', else a file. Options that are read come back alike from their dump.
-#include <fmgs/core/config.h>
+/// Configuration: a text is an argument when its first mark is '=', else a file. Options that are
+/// read come back alike from their dump.
+#include <fmgs/core/config/config.h>
 
 #include "target.h"
 
@@ -64,8 +65,7 @@ Options read_text(const std::string& text, bool argument) {
 void read_input(const uint8_t* data, size_t size) {
     const std::string text(reinterpret_cast<const char*>(data), size);
     const auto mark = text.find_first_of("=:{\n");
-    const auto dumped =
-        dump_yaml(read_text(text, mark != std::string::npos && text[mark] == '='));
+    const auto dumped = dump_yaml(read_text(text, mark != std::string::npos && text[mark] == '='));
     std::string again;
     try {
         again = dump_yaml(read_text(dumped, false));

@@ -1,5 +1,5 @@
 /// .npz files, and .npy files when the input begins like one.
-#include <fmgs/core/npz.h>
+#include <fmgs/core/io/npz.h>
 
 #include <cstring>
 

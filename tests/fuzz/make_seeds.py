@@ -171,7 +171,7 @@ def config_seeds():
         "valid_escapes": "name: \"\\0\\x07\\t\\n\\u2028\\x85\\ufeff'\"\n",
         "valid_strange_names": "losses: {'': {}, 'a: b': {}, '*a': {}, '~': {}, ' ': {}, '\"': {}}\n",
         "valid_utf16": "name: größe\n".encode("utf-16"),
-        "valid_argument": "losses.depth.weight=[[0, 0], [0.5, 2]]",
+        "valid_argument": "losses.depth_ranking.weight=[[0, 0], [0.5, 2]]",
         "valid_argument_empty": "name=",
         "valid_argument_equals": "name=a=b",
         "unknown_key": "grid: {level: 3}\n",
@@ -205,7 +205,7 @@ def config_seeds():
         "argument_not_yaml": "name=[",
         "argument_two_lists": "sheets=[a] [b]",
         "argument_long": "losses." + "a" * 1100 + ".weight=1",  # of no line that YAML reads back
-        "argument_comma": "losses.depth=,a",
+        "argument_comma": "losses.depth_ranking=,a",
         "argument_unknown": "grid.levles=3",
     }.items():
         save("config", name + ".yaml", text)

@@ -1,6 +1,7 @@
-/// A fuzz target over a folder of seeds: those named valid_* are taken, all others are refused with fmgs::Error.
+/// A fuzz target over a folder of seeds: those named valid_* are taken, all others are refused with
+/// fmgs::Error.
 #include <fmgs/core/check.h>
-#include <fmgs/core/file_bytes.h>
+#include <fmgs/core/io/files.h>
 #include <fmt/core.h>
 
 #include <set>
@@ -14,11 +15,11 @@ int main(int argc, char** argv) {
     for (const auto& seed : seeds) {
         fmt::print("{}: ", seed.filename().string());
         std::fflush(stdout);  // the name of one that crashes
-        const auto bytes = fmgs::detail::read_bytes(seed);
+        const auto bytes = fmgs::read_whole(seed);
         std::string outcome = "taken";
         bool right = seed.filename().string().starts_with("valid_");
         try {
-            read_input(bytes.data(), bytes.size());
+            read_input(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
         } catch (const fmgs::Error& error) {
             outcome = error.what();
             right = !right;

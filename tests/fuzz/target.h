@@ -1,7 +1,8 @@
 #pragma once
-/// A fuzz target is one reader of foreign bytes. It may refuse them with fmgs::Error; anything else that escapes is a
-/// finding. Included once per program: it defines libFuzzer's entry.
+/// A fuzz target is one reader of foreign bytes. It may refuse them with fmgs::Error; anything else
+/// that escapes is a finding. Included once per program: it defines libFuzzer's entry.
 #include <fmgs/core/check.h>
+#include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
 

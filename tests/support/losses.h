@@ -30,7 +30,7 @@ struct LossScene {
         frame.camera.height = height;
     }
     torch::Tensor operator()(Loss& loss) const {
-        return loss.forward({canonical, posed, rendered, frame, random.step, random, static_shapes});
+        return loss.forward({canonical, posed, rendered, frame, random, static_shapes});
     }
     /// Largest gradient error of the loss in the rendered map `name`, at `value`.
     double map_gradient_error(Loss& loss, const std::string& name, const torch::Tensor& value,

@@ -1,7 +1,7 @@
 #pragma once
 /// A small avatar and a frame of noise for it, for tests of whole training steps.
 #include <fmgs/avatar.h>
-#include <fmgs/data/procedural_body.h>
+#include <fmgs/data/synthetic/procedural_body.h>
 
 namespace fmgs::test {
 

@@ -56,7 +56,7 @@ inline Reference reference_rasterize(const Scene& s) {
     const auto visible =
         (alpha_all >= raster::kAlphaMin) & in_front & (opacity.unsqueeze(0) >= raster::kAlphaMin);
     const auto candidate = torch::where(visible, alpha_all, torch::zeros_like(alpha_all));
-    // Once the product falls below the limit it stays there: the pair that did it and all later
+    // Once the product falls below the limit it stays there: the sample that did it and all later
     // ones go.
     const auto drawn = visible & (torch::cumprod(1 - candidate, 1) >= raster::kTransmittanceMin);
     const auto alpha = torch::where(drawn, alpha_all, torch::zeros_like(alpha_all));
@@ -70,13 +70,12 @@ inline Reference reference_rasterize(const Scene& s) {
     out.raster.depth = (weight * torch::where(drawn, z, torch::zeros_like(z)))
                            .sum(1)
                            .view({1, 1, s.height, s.width});
-    out.decisions = torch::stack(
-        {visible, is_3d & visible, clamped & visible, drawn});
+    out.decisions = torch::stack({visible, is_3d & visible, clamped & visible, drawn});
     return out;
 }
 
 /// The arithmetic of surfel_math.h over all pixels. distance [H,W]: the smallest relative distance
-/// of any pair to a decision at which the image jumps (1/255, the end of a pixel) or its gradient
+/// of any sample to a decision at which the image jumps (1/255, the end of a pixel) or its gradient
 /// does (a tie of the exponents, the clamp).
 template <class T>
 Raster brute_force(const Scene& scene, torch::Tensor* distance = nullptr) {
@@ -96,8 +95,8 @@ Raster brute_force(const Scene& scene, torch::Tensor* distance = nullptr) {
                                        {t[6 * i + 1], t[6 * i + 3], t[6 * i + 5]},
                                        o[i]};
         auto& j = projected[static_cast<size_t>(i)];
-        if (raster::project(surfel, s.intrinsics.data_ptr<T>(), static_cast<T>(s.near), static_cast<T>(s.low_pass), s.width,
-                            s.height, j))
+        if (raster::project(surfel, s.intrinsics.data_ptr<T>(), static_cast<T>(s.near),
+                            static_cast<T>(s.low_pass), s.width, s.height, j))
             order.push_back(i);
     }
     std::stable_sort(order.begin(), order.end(),
@@ -114,19 +113,17 @@ Raster brute_force(const Scene& scene, torch::Tensor* distance = nullptr) {
         std::vector<T> sum(static_cast<size_t>(channels), 0);
         for (const int64_t i : order) {
             const auto& j = projected[static_cast<size_t>(i)];
-            const T dx = static_cast<T>(x) + T(0.5) - j.c0,
-                    dy = static_cast<T>(y) + T(0.5) - j.c1;
-            const auto pair = raster::pair_alpha<M>(j, dx, dy);
-            close = std::min<double>(close, std::abs(pair.alpha / T(raster::kAlphaMin) - 1));
-            if (pair.alpha < T(raster::kAlphaMin)) continue;
-            close = std::min<double>(close, std::abs(pair.gauss / T(raster::kAlphaMax) - 1));
-            close = std::min<double>(
-                close, std::abs(pair.rho3 / pair.rho2 - 1));
-            const T after = transmittance * (1 - pair.alpha);
+            const T dx = static_cast<T>(x) + T(0.5) - j.c0, dy = static_cast<T>(y) + T(0.5) - j.c1;
+            const auto sample = raster::sample_alpha<M>(j, dx, dy);
+            close = std::min<double>(close, std::abs(sample.alpha / T(raster::kAlphaMin) - 1));
+            if (sample.alpha < T(raster::kAlphaMin)) continue;
+            close = std::min<double>(close, std::abs(sample.gauss / T(raster::kAlphaMax) - 1));
+            close = std::min<double>(close, std::abs(sample.rho3 / sample.rho2 - 1));
+            const T after = transmittance * (1 - sample.alpha);
             close = std::min<double>(close, std::abs(after / T(raster::kTransmittanceMin) - 1));
             if (after < T(raster::kTransmittanceMin)) break;
-            const T weight = pair.alpha * transmittance;
-            depth += weight * raster::pair_hit<M>(j, pair).z;
+            const T weight = sample.alpha * transmittance;
+            depth += weight * raster::sample_hit<M>(j, sample).z;
             for (int64_t c = 0; c < channels; ++c)
                 sum[static_cast<size_t>(c)] += weight * f[i * channels + c];
             transmittance = after;

@@ -1,6 +1,6 @@
 #pragma once
-/// The one include of a test: Catch2 and torch together (both define CHECK; Catch2's wins here), closeness of tensors,
-/// and a folder that disappears.
+/// The one include of a test: Catch2 and torch together (both define CHECK; Catch2's wins here),
+/// closeness of tensors, and a folder that disappears.
 #include <torch/autograd.h>
 #include <torch/nn/module.h>
 #include <torch/types.h>
@@ -20,7 +20,8 @@ using Catch::Approx;
 
 namespace fmgs::test {
 
-/// Largest |a - b| / (1 + |b|) over all elements; infinity when shapes differ or anything is not finite.
+/// Largest |a - b| / (1 + |b|) over all elements; infinity when shapes differ or anything is not
+/// finite.
 inline double distance(const torch::Tensor& a, const torch::Tensor& b) {
     if (a.sizes() != b.sizes()) return INFINITY;
     if (a.numel() == 0) return 0;
@@ -47,7 +48,8 @@ bool throws_error(F&& f, const std::string& words) {
 struct TemporaryFolder {
     std::filesystem::path path;
     TemporaryFolder() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "fmgs-test-XXXXXX").string();
+        std::string pattern =
+            (std::filesystem::temp_directory_path() / "fmgs-test-XXXXXX").string();
         path = mkdtemp(pattern.data());
     }
     ~TemporaryFolder() { std::filesystem::remove_all(path); }

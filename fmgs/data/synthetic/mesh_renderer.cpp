@@ -1,5 +1,8 @@
-#include <fmgs/core/check.h>
+
 #include <fmgs/data/synthetic/mesh_renderer.h>
+
+#include <fmgs/core/check.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -62,7 +65,7 @@ void draw_triangle(int32_t face, const std::array<Vec, 3>& c, const View& view, 
             const double a = dot(edge[0], ray), b = dot(edge[1], ray), w = dot(edge[2], ray);
             if (a < 0 || b < 0 || w < 0) continue;
             const double sum = a + b + w;  // = volume / z
-            if (!(sum > 0)) continue;  // a triangle without area, met along its line
+            if (!(sum > 0)) continue;      // a triangle without area, met along its line
             const double z = volume / sum;
             if (!(z >= view.near)) continue;
             const auto at = static_cast<size_t>(j * image.width + i);
@@ -81,8 +84,8 @@ void check_mesh(const Mesh& mesh) {
     if (mesh.faces.numel() == 0) return;
     const auto low = mesh.faces.min().item<int64_t>(), high = mesh.faces.max().item<int64_t>();
     if (low < 0 || high >= mesh.vertices.size(0)) {
-        throw Error("mesh faces: expected vertices 0 to {}, got {} to {}",
-                    mesh.vertices.size(0) - 1, low, high);
+        throw Error(fmt::format("mesh faces: expected vertices 0 to {}, got {} to {}",
+                                mesh.vertices.size(0) - 1, low, high));
     }
 }
 
@@ -172,7 +175,8 @@ class Resolver {
 
 Fragments draw_mesh(const Mesh& mesh, const Camera& camera, int64_t samples) {
     check_mesh(mesh);
-    if (samples < 1) throw Error("samples: expected at least 1 per pixel, got {}", samples);
+    if (samples < 1)
+        throw Error(fmt::format("samples: expected at least 1 per pixel, got {}", samples));
     Fragments image;
     image.width = camera.width * samples, image.height = camera.height * samples;
     const auto count = static_cast<size_t>(image.width * image.height);
@@ -225,7 +229,8 @@ Maps render_mesh(const Mesh& mesh, const torch::Tensor& normals, const Camera& c
                  const SurfaceShader& shader, int64_t samples) {
     check_shape(normals, {mesh.vertices.size(0), 3}, "vertex normals");
     if (samples % 2 == 0)
-        throw Error("samples: expected an odd number (one at the pixel's centre), got {}", samples);
+        throw Error(fmt::format(
+            "samples: expected an odd number (one at the pixel's centre), got {}", samples));
     const Fragments fragments = draw_mesh(mesh, camera, samples);
     const Resolver resolver(mesh, normals, camera, shader, fragments, samples);
     const int64_t H = camera.height, W = camera.width, area = H * W;

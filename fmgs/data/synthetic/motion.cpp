@@ -1,6 +1,9 @@
+
+#include <fmgs/data/synthetic/motion.h>
+
 #include <fmgs/core/check.h>
 #include <fmgs/core/rotation.h>
-#include <fmgs/data/synthetic/motion.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <cmath>
@@ -31,9 +34,9 @@ class Figure {
   public:
     explicit Figure(int64_t joint_count) : angles_(torch::zeros({joint_count, 3})) {
         if (joint_count < kJoints) {
-            throw Error(
+            throw Error(fmt::format(
                 "synthetic motion: expected a body of at least 24 joints in SMPL's order, got {}",
-                joint_count);
+                joint_count));
         }
     }
     void turn(int64_t joint, double x, double y, double z) {

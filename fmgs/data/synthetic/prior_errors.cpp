@@ -1,4 +1,6 @@
+
 #include <fmgs/data/synthetic/prior_errors.h>
+
 #include <torch/types.h>
 
 #include <array>
@@ -30,8 +32,10 @@ torch::Tensor blurred(const torch::Tensor& image, double sigma) {
     auto kernel = torch::exp(-x * x / (2 * sigma * sigma));
     kernel = kernel / kernel.sum();
     auto out = image.unsqueeze(1);
-    out = at::conv2d(out, kernel.view({1, 1, -1, 1}), {}, at::IntArrayRef{1, 1}, at::IntArrayRef{reach, 0});
-    out = at::conv2d(out, kernel.view({1, 1, 1, -1}), {}, at::IntArrayRef{1, 1}, at::IntArrayRef{0, reach});
+    out = at::conv2d(out, kernel.view({1, 1, -1, 1}), {}, at::IntArrayRef{1, 1},
+                     at::IntArrayRef{reach, 0});
+    out = at::conv2d(out, kernel.view({1, 1, 1, -1}), {}, at::IntArrayRef{1, 1},
+                     at::IntArrayRef{0, reach});
     return out.squeeze(1);
 }
 
@@ -81,8 +85,8 @@ torch::Tensor wrong_depth(const Maps& truth, const PriorErrors& e, const Random&
     const auto near = valid.min(), far = valid.max();
     auto d = ((z - near) / (far - near).clamp_min(1e-6)).clamp(0, 1);
     const double gamma = std::exp(0.5 * (uniform(random, "depth_gamma") - 0.5));
-    const double bend =
-        0.5 * (uniform(random, "depth_bend") - 0.5);  // below 1 in size: the curve stays monotonic
+    // below 1 in size: the curve stays monotonic
+    const double bend = 0.5 * (uniform(random, "depth_bend") - 0.5);
     d = d.pow(gamma);
     d = d + bend * (2 * M_PI * d).sin() / (2 * M_PI);
     d = d + e.depth_bias * smooth_field(random.generator("depth_bias"), 1, 5, H, W);

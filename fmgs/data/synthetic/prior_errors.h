@@ -7,13 +7,13 @@ namespace fmgs {
 
 struct PriorErrors {
     double normal_blur = 1.1;  ///< σ of the blur of normals, pixels
-    double normal_bias_deg =
-        7.5;  ///< smooth rotation, part fixed to the person's box, part new in each frame, degrees
+    /// smooth rotation, part fixed to the person's box, part new in each frame, degrees
+    double normal_bias_deg = 7.5;
     double normal_noise_deg = 8.0;  ///< per pixel, degrees
     double depth_noise = 0.009;     ///< per pixel, as a share of the person's depth range
     double depth_bias = 0.026;      ///< smooth over the picture, as a share of the range
-    double limb_share =
-        10.0 / 56;  ///< share of frames with one forearm and hand 15–30 cm too near or too far
+    /// share of frames with one forearm and hand 15–30 cm too near or too far
+    double limb_share = 10.0 / 56;
     double border_shift = 1.0;     ///< standard deviation of the shift of label borders, pixels
     double swap_share = 1.0 / 40;  ///< share of frames with a left/right pair of labels swapped
 };
@@ -27,7 +27,7 @@ Maps corrupted(const Maps& truth, const PriorErrors& errors, const Random& rando
 /// How wrong priors are, over the mask: the angle between normals, mean, degrees; Spearman's rank
 /// correlation of depth; the share of equal labels.
 struct PriorQuality {
-    double normal_deg = 0, depth_rank = 0, label_share = 0;
+    double normal_deg = 0, depth_correlation = 0, label_share = 0;
 };
 PriorQuality prior_quality(const Maps& prior, const Maps& truth);
 

@@ -1,7 +1,10 @@
+
+#include <fmgs/data/synthetic/subject.h>
+
 #include <fmgs/core/check.h>
 #include <fmgs/core/surfels.h>
-#include <fmgs/data/synthetic/subject.h>
 #include <fmgs/data/synthetic/texture.h>
+#include <fmt/format.h>
 #include <torch/nn/functional/normalization.h>
 #include <torch/types.h>
 
@@ -90,7 +93,7 @@ ClothedSubject::ClothedSubject(BodyModel body, const torch::Tensor& labels,
     : body_(std::move(body)), options_(options) {
     check_shape(labels, {body_->shaped().size(0)}, "labels");
     if (options.subdivisions < 0 || options.subdivisions > 3) {
-        throw Error("subdivisions: expected 0 to 3, got {}", options.subdivisions);
+        throw Error(fmt::format("subdivisions: expected 0 to 3, got {}", options.subdivisions));
     }
     canonical_ = body_->canonical();
     canonical_.vertices = canonical_.vertices.to(torch::kFloat);

@@ -9,8 +9,8 @@ namespace fmgs {
 struct SubjectOptions {
     int64_t subdivisions = 2;       ///< midpoint subdivisions of the body mesh
     double largest_offset = 0.030;  ///< no cloth lies further outside the body, metres
-    double fold_height =
-        0.0045;  ///< mean height of the folds that follow the pose, metres; 2/3 to 4/3 of it occurs
+    /// mean height of the folds that follow the pose, metres; 2/3 to 4/3 of it occurs
+    double fold_height = 0.0045;
 };
 
 /// A clothed body that can be posed and drawn. Cloth is an offset along the normals of the finely

@@ -1,9 +1,12 @@
+
+#include <fmgs/data/synthetic/synthetic.h>
+
 #include <ATen/Parallel.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/rotation.h>
-#include <fmgs/data/procedural_body.h>
 #include <fmgs/data/synthetic/motion.h>
-#include <fmgs/data/synthetic/synthetic.h>
+#include <fmgs/data/synthetic/procedural_body.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <cmath>
@@ -15,7 +18,8 @@ namespace {
 void check_options(const SyntheticOptions& o) {
     const auto at_least = [](const char* name, int64_t value, int64_t least) {
         if (value < least)
-            throw Error("synthetic capture: {}: expected at least {}, got {}", name, least, value);
+            throw Error(fmt::format("synthetic capture: {}: expected at least {}, got {}", name,
+                                    least, value));
     };
     at_least("size", o.size, 16);
     at_least("train_frames", o.train_frames, 1);
@@ -23,10 +27,11 @@ void check_options(const SyntheticOptions& o) {
     at_least("test_views", o.test_views, 0);
     at_least("novel_frames", o.novel_frames, 0);
     if (o.samples < 1 || o.samples % 2 == 0)
-        throw Error("synthetic capture: samples: expected an odd number, got {}", o.samples);
+        throw Error(
+            fmt::format("synthetic capture: samples: expected an odd number, got {}", o.samples));
     if (!(o.height_share > 0.05 && o.height_share < 0.95)) {
-        throw Error("synthetic capture: height_share: expected 0.05 to 0.95, got {}",
-                    o.height_share);
+        throw Error(fmt::format("synthetic capture: height_share: expected 0.05 to 0.95, got {}",
+                                o.height_share));
     }
 }
 
@@ -52,14 +57,6 @@ Stage set_up(const BodyModel& body, const SyntheticOptions& o) {
     const double up = stage.rest[1].item<double>() - 0.5 * (low[1] + high[1]).item<double>();
     stage.origin = torch::tensor({0.0, -up, distance}, torch::kFloat);
     return stage;
-}
-
-// The first camera carried around the vertical axis through `center`, by degrees.
-Camera orbit(const Camera& first, const torch::Tensor& center, double degrees) {
-    Camera camera = first;
-    camera.rotation = exp_map(torch::tensor({{0.0, degrees * M_PI / 180, 0.0}}, torch::kFloat))[0];
-    camera.translation = center - torch::matmul(camera.rotation, center);
-    return camera;
 }
 
 Frame make_frame(int64_t index, std::string name, const Camera& camera, BodyPose pose) {
@@ -90,14 +87,15 @@ std::map<std::string, std::vector<Frame>> plan(const Stage& stage, int64_t joint
         splits["test"].push_back(make_frame(-1, fmt::format("image_{:04}", o.train_frames + k),
                                             stage.camera, std::move(pose)));
     }
-    constexpr std::array<double, 4> kAngles = {45, -45, 90, 180};
+    constexpr std::array<double, 4> kAngles = {M_PI / 4, -M_PI / 4, M_PI / 2, M_PI};
+    const auto down = torch::tensor({0.0F, 1.0F, 0.0F});
     const int64_t poses = (o.test_views + 3) / 4;
     for (int64_t k = 0; k < o.test_views; ++k) {
         const auto index =
             std::min(o.train_frames - 1, (2 * (k / 4) + 1) * o.train_frames / (2 * poses));
         splits["test_view"].push_back(
             make_frame(index, fmt::format("view_{:04}", k),
-                       orbit(stage.camera, stage.origin, kAngles[static_cast<size_t>(k % 4)]),
+                       stage.camera.orbit(stage.origin, down, kAngles[static_cast<size_t>(k % 4)]),
                        train[static_cast<size_t>(index)].pose));
     }
     for (int64_t k = 0; k < o.novel_frames; ++k) {

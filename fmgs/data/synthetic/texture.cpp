@@ -1,3 +1,4 @@
+
 #include <fmgs/data/synthetic/texture.h>
 
 #include <cmath>
@@ -30,8 +31,8 @@ Color shirt(const std::array<float, 3>& x, const Landmarks& at) {
         return band(x[0], 0.06F, 0.5F) == band(up, 0.06F, 0.5F) ? Color{0.9F, 0.9F, 0.85F}
                                                                 : Color{0.15F, 0.25F, 0.2F};
     }
-    const bool stripe =
-        band(side > 0 ? side : up, 0.055F, 0.45F);  // across the trunk and around the sleeves
+    // across the trunk and around the sleeves
+    const bool stripe = band(side > 0 ? side : up, 0.055F, 0.45F);
     return stripe ? Color{0.12F, 0.30F, 0.55F} : Color{0.88F, 0.86F, 0.80F};
 }
 

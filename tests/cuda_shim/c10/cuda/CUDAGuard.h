@@ -1,5 +1,6 @@
 #pragma once
-/// Stands in for torch's header when the torch side of a backend runs on the CPU: see ../../cuda_runtime.h.
+/// Stands in for torch's header when the torch side of a backend runs on the CPU: see
+/// ../../cuda_runtime.h.
 #include <c10/core/Device.h>
 #include <cuda_runtime.h>
 

@@ -1,0 +1,386 @@
+
+#include <fmgs/core/config/config.h>
+
+#include <fmgs/core/check.h>
+#include <fmgs/core/io/files.h>
+#include <fmt/format.h>
+#include <yaml-cpp/depthguard.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <set>
+#include <sstream>
+
+namespace fmgs {
+
+namespace fs = std::filesystem;
+using detail::OptionNode;
+using Kind = OptionNode::Kind;
+
+struct Config::Layer {
+    std::string name;  ///< of the file, or "argument 'key=value'"
+    bool is_file;
+    fs::path base;  ///< what its relative paths count from
+    YAML::Node root;
+
+    std::string where(const YAML::Node& node) const {
+        return is_file ? fmt::format("{}:{}", name, node.Mark().line + 1) : name;
+    }
+};
+
+namespace {
+
+// YAML reads no plain key past 1,024 characters; an escape takes four
+constexpr size_t kLongestKey = 200;
+
+/// Hears where documents start, and refuses the second.
+class OneDocument : public YAML::EventHandler {
+    using Mark = YAML::Mark;
+    using Text = std::string;
+    using Anchor = YAML::anchor_t;
+    using Style = YAML::EmitterStyle::value;
+
+    bool started_ = false;
+
+    void OnDocumentStart(const Mark& mark) override {
+        if (started_) throw YAML::ParserException(mark, "expected one document");
+        started_ = true;
+    }
+    void OnDocumentEnd() override {}
+    void OnNull(const Mark&, Anchor) override {}
+    void OnAlias(const Mark&, Anchor) override {}
+    void OnScalar(const Mark&, const Text&, Anchor, const Text&) override {}
+    void OnSequenceStart(const Mark&, const Text&, Anchor, Style) override {}
+    void OnSequenceEnd() override {}
+    void OnMapStart(const Mark&, const Text&, Anchor, Style) override {}
+    void OnMapEnd() override {}
+};
+
+/// The one document of a text. yaml-cpp's Load is silent about what follows the first, and its
+/// LoadAll never ends where a document begins with ','. Both call what is nested too deep for them
+/// a "bad file".
+YAML::Node document(const std::string& text) {
+    std::istringstream stream(text);
+    YAML::Parser parser(stream);
+    OneDocument events;
+    try {
+        while (parser.HandleNextDocument(events)) {
+        }
+    } catch (const YAML::DeepRecursion& e) {
+        throw YAML::ParserException(e.mark, fmt::format("nested {} deep", e.depth()));
+    }
+    return YAML::Load(text);
+}
+
+std::string join(const std::string& path, const std::string& key) {
+    return path.empty() ? key : path + "." + key;
+}
+
+size_t edit_distance(const std::string& a, const std::string& b) {
+    std::vector<size_t> row(b.size() + 1);
+    for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+    for (size_t i = 1; i <= a.size(); ++i) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b.size(); ++j) {
+            const size_t best =
+                std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
+            diagonal = row[j];
+            row[j] = best;
+        }
+    }
+    return row.back();
+}
+
+void collect_keys(const OptionNode& node, const std::string& path, std::vector<std::string>& keys) {
+    for (const auto& child : node.children) {
+        const std::string full = join(path, child.key);
+        keys.push_back(full);
+        collect_keys(child, full, keys);
+    }
+}
+
+/// The valid key nearest to `path.key`: a sibling, unless the same word stands elsewhere in the
+/// tree.
+std::string nearest_key(const OptionNode& root, const OptionNode& group, const std::string& path,
+                        const std::string& key) {
+    std::string best;
+    size_t least = SIZE_MAX;
+    for (const auto& child : group.children) {
+        const size_t distance = edit_distance(key, child.key);
+        if (distance < least) least = distance, best = join(path, child.key);
+    }
+    if (least <= std::max<size_t>(1, key.size() / 3)) return best;
+    std::vector<std::string> keys;
+    collect_keys(root, "", keys);
+    for (const auto& candidate : keys) {
+        if (candidate.substr(candidate.rfind('.') + 1) == key) return candidate;
+    }
+    return best;
+}
+
+/// What came, for messages.
+std::string came(const YAML::Node& node) {
+    if (node.IsNull()) return "nothing (null)";
+    if (node.IsSequence()) return "a list";
+    if (node.IsMap()) return "a map";
+    return (node.Tag() == "!" ? "the text '" : "'") + node.Scalar() + "'";
+}
+
+/// Puts a YAML value into a field; throws what was expected as text.
+struct Expected {
+    std::string text;
+};
+
+/// An unquoted scalar: a quoted "1" is text.
+const std::string& plain(const YAML::Node& node, const char* expected) {
+    if (!node.IsScalar() || node.Tag() == "!") throw Expected{expected};
+    return node.Scalar();
+}
+
+template <class Number>
+Number number(const YAML::Node& node, const char* expected) {
+    const std::string& text = plain(node, expected);
+    Number value{};
+    const char* end = text.data() + text.size();
+    const char* begin = text.data() + (text.size() > 1 && text[0] == '+' && text[1] != '-');
+    const auto [stop, error] = std::from_chars(begin, end, value);
+    if (error != std::errc() || stop != end) throw Expected{expected};
+    return value;
+}
+
+double finite(const YAML::Node& node, const char* expected = "a finite number") {
+    const auto value = number<double>(node, expected);
+    if (!std::isfinite(value)) throw Expected{expected};
+    return value;
+}
+
+std::string text(const YAML::Node& node) {
+    if (!node.IsScalar()) throw Expected{"text"};
+    return node.Scalar();
+}
+
+std::vector<std::string> texts(const YAML::Node& node) {
+    if (!node.IsSequence()) throw Expected{"a list of words, as in [a, b]"};
+    std::vector<std::string> out;
+    for (const auto& item : node) out.push_back(text(item));
+    return out;
+}
+
+Schedule schedule(const YAML::Node& node) {
+    static constexpr const char* kForm =
+        "a finite number or a schedule [[at, value], …] with `at` in [0,1], rising, the first 0";
+    if (node.IsScalar()) return finite(node, kForm);
+    if (!node.IsSequence() || node.size() == 0) throw Expected{kForm};
+    std::vector<std::pair<double, double>> pieces;
+    for (const auto& piece : node) {
+        if (!piece.IsSequence() || piece.size() != 2) throw Expected{kForm};
+        const double at = finite(piece[0], kForm);
+        if (pieces.empty() ? at != 0 : at <= pieces.back().first || at > 1) throw Expected{kForm};
+        pieces.emplace_back(at, finite(piece[1], kForm));
+    }
+    return pieces;
+}
+
+struct Assign {
+    const YAML::Node& node;
+
+    void operator()(bool* field) const {
+        const std::string& word = plain(node, "true or false");
+        if (word != "true" && word != "false") throw Expected{"true or false"};
+        *field = word == "true";
+    }
+    void operator()(int64_t* field) const { *field = number<int64_t>(node, "an integer"); }
+    void operator()(double* field) const { *field = finite(node); }
+    void operator()(std::string* field) const { *field = text(node); }
+    void operator()(std::vector<std::string>* field) const { *field = texts(node); }
+    void operator()(std::optional<std::vector<std::string>>* field) const {
+        if (node.IsNull()) {
+            field->reset();
+        } else {
+            *field = texts(node);
+        }
+    }
+    void operator()(Schedule* field) const { *field = schedule(node); }
+};
+
+std::string absolute(const fs::path& base, const std::string& path) {
+    if (path.empty()) return path;
+    auto full = (base / path).lexically_normal().string();
+    while (full.size() > 1 && full.back() == '/') full.pop_back();
+    return full;
+}
+
+/// One walk of a layer over the options.
+class Reader {
+  public:
+    Reader(OptionNode& root, std::function<std::string(const YAML::Node&)> where, fs::path base)
+        : root_(root), where_(std::move(where)), base_(std::move(base)) {}
+
+    void group(OptionNode& options, const YAML::Node& yaml, const std::string& path) const {
+        if (yaml.IsNull()) return;
+        if (!yaml.IsMap()) {
+            throw Error(fmt::format("{}: {}: expected a map of keys, got {}", where_(yaml),
+                                    path.empty() ? "the file" : path, came(yaml)));
+        }
+        std::set<std::string> seen;
+        for (const auto& item : yaml) {
+            if (!item.first.IsScalar())
+                throw Error(fmt::format("{}: expected a word as key, got {}", where_(item.first),
+                                        came(item.first)));
+            const std::string key = item.first.Scalar();
+            if (key.size() > kLongestKey)
+                throw Error(fmt::format("{}: a key of {} bytes; at most {} are read",
+                                        where_(item.first), key.size(), kLongestKey));
+            const std::string full = join(path, key);
+            if (!seen.insert(key).second)
+                throw Error(fmt::format("{}: key '{}' is given twice", where_(item.first), full));
+            child(options, item, key, full, path);
+        }
+    }
+
+  private:
+    void child(OptionNode& options, const YAML::detail::iterator_value& item,
+               const std::string& key, const std::string& full, const std::string& path) const {
+        const YAML::Node& yaml = item.second;
+        OptionNode* target = options.find(key);
+        if (const auto now = options.renamed.find(key); now != options.renamed.end()) {
+            throw Error(fmt::format("{}: '{}' is now called '{}'", where_(item.first), full,
+                                    join(path, now->second)));
+        }
+        if (options.kind == Kind::map && yaml.IsNull()) {
+            if (!target)
+                throw Error(fmt::format(
+                    "{}: {}: null removes an entry, but there is none; write {{}} for its defaults",
+                    where_(item.first), full));
+            options.erase(key);
+            options.children.erase(options.children.begin() + (target - options.children.data()));
+            return;
+        }
+        if (!target && options.kind == Kind::map) {
+            options.children.push_back(options.insert(key));
+            target = &options.children.back();
+        }
+        if (!target) {
+            throw Error(fmt::format("{}: unknown key '{}'; the nearest valid key is '{}'",
+                                    where_(item.first), full,
+                                    nearest_key(root_, options, path, key)));
+        }
+        if (target->kind == Kind::group || target->kind == Kind::map)
+            return group(*target, yaml, full);
+        try {
+            std::visit(Assign{yaml}, target->slot);
+        } catch (const Expected& expected) {
+            throw Error(fmt::format("{}: {}: expected {}, got {}", where_(yaml), full,
+                                    expected.text, came(yaml)));
+        }
+        if (target->kind == Kind::path) {
+            auto& field = *std::get<std::string*>(target->slot);
+            field = absolute(base_, field);
+        }
+    }
+
+    OptionNode& root_;
+    std::function<std::string(const YAML::Node&)> where_;
+    fs::path base_;
+};
+
+/// Defaults that are relative paths count from the working directory.
+void finish_paths(const OptionNode& node) {
+    for (const auto& child : node.children) finish_paths(child);
+    if (node.kind != Kind::path) return;
+    auto& field = *std::get<std::string*>(node.slot);
+    field = absolute(fs::current_path(), field);
+}
+
+}  // namespace
+
+const OptionNode* OptionNode::find(const std::string& name) const {
+    for (const auto& child : children) {
+        if (child.key == name) return &child;
+    }
+    return nullptr;
+}
+
+OptionNode* OptionNode::find(const std::string& name) {
+    return const_cast<OptionNode*>(std::as_const(*this).find(name));
+}
+
+OptionNode& detail::OptionVisitor::add(Kind kind, const std::string& key, const std::string& doc) {
+    OptionNode& node = parent_.children.emplace_back();
+    node.kind = kind;
+    node.key = key;
+    node.doc = doc;
+    return node;
+}
+
+void detail::OptionVisitor::renamed(const std::string& old_key, const std::string& key) {
+    const auto dot = old_key.find('.');
+    if (dot == std::string::npos) {
+        parent_.renamed[old_key] = key;
+        return;
+    }
+    auto* map = parent_.find(old_key.substr(0, dot));
+    if (!map) throw Error(fmt::format("renamed: there is no map '{}'", old_key.substr(0, dot)));
+    map->renamed[old_key.substr(dot + 1)] = key.substr(dot + 1);
+}
+
+Config::Config() = default;
+Config::~Config() = default;
+Config::Config(const Config&) = default;
+Config& Config::operator=(const Config&) = default;
+
+void Config::add_file(const std::string& file) {
+    const auto path = fs::absolute(file);
+    if (!fs::is_regular_file(path))
+        throw Error(fmt::format("{}: there is no such configuration file", file));
+    const auto bytes = read_whole(path);
+    YAML::Node root;
+    try {
+        root = document(bytes);
+    } catch (const YAML::Exception& e) {
+        throw Error(fmt::format("{}:{}: not valid YAML: {}", file, e.mark.line + 1, e.msg));
+    }
+    layers_.push_back(std::make_shared<Layer>(Layer{file, true, path.parent_path(), root}));
+}
+
+void Config::add_argument(const std::string& text) {
+    const std::string name = fmt::format("argument '{}'", text);
+    const auto equals = text.find('=');
+    if (equals == std::string::npos) throw Error(fmt::format("{}: expected key.path=value", name));
+    const std::string value = text.substr(equals + 1);
+    YAML::Node node;
+    try {
+        node = value.empty() ? YAML::Node("") : document(value);
+    } catch (const YAML::Exception& e) {
+        throw Error(fmt::format("{}: the value is not valid YAML: {}", name, e.msg));
+    }
+    std::string path = text.substr(0, equals);
+    while (true) {
+        const auto dot = path.rfind('.');
+        const std::string key = dot == std::string::npos ? path : path.substr(dot + 1);
+        if (key.empty())
+            throw Error(fmt::format("{}: expected key.path=value, got an empty key", name));
+        YAML::Node outer(YAML::NodeType::Map);
+        outer[key] = node;
+        node.reset(outer);
+        if (dot == std::string::npos) break;
+        path.resize(dot);
+    }
+    layers_.push_back(std::make_shared<Layer>(Layer{name, false, fs::current_path(), node}));
+}
+
+void Config::apply(OptionNode& options) const {
+    for (const auto& layer : layers_) {
+        Reader(
+            options, [&layer](const YAML::Node& n) { return layer->where(n); }, layer->base)
+            .group(options, layer->root, "");
+    }
+    finish_paths(options);
+}
+
+}  // namespace fmgs

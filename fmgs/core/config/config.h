@@ -1,0 +1,168 @@
+#pragma once
+/// Configuration: plain option structs with defaults, read in layers and dumped, all from one
+/// `visit` per struct.
+///
+///   struct Options {
+///       int64_t steps = 1500;
+///       std::string root;
+///       GridOptions grid;
+///       std::map<std::string, FieldOptions> fields;
+///       template <class V>
+///       void visit(V& v) {
+///           v("steps", steps, "training steps");       // bool, int64_t, double, std::string,
+///           std::vector<std::string>,
+///                                                       //
+///                                                       std::optional<std::vector<std::string>>,
+///                                                       Schedule
+///           v.path("root", root, "folder");            // a std::string that is a path
+///           v.group("grid", grid);                     // a nested struct
+///           v.groups("fields", fields, "by name");     // a map of structs
+///           v.renamed("step_count", "steps");          // an old key: refused, the new one named
+///       }
+///   };
+#include <fmgs/core/config/schedule.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace fmgs {
+
+namespace detail {
+
+using OptionSlot = std::variant<bool*, int64_t*, double*, std::string*, std::vector<std::string>*,
+                                std::optional<std::vector<std::string>>*, Schedule*>;
+
+/// A field, struct or map of structs, pointing into the options it was made from.
+struct OptionNode {
+    enum class Kind { value, path, group, map };
+
+    Kind kind = Kind::group;
+    std::string key, doc;
+    OptionSlot slot;                             ///< of a value or path
+    std::vector<OptionNode> children;            ///< fields of a group in order; entries of a map
+    std::map<std::string, std::string> renamed;  ///< keys of earlier versions → their names now
+    std::shared_ptr<OptionNode> sample;          ///< of a map: an entry with its struct's defaults
+    std::function<OptionNode(const std::string&)> insert;  ///< of a map: adds an entry
+    std::function<void(const std::string&)> erase;         ///< of a map: removes an entry
+    std::shared_ptr<void> owner;  ///< of a sample: the struct that it points into
+
+    const OptionNode* find(const std::string& name) const;
+    OptionNode* find(const std::string& name);
+};
+
+template <class T>
+OptionNode option_tree(T& options);
+
+/// The V of visit(): writes down what it meets.
+class OptionVisitor {
+  public:
+    explicit OptionVisitor(OptionNode& parent) : parent_(parent) {}
+
+    template <class F>
+    void operator()(const std::string& key, F& field, const std::string& doc = "") {
+        add(OptionNode::Kind::value, key, doc).slot = &field;
+    }
+    void path(const std::string& key, std::string& field, const std::string& doc = "") {
+        add(OptionNode::Kind::path, key, doc).slot = &field;
+    }
+    template <class Sub>
+    void group(const std::string& key, Sub& sub, const std::string& doc = "") {
+        OptionVisitor inner(add(OptionNode::Kind::group, key, doc));
+        sub.visit(inner);
+    }
+    template <class Sub>
+    void groups(const std::string& key, std::map<std::string, Sub>& map,
+                const std::string& doc = "") {
+        OptionNode& node = add(OptionNode::Kind::map, key, doc);
+        auto make = [&map](const std::string& name) {
+            OptionNode entry = option_tree(map[name]);
+            entry.key = name;
+            return entry;
+        };
+        for (auto& [name, sub] : map) node.children.push_back(make(name));
+        node.insert = make;
+        node.erase = [&map](const std::string& name) { map.erase(name); };
+        auto defaults = std::make_shared<Sub>();
+        node.sample = std::make_shared<OptionNode>(option_tree(*defaults));
+        node.sample->owner = defaults;
+    }
+
+    /// A key of an earlier version, of this struct or ("map.key") of one of its maps.
+    void renamed(const std::string& old_key, const std::string& key);
+
+  private:
+    OptionNode& add(OptionNode::Kind kind, const std::string& key, const std::string& doc);
+
+    OptionNode& parent_;
+};
+
+template <class T>
+OptionNode option_tree(T& options) {
+    OptionNode root;
+    OptionVisitor visitor(root);
+    options.visit(visitor);
+    return root;
+}
+
+std::string dump(const OptionNode& options, const OptionNode& defaults, bool with_docs);
+std::string markdown(const OptionNode& options);
+
+}  // namespace detail
+
+/// Layers of settings: files, then arguments, each over what came before. Maps merge, lists
+/// replace.
+class Config {
+  public:
+    Config();
+    ~Config();
+    Config(const Config&);
+    Config& operator=(const Config&);
+
+    /// A YAML file. Error, with file and line: missing, not YAML.
+    void add_file(const std::string& file);
+    /// "key.path=value"; the value is YAML, so lists and maps work too. Paths count from the
+    /// working directory.
+    void add_argument(const std::string& text);
+
+    /// Applies all layers in order to one struct that holds every key. Error, with file and line
+    /// (or the argument): a key that is not there (with the nearest one that is) or given twice, a
+    /// value of another type, not finite, or a broken schedule. Entries of a map of structs: a new
+    /// name starts from the struct's defaults, `name: null` removes the entry. A key of an earlier
+    /// version is refused and its new name said. Paths come out absolute. `options` is untouched
+    /// after an Error.
+    template <class T>
+    void read(T& options) const {
+        T result = options;
+        auto tree = detail::option_tree(result);
+        apply(tree);
+        options = std::move(result);
+    }
+
+  private:
+    void apply(detail::OptionNode& options) const;
+
+    struct Layer;
+    std::vector<std::shared_ptr<const Layer>> layers_;
+};
+
+/// The effective configuration as YAML. Reading it back gives the same struct bit for bit.
+/// `with_docs` adds each field's description as a comment: configs/default.yaml.
+template <class T>
+std::string dump_yaml(T options, bool with_docs = false) {
+    T defaults;
+    return detail::dump(detail::option_tree(options), detail::option_tree(defaults), with_docs);
+}
+
+/// A table of all keys with type, default and description: docs/options.md.
+template <class T>
+std::string options_markdown(T options) {
+    return detail::markdown(detail::option_tree(options));
+}
+
+}  // namespace fmgs

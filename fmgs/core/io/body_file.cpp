@@ -1,0 +1,127 @@
+#include <fmgs/core/body_model.h>
+#include <fmgs/core/check.h>
+#include <fmt/format.h>
+#include <torch/types.h>
+
+namespace fmgs {
+namespace {
+
+void check_finite(const torch::Tensor& x, const char* name) {
+    if (!x.isfinite().all().item<bool>())
+        throw Error(fmt::format("{}: expected finite values, got NaN or infinity", name));
+}
+
+void check_range(const torch::Tensor& x, int64_t bound, const char* name) {
+    if (x.numel() == 0) throw Error(fmt::format("{}: expected at least one row, got none", name));
+    const auto low = x.min().item<int64_t>(), high = x.max().item<int64_t>();
+    if (low < 0 || high >= bound) {
+        throw Error(fmt::format("{}: expected indices in [0,{}), got {}", name, bound,
+                                low < 0 ? low : high));
+    }
+}
+
+void check_row_sums(const torch::Tensor& x, const char* name, double tolerance) {
+    const auto worst = (x.to(torch::kDouble).sum(1) - 1).abs().max().item<double>();
+    if (worst > tolerance)
+        throw Error(
+            fmt::format("{}: expected rows that sum to 1, one is off by {:.3g}", name, worst));
+}
+
+}  // namespace
+
+void check_body(const BodyData& body) {
+    check_shape(body.vertices, {-1, 3}, "v_template");
+    check_shape(body.weights, {body.vertices.size(0), -1}, "weights");
+    const int64_t vertices = body.vertices.size(0), joints = body.weights.size(1);
+    if (vertices < 1 || joints < 1)
+        throw Error("v_template, weights: expected at least one vertex and one joint");
+    check_shape(body.faces, {-1, 3}, "f");
+    check_shape(body.joint_regressor, {joints, vertices}, "J_regressor");
+    check_shape(body.parents, {joints}, "kintree_table (row 0)");
+    check_shape(body.shape_directions, {vertices, 3, -1}, "shapedirs");
+    for (const auto* index : {&body.faces, &body.parents}) {
+        if (index->scalar_type() != torch::kLong)
+            throw Error("f, kintree_table: expected int64 indices");
+    }
+    check_range(body.faces, vertices, "f");
+    check_finite(body.vertices, "v_template");
+    check_finite(body.weights, "weights");
+    check_finite(body.joint_regressor, "J_regressor");
+    check_finite(body.shape_directions, "shapedirs");
+    // float16 and text-exported files round: 1e-2 lets them pass and still catches a transposed or
+    // scaled array.
+    check_row_sums(body.weights, "weights", 1e-2);
+    check_row_sums(body.joint_regressor, "J_regressor", 1e-2);
+    if (body.weights.min().item<double>() < -1e-6) throw Error("weights: expected none below zero");
+    const auto parents = body.parents.cpu();
+    const auto* parent = parents.data_ptr<int64_t>();
+    for (int64_t j = 0; j < joints; ++j) {
+        if (j == 0 ? parent[j] != -1 : (parent[j] < 0 || parent[j] >= j)) {
+            throw Error(
+                fmt::format("kintree_table: expected the parent of joint {} to be {}, got {}", j,
+                            j == 0 ? "none (-1 or 4294967295)" : "a joint before it", parent[j]));
+        }
+    }
+    if (body.pose_directions.defined()) {
+        check_shape(body.pose_directions, {vertices, 3, 9 * (joints - 1)}, "posedirs");
+        check_finite(body.pose_directions, "posedirs");
+    }
+}
+
+BodyData read_body(const std::filesystem::path& file) {
+    const auto what = file.string();
+    const auto arrays = read_npz(file);
+    const auto real = [&](const char* key) {
+        return npz_tensor(arrays, key, what).to(torch::kFloat);
+    };
+    const auto index = [&](const char* key) {
+        const auto values = npz_tensor(arrays, key, what);
+        auto whole = values.to(torch::kLong);
+        if (!torch::equal(whole.to(values.scalar_type()), values))
+            throw Error(fmt::format("{}: '{}': expected whole numbers", what, key));
+        return whole;
+    };
+    BodyData body;
+    body.vertices = real("v_template");
+    body.faces = index("f");
+    body.weights = real("weights");
+    body.joint_regressor = real("J_regressor");
+    const auto tree = index("kintree_table");
+    try {
+        check_shape(body.vertices, {-1, 3}, "v_template");
+        check_shape(tree, {2, -1}, "kintree_table");
+        body.parents = tree[0].clone();
+        if (body.parents.numel() > 0 && body.parents[0].item<int64_t>() == 0xFFFFFFFF)
+            body.parents[0] = -1;
+        body.shape_directions = arrays.contains("shapedirs")
+                                    ? real("shapedirs")
+                                    : torch::zeros({body.vertices.size(0), 3, 0});
+        if (arrays.contains("posedirs")) {
+            const auto directions = real("posedirs");
+            // Bodies without pose blend shapes come with zeros, which would cost memory and time
+            // for nothing.
+            if ((directions != 0).any().item<bool>()) body.pose_directions = directions;
+        }
+        check_body(body);
+    } catch (const Error& error) {
+        throw Error(fmt::format("{}: {}", what, error.what()));
+    }
+    return body;
+}
+
+void write_body(const std::filesystem::path& file, const BodyData& body) {
+    check_body(body);
+    const auto joints = torch::arange(body.parents.size(0), torch::kLong);
+    NpzFile out{{"v_template", npy_array(body.vertices)},
+                {"f", npy_array(body.faces)},
+                {"weights", npy_array(body.weights)},
+                {"J_regressor", npy_array(body.joint_regressor)},
+                {"kintree_table", npy_array(torch::stack({body.parents.cpu(), joints}))},
+                {"shapedirs", npy_array(body.shape_directions)},
+                {"bs_style", {"U3", {}, npy_array(std::vector<std::string>{"lbs"}).bytes}},
+                {"bs_type", {"U7", {}, npy_array(std::vector<std::string>{"lrotmin"}).bytes}}};
+    if (body.pose_directions.defined()) out.emplace("posedirs", npy_array(body.pose_directions));
+    write_npz(file, out);
+}
+
+}  // namespace fmgs

@@ -1,0 +1,26 @@
+#pragma once
+/// One colour map for each modality.
+#include <fmgs/core/types.h>
+
+namespace fmgs {
+
+/// The map as a picture [3,H,W] in [0,1], coloured by what its name stands for: color and alpha as
+/// they are; depth, normal, semantic (logits, or labels [H,W]) and any other feature as below.
+/// Black where alpha [1,H,W] is not above ½.
+torch::Tensor colorize(const std::string& name, const torch::Tensor& map,
+                       const torch::Tensor& alpha);
+/// Depth [1,H,W] in metres → colours [3,H,W] in [0,1], near is warm; black where `where` [1,H,W]
+/// bool is false. The range runs from the smallest to the largest depth in `where`, or from `near`
+/// to `far` when near < far.
+torch::Tensor colorize_depth(const torch::Tensor& depth, const torch::Tensor& where,
+                             double near = 0, double far = 0);
+/// Unit normals [3,H,W] in the camera frame (x right, y down, z forward) → (x, -y, -z)/2 + 1/2;
+/// black where `where` is false.
+torch::Tensor colorize_normal(const torch::Tensor& normal, const torch::Tensor& where);
+/// Labels [H,W] → colours [3,H,W] of the 28 body-part classes' palette; background is black, other
+/// labels get own colours.
+torch::Tensor colorize_labels(const torch::Tensor& labels);
+/// Features [C,H,W] → colours: the first three channels stretched to [0,1] (one channel: grey).
+torch::Tensor colorize_feature(const torch::Tensor& feature, const torch::Tensor& where);
+
+}  // namespace fmgs

@@ -1,0 +1,16 @@
+#pragma once
+/// Contact sheets: maps as pictures side by side.
+#include <fmgs/core/types.h>
+
+namespace fmgs {
+
+/// One row: ground truth | color | alpha | depth | normal | normal from depth | semantics; maps
+/// that were not rendered are left out, further modalities follow. Cut to the subject (true mask or
+/// alpha above ½) and 8 pixels around it. [3,H',W'] in [0,1], 2 pixels of grey between the
+/// pictures.
+torch::Tensor sheet_row(const Frame& frame, const Maps& rendered);
+/// Pictures [3,H,W] side by side (or below each other), top left aligned, on grey.
+torch::Tensor beside(const std::vector<torch::Tensor>& images, int64_t gap = 2);
+torch::Tensor below(const std::vector<torch::Tensor>& images, int64_t gap = 2);
+
+}  // namespace fmgs

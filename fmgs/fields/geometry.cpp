@@ -1,0 +1,45 @@
+
+#include <fmgs/fields/geometry.h>
+
+#include <fmgs/core/check.h>
+#include <fmgs/core/random.h>
+#include <fmt/format.h>
+#include <torch/types.h>
+
+namespace fmgs {
+
+GeometryFieldImpl::GeometryFieldImpl(const GeometryFieldOptions& options, const torch::Tensor& box,
+                                     int64_t pose_code_width, uint64_t seed)
+    : options_(options) {
+    if (options.layers < 1 || options.code < 1 || !(options.offset_bound > 0) ||
+        !(options.rotation_bound > 0) || !(options.scale_bound > 0)) {
+        throw Error(fmt::format(
+            "geometry field: expected layers >= 1, code >= 1 and bounds > 0, got layers {}, code "
+            "{}, offset_bound {}, "
+            "rotation_bound {}, scale_bound {}",
+            options.layers, options.code, options.offset_bound, options.rotation_bound,
+            options.scale_bound));
+    }
+    const Random random{seed};
+    volume_ =
+        register_module("volume", HashGrid(options.volume, box, random.number("geometry.volume")));
+    const int64_t heads = (options.free_offset ? 3 : 1) + 2 + 3;
+    std::vector<int64_t> widths{volume_->width() + pose_code_width};
+    widths.insert(widths.end(), static_cast<size_t>(options.layers), options.hidden);
+    widths.push_back(heads + options.code);
+    mlp_ = register_module("mlp", Mlp(widths, random.number("geometry.mlp")));
+    mlp_->zero_outputs(0, heads);
+}
+
+GeometryResidual GeometryFieldImpl::forward(const FixedPoints& at, const torch::Tensor& pose_code) {
+    // [f, Z_p] → (δd, δs, δr, z_g)
+    const auto out = mlp_->forward(volume_->forward(at), pose_code);
+    const auto part = out.split_with_sizes({options_.free_offset ? 3 : 1, 2, 3, options_.code}, 1);
+    const auto bounded = [](const torch::Tensor& m, double bound) {
+        return bound * torch::tanh(m / bound);
+    };
+    return {options_.offset_bound * torch::tanh(part[0]), bounded(part[1], options_.scale_bound),
+            bounded(part[2], options_.rotation_bound), part[3]};
+}
+
+}  // namespace fmgs

@@ -1,4 +1,0 @@
-/// The tile functions for any machine.
-#define FMGS_SET portable
-#define FMGS_LANES 4
-#include <fmgs/raster/composite_tile.h>

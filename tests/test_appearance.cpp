@@ -1,0 +1,125 @@
+#include <fmgs/core/random.h>
+#include <fmgs/fields/appearance.h>
+
+#include "support/gradcheck.h"
+#include "support/module.h"
+#include "support/test.h"
+
+using namespace fmgs;
+
+namespace {
+
+AppearanceFieldOptions small(double noise = 45) {
+    return {.volume = {.levels = 3,
+                       .base_resolution = 3,
+                       .finest_resolution = 9,
+                       .log2_hashmap_size = 6},
+            .hidden = 8,
+            .view_noise = noise};
+}
+torch::Tensor box() { return torch::tensor({{-1.0f, -1.0f, -1.0f}, {1.0f, 1.0f, 1.0f}}); }
+torch::Tensor draw(std::initializer_list<int64_t> shape, uint64_t seed = 3) {
+    return torch::randn(shape, Random{seed}.generator("draw"), torch::kFloat32);
+}
+torch::Tensor unit(const torch::Tensor& x) { return x / x.norm(2, 1, true); }
+
+/// A field of 7 points with its inputs.
+struct Scene {
+    AppearanceField field;
+    FixedPoints at;
+    torch::Tensor geometry_code = draw({7, 4}), pose_code = draw({5}, 4),
+                  direction = unit(draw({7, 3}, 5));
+
+    explicit Scene(double noise = 45, uint64_t seed = 0) : field(small(noise), box(), 4, 5, seed) {
+        at = field->volume()->locate(draw({7, 3}, 6).clamp(-1, 1));
+    }
+    torch::Tensor color(const Random* random = nullptr) {
+        return field->forward(at, geometry_code, pose_code, direction, random);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("the spherical harmonics are orthonormal over the sphere and lack the constant",
+          "[appearance_field]") {
+    // A product rule that integrates polynomials of degree 6 exactly: Gauss in z, equal steps
+    // around.
+    const std::vector<double> nodes{0.1834346424956498, 0.5255324099163290, 0.7966664774136267,
+                                    0.9602898564975363};
+    const std::vector<double> weights{0.3626837833783620, 0.3137066458778873, 0.2223810344533745,
+                                      0.1012285362903763};
+    std::vector<torch::Tensor> directions, shares;
+    for (size_t k = 0; k < 8; ++k) {
+        const double z = (k < 4 ? 1 : -1) * nodes[k % 4], r = std::sqrt(1 - z * z);
+        for (int j = 0; j < 16; ++j) {
+            const double angle = 2 * M_PI * j / 16;
+            directions.push_back(
+                torch::tensor({r * std::cos(angle), r * std::sin(angle), z}, torch::kDouble));
+            shares.push_back(torch::tensor(weights[k % 4] * 2 * M_PI / 16, torch::kDouble));
+        }
+    }
+    const auto basis = spherical_harmonics(torch::stack(directions));
+    const auto share = torch::stack(shares).unsqueeze(1);
+    REQUIRE_CLOSE(basis.t().matmul(share * basis), torch::eye(15, torch::kDouble), 1e-12);
+    REQUIRE_CLOSE((share * basis).sum(0), torch::zeros({15}, torch::kDouble), 1e-12);
+}
+
+TEST_CASE("the first harmonics follow the sign convention -y, z, -x", "[appearance_field]") {
+    const auto basis =
+        spherical_harmonics(torch::eye(3, torch::kDouble)).slice(1, 0, 3) / 0.4886025119029199;
+    REQUIRE_CLOSE(
+        basis, torch::tensor({{0.0, 0.0, -1.0}, {-1.0, 0.0, 0.0}, {0.0, 1.0, 0.0}}, torch::kDouble),
+        1e-15);
+}
+
+TEST_CASE("colours lie in (0,1) and depend on every input", "[appearance_field]") {
+    Scene scene;
+    const auto color = scene.color();
+    REQUIRE(color.sizes() == torch::IntArrayRef({7, 3}));
+    REQUIRE(color.min().item<float>() > 0);
+    REQUIRE(color.max().item<float>() < 1);
+    for (auto* input : {&scene.geometry_code, &scene.pose_code, &scene.direction}) {
+        const auto before = *input;
+        *input = -before;
+        REQUIRE_FALSE(torch::equal(scene.color(), color));
+        *input = before;
+    }
+}
+
+TEST_CASE("gradients of the appearance field are right in double", "[appearance_field]") {
+    Scene scene;
+    scene.field->to(torch::kDouble);
+    scene.at = scene.field->volume()->locate(draw({7, 3}, 6).clamp(-1, 1));
+    const auto value = [&](const std::vector<torch::Tensor>& in) {
+        return scene.field->forward(scene.at, in[0], in[1], in[2]).mul(3).sin().sum();
+    };
+    const std::vector<torch::Tensor> inputs{scene.geometry_code.to(torch::kDouble),
+                                            scene.pose_code.to(torch::kDouble),
+                                            scene.direction.to(torch::kDouble)};
+    REQUIRE(test::gradient_error(value, inputs) < 1e-7);
+    REQUIRE(test::parameter_gradient_error(*scene.field, [&] { return value(inputs); }) < 1e-7);
+}
+
+TEST_CASE("view noise is one draw per seed and step, and off without a Random",
+          "[appearance_field]") {
+    Scene scene, calm(0);
+    const Random one{1, 1}, two{1, 2};
+    REQUIRE(torch::equal(scene.color(), scene.color()));
+    REQUIRE(torch::equal(scene.color(&one), scene.color(&one)));
+    REQUIRE_FALSE(torch::equal(scene.color(&one), scene.color(&two)));
+    REQUIRE_FALSE(torch::equal(scene.color(&one), scene.color()));
+    REQUIRE(torch::equal(calm.color(&one), calm.color()));
+}
+
+TEST_CASE("an appearance field with copied parameters gives the same bits", "[appearance_field]") {
+    Scene a(45, 1), b(45, 2);
+    REQUIRE_FALSE(torch::equal(a.color(), b.color()));
+    REQUIRE(test::copy_state(*a.field, *b.field));
+    REQUIRE(torch::equal(a.color(), b.color()));
+}
+
+TEST_CASE("an appearance field refuses inputs of the wrong shape", "[appearance_field]") {
+    Scene scene;
+    scene.direction = draw({6, 3});
+    REQUIRE(test::throws_error([&] { scene.color(); }, "direction: expected [7,3], got [6,3]"));
+}
