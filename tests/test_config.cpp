@@ -251,12 +251,12 @@ TEST_CASE("descriptions stand beside the defaults in YAML and in the table", "[c
 
 TEST_CASE("the avatar's options can be visited and come back", "[config]") {
     Config config;
-    config.add_argument("geometry={code: 8, volume: {finest: 512}}");
+    config.add_argument("geometry={code: 8, volume: {finest_resolution: 512}}");
     config.add_argument("skinning.volume.finest_resolution=64");
     AvatarOptions options;
     config.read(options);
     REQUIRE(options.geometry.code == 8);
-    REQUIRE(options.geometry.volume.finest == 512);
-    REQUIRE(options.skinning.volume.finest == 64);
+    REQUIRE(options.geometry.volume.finest_resolution == 512);
+    REQUIRE(options.skinning.volume.finest_resolution == 64);
     REQUIRE(options.skinning.volume.levels == 8);
 }
