@@ -3,6 +3,7 @@
 # CPU-only LibTorch in .deps/torch. Installs only what is missing, asks nothing, and is a no-op the second time.
 #
 #   scripts/setup.sh            install what is missing
+#                               (also clang-format 14, for scripts/format.sh, where the distribution has it)
 #   scripts/setup.sh --check    say what is missing and exit 1, or exit 0; changes nothing
 #   scripts/setup.sh --cuda     the same for a build with FMGS_CUDA: a LibTorch with CUDA in .deps/torch-cuda (4 GB);
 #                               the CUDA Toolkit (nvcc, 13 or newer) has to be there. A driver is not needed.
@@ -23,7 +24,7 @@ for option in "$@"; do
     case "$option" in
         --check) check_only=1 ;;
         --cuda) cuda=1 ;;
-        -h | --help) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+        -h | --help) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
         *) die "unknown option '$option'; expected --check, --cuda or nothing" ;;
     esac
 done
@@ -104,21 +105,36 @@ fi
 
 # ---- Packages of the distribution -------------------------------------------------------------------------------
 
+as_root=()
+if [ "$(id -u)" = 0 ]; then
+    as_root=(env DEBIAN_FRONTEND=noninteractive)
+elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+    as_root=(sudo -n env DEBIAN_FRONTEND=noninteractive)
+fi
+
+update_lists() {
+    "${as_root[@]}" apt-get update -q -o DPkg::Lock::Timeout=300 >/dev/null ||
+        say "apt-get update failed; trying with the package lists that are there"
+}
+install_packages() { "${as_root[@]}" apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@" >/dev/null; }
+
 if [ ${#packages[@]} -gt 0 ]; then
-    install=(apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "${packages[@]}")
-    if [ "$(id -u)" = 0 ]; then
-        as_root=(env DEBIAN_FRONTEND=noninteractive)
-    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-        as_root=(sudo -n env DEBIAN_FRONTEND=noninteractive)
-    else
+    [ ${#as_root[@]} -gt 0 ] ||
         die "packages are missing and neither root nor a sudo without password is at hand. As root, run
   apt-get update && apt-get install -y --no-install-recommends ${packages[*]}
 and start again."
-    fi
     say "installing from the distribution: ${packages[*]} (on a bare system about 1 GB on disk, 1 to 3 minutes)"
-    "${as_root[@]}" apt-get update -q -o DPkg::Lock::Timeout=300 >/dev/null ||
-        say "apt-get update failed; trying with the package lists that are there"
-    "${as_root[@]}" "${install[@]}" >/dev/null
+    update_lists
+    install_packages "${packages[@]}"
+fi
+
+# The formatter that the tests compare with. A build does without, and a newer distribution may have other versions only.
+if [ ${#as_root[@]} -gt 0 ] && command -v apt-cache >/dev/null && ! command -v clang-format-14 >/dev/null; then
+    compgen -G '/var/lib/apt/lists/*Packages*' >/dev/null || update_lists
+    if [ -n "$(apt-cache show clang-format-14 2>/dev/null)" ]; then
+        say "installing from the distribution: clang-format-14"
+        install_packages clang-format-14 || say "clang-format-14 was not installed; the test of the format will be skipped"
+    fi
 fi
 
 # ---- LibTorch ---------------------------------------------------------------------------------------------------
