@@ -264,72 +264,77 @@ TEST_CASE("other betas in a split keep the root joint where it was, and the load
     REQUIRE(back.notes[0].find("223.6 mm") != std::string::npos);
 }
 
+namespace {
+
+/// Applies f to one array of a file.
+void spoil(const fs::path& file, const std::string& key,
+           const std::function<torch::Tensor(torch::Tensor)>& f) {
+    auto npz = read_npz(file);
+    npz[key] = npy_array(f(npz[key].tensor()).contiguous());
+    write_npz(file, npz);
+}
+
+torch::Tensor nan_in_row_1(torch::Tensor x) {
+    x[1][2] = NAN;
+    return x;
+}
+
+torch::Tensor shorter(const torch::Tensor& x) { return x.slice(0, 0, x.size(0) - 1); }
+
+/// A capture spoiled in one way, and what the message says.
+struct Damage {
+    std::string words;
+    std::function<void(const fs::path&)> apply;
+};
+
+const std::vector<Damage> kDamages = {
+    {"cameras.npz", [](auto& r) { fs::remove(r / "cameras.npz"); }},
+    {"images/image_0001.png", [](auto& r) { fs::remove(r / "images/image_0001.png"); }},
+    {"image_0001.png: not a readable",
+     [](auto& r) { fs::resize_file(r / "images/image_0001.png", 90); }},
+    {"masks/mask_0002.png", [](auto& r) { fs::remove(r / "masks/image_0002.png"); }},
+    {"priors/normal/image_0002.png",
+     [](auto& r) { fs::remove(r / "priors/normal/image_0002.png"); }},
+    {"priors/seg/image_0000.png",
+     [](auto& r) { std::ofstream(r / "priors/seg/image_0000.png") << "x"; }},
+    {"priors/dino/image_0001.npy", [](auto& r) { fs::remove(r / "priors/dino/image_0001.npy"); }},
+    {"expected 4 channels",
+     [](auto& r) {
+         write_npy(r / "priors/dino/image_0001.npy", npy_array(torch::zeros({2, 12, 16})));
+     }},
+    {"expected 16x12",
+     [](auto& r) {
+         write_gray(r / "masks/image_0001.png", torch::ones({12, 15}));
+     }},
+    {"priors/depth/image_0001.png",
+     [](auto& r) {
+         write_gray(r / "priors/depth/image_0001.png", torch::ones({6, 8}));
+     }},
+    {"train.npz: body_pose: row 1",
+     [](auto& r) { spoil(r / "poses/train.npz", "body_pose", nan_in_row_1); }},
+    {"test.npz: transl: row 1",
+     [](auto& r) { spoil(r / "poses/test.npz", "transl", nan_in_row_1); }},
+    {"train.npz: rows that do not match",
+     [](auto& r) { spoil(r / "poses/train.npz", "transl", shorter); }},
+    {"test_view/cameras.npz: extrinsic: expected 1 or 2",
+     [](auto& r) {
+         spoil(r / "test_view/cameras.npz", "extrinsic", [](auto x) { return torch::cat({x, x}); });
+     }},
+    {"no pose for frame 'image_0004'",
+     [](auto& r) { std::ofstream(r / "splits/train.txt", std::ios::app) << "image_0004\n"; }},
+    {"priors.json: normal.axes",
+     [](auto& r) { std::ofstream(r / "priors/priors.json") << R"({"normal": {"axes": "RRB"}})"; }},
+    {"priors.json: expected a JSON",
+     [](auto& r) { std::ofstream(r / "priors/priors.json") << "{"; }},
+    {"poses.npz", [](auto& r) { fs::remove_all(r / "poses"); }},
+    {"novel_motion/poses.npz", [](auto& r) { fs::resize_file(r / "novel_motion/poses.npz", 300); }},
+};
+
+}  // namespace
+
 TEST_CASE("each way of damaging a capture is an Error that names the file", "[capture]") {
-    const auto spoil = [](const fs::path& file, const std::string& key,
-                          const std::function<torch::Tensor(torch::Tensor)>& f) {
-        auto npz = read_npz(file);
-        npz[key] = npy_array(f(npz[key].tensor()).contiguous());
-        write_npz(file, npz);
-    };
-    const auto nan_in_row_1 = [](torch::Tensor x) {
-        x[1][2] = NAN;
-        return x;
-    };
-    const auto shorter = [](const torch::Tensor& x) { return x.slice(0, 0, x.size(0) - 1); };
-    struct Damage {
-        std::string words;
-        std::function<void(const fs::path&)> apply;
-    };
-    const std::vector<Damage> all = {
-        {"cameras.npz", [](auto& r) { fs::remove(r / "cameras.npz"); }},
-        {"images/image_0001.png", [](auto& r) { fs::remove(r / "images/image_0001.png"); }},
-        {"image_0001.png: not a readable",
-         [](auto& r) { fs::resize_file(r / "images/image_0001.png", 90); }},
-        {"masks/mask_0002.png", [](auto& r) { fs::remove(r / "masks/image_0002.png"); }},
-        {"priors/normal/image_0002.png",
-         [](auto& r) { fs::remove(r / "priors/normal/image_0002.png"); }},
-        {"priors/seg/image_0000.png",
-         [](auto& r) { std::ofstream(r / "priors/seg/image_0000.png") << "x"; }},
-        {"priors/dino/image_0001.npy",
-         [](auto& r) { fs::remove(r / "priors/dino/image_0001.npy"); }},
-        {"expected 4 channels",
-         [](auto& r) {
-             write_npy(r / "priors/dino/image_0001.npy", npy_array(torch::zeros({2, 12, 16})));
-         }},
-        {"expected 16x12",
-         [](auto& r) {
-             write_gray(r / "masks/image_0001.png", torch::ones({12, 15}));
-         }},
-        {"priors/depth/image_0001.png",
-         [](auto& r) {
-             write_gray(r / "priors/depth/image_0001.png", torch::ones({6, 8}));
-         }},
-        {"train.npz: body_pose: row 1",
-         [&](auto& r) { spoil(r / "poses/train.npz", "body_pose", nan_in_row_1); }},
-        {"test.npz: transl: row 1",
-         [&](auto& r) { spoil(r / "poses/test.npz", "transl", nan_in_row_1); }},
-        {"train.npz: rows that do not match",
-         [&](auto& r) { spoil(r / "poses/train.npz", "transl", shorter); }},
-        {"test_view/cameras.npz: extrinsic: expected 1 or 2",
-         [&](auto& r) {
-             spoil(r / "test_view/cameras.npz", "extrinsic", [](auto x) {
-                 return torch::cat({x, x});
-             });
-         }},
-        {"no pose for frame 'image_0004'",
-         [](auto& r) { std::ofstream(r / "splits/train.txt", std::ios::app) << "image_0004\n"; }},
-        {"priors.json: normal.axes",
-         [](auto& r) {
-             std::ofstream(r / "priors/priors.json") << R"({"normal": {"axes": "RRB"}})";
-         }},
-        {"priors.json: expected a JSON",
-         [](auto& r) { std::ofstream(r / "priors/priors.json") << "{"; }},
-        {"poses.npz", [](auto& r) { fs::remove_all(r / "poses"); }},
-        {"novel_motion/poses.npz",
-         [](auto& r) { fs::resize_file(r / "novel_motion/poses.npz", 300); }},
-    };
     Written written;
-    for (const auto& damage : all) {
+    for (const auto& damage : kDamages) {
         INFO(damage.words);
         const fs::path copy = written.folder.path / "copy";
         fs::remove_all(copy);

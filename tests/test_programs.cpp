@@ -206,6 +206,57 @@ TEST_CASE("a modality is added by configuration alone", "[programs]") {
     REQUIRE(fs::exists(output / "render/orbit/dino/000000.png"));
 }
 
+namespace {
+
+/// A capture spoiled in one way, and a word of the message that says so.
+struct Damage {
+    std::string name, words;
+    std::function<void(const fs::path&)> apply;
+};
+
+fs::path first_file(const fs::path& folder) {
+    std::set<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(folder)) files.insert(entry.path());
+    return *files.begin();
+}
+
+void change_body(const fs::path& capture, const std::function<void(NpzFile&)>& change) {
+    auto body = read_npz(capture / "body.npz");
+    change(body);
+    write_npz(capture / "body.npz", body);
+}
+
+void spoil_poses(const fs::path& capture) {
+    for (const auto& file : fs::directory_iterator(capture / "poses")) {
+        auto poses = read_npz(file.path());
+        auto turns = poses.at("body_pose").tensor().clone();
+        turns[1][2] = NAN;
+        poses["body_pose"] = npy_array(turns);
+        write_npz(file.path(), poses);
+    }
+}
+
+const std::vector<Damage> kDamages = {
+    {"no_prior", "normal", [](const fs::path& d) { fs::remove(first_file(d / "priors/normal")); }},
+    {"corrupt_image", "images",
+     [](const fs::path& d) { std::ofstream(first_file(d / "images")) << "no picture"; }},
+    {"few_masks", "mask", [](const fs::path& d) { fs::remove(first_file(d / "masks")); }},
+    {"no_body", "data.body", [](const fs::path& d) { fs::remove(d / "body.npz"); }},
+    {"bad_body", "weights",
+     [](const fs::path& d) { change_body(d, [](auto& body) { body.erase("weights"); }); }},
+    {"bad_faces", "f",
+     [](const fs::path& d) {
+         change_body(d, [](auto& body) {
+             auto faces = body.at("f").tensor().to(torch::kLong);
+             faces[3][1] = 1000000;
+             body["f"] = npy_array(faces);
+         });
+     }},
+    {"nan_pose", "body_pose", spoil_poses},
+};
+
+}  // namespace
+
 TEST_CASE(
     "bad input gives one clear message, a failing exit code, and leaves earlier results alone",
     "[programs]") {
@@ -214,22 +265,8 @@ TEST_CASE(
     REQUIRE(run(train(output, "train.steps=1")).code == 0);
     const auto before = model(output, 1);
 
-    struct Case {
-        std::string arguments, words;
-    };
-    const auto broken = [&](const std::string& name,
-                            const std::function<void(const fs::path&)>& damage) {
-        const auto data = folder.path / name;
-        copy_capture(data);
-        damage(data);
-        return train(folder.path / (name + "_run"), "train.steps=1", data);
-    };
-    const auto first = [](const fs::path& path) {
-        std::set<fs::path> files;
-        for (const auto& entry : fs::directory_iterator(path)) files.insert(entry.path());
-        return *files.begin();
-    };
-    const std::vector<Case> cases = {
+    std::vector<std::pair<std::string, std::string>> cases = {
+        // arguments, words
         {train(output, "train.steps=1"), "checkpoints"},
         {train(folder.path / "x", "trian.steps=1"), "train"},
         {train(folder.path / "x", "train.steps=many"), "train.steps"},
@@ -239,41 +276,14 @@ TEST_CASE(
         {"evaluate " + (folder.path / "none").string(), "none"},
         {"evaluate " + output.string() + " nosuch", "nosuch"},
         {"evaluate " + output.string() + " avatar.geometry.hidden=64", "geometry"},
-        {broken("no_prior", [&](const fs::path& d) { fs::remove(first(d / "priors/normal")); }),
-         "normal"},
-        {broken("corrupt_image",
-                [&](const fs::path& d) { std::ofstream(first(d / "images")) << "no picture"; }),
-         "images"},
-        {broken("few_masks", [&](const fs::path& d) { fs::remove(first(d / "masks")); }), "mask"},
-        {broken("no_body", [&](const fs::path& d) { fs::remove(d / "body.npz"); }), "data.body"},
-        {broken("bad_body",
-                [&](const fs::path& d) {
-                    auto body = read_npz(d / "body.npz");
-                    body.erase("weights");
-                    write_npz(d / "body.npz", body);
-                }),
-         "weights"},
-        {broken("bad_faces",
-                [&](const fs::path& d) {
-                    auto body = read_npz(d / "body.npz");
-                    auto faces = body.at("f").tensor().to(torch::kLong);
-                    faces[3][1] = 1000000;
-                    body["f"] = npy_array(faces);
-                    write_npz(d / "body.npz", body);
-                }),
-         "f"},
-        {broken("nan_pose",
-                [&](const fs::path& d) {
-                    for (const auto& file : fs::directory_iterator(d / "poses")) {
-                        auto poses = read_npz(file.path());
-                        auto turns = poses.at("body_pose").tensor().clone();
-                        turns[1][2] = NAN;
-                        poses["body_pose"] = npy_array(turns);
-                        write_npz(file.path(), poses);
-                    }
-                }),
-         "body_pose"},
     };
+    for (const auto& damage : kDamages) {
+        const auto data = folder.path / damage.name;
+        copy_capture(data);
+        damage.apply(data);
+        cases.emplace_back(train(folder.path / (damage.name + "_run"), "train.steps=1", data),
+                           damage.words);
+    }
     for (const auto& [arguments, words] : cases) {
         const auto outcome = run(arguments);
         INFO(arguments << "\n" << outcome.text);

@@ -87,67 +87,88 @@ class SelfTimes {
     at::CallbackHandle handle_;
 };
 
-int bench(const std::vector<std::string>& arguments) {
-    Run run = open_run(read_options(arguments));
-    print_run(run);
-    auto objective = paper_objective(run.avatar->parts(), run.options.objective);
-    Optimizer optimizer(grouped_parameters(*run.root), run.options.optim);
-    std::string note;
-    const auto frames = training_frames(run, note);
-    if (!note.empty()) fmt::print("{}\n", note);
-    const bool on_gpu = run.device.is_cuda();
-    const auto now = [&] {
-        if (on_gpu) torch::cuda::synchronize();
-        return Clock::now();
-    };
+enum Phase { kFields, kObjective, kBackward, kUpdate, kPhases };
+constexpr const char* kNames[kPhases] = {"fields and skinning", "posing, drawing, losses",
+                                         "backward", "optimizer"};
 
-    enum Phase { kFields, kObjective, kBackward, kUpdate, kPhases };
-    constexpr const char* kNames[kPhases] = {"fields and skinning", "posing, drawing, losses",
-                                             "backward", "optimizer"};
-    std::array<std::vector<double>, kPhases> times;
-    std::vector<double> whole;
-    const auto step = [&](int64_t k) {
+/// A run's training steps with the time of each phase.
+class TimedSteps {
+  public:
+    explicit TimedSteps(const std::vector<std::string>& arguments)
+        : run_(open_run(read_options(arguments))),
+          objective_(paper_objective(run_.avatar->parts(), run_.options.objective)),
+          optimizer_(grouped_parameters(*run_.root), run_.options.optim) {
+        print_run(run_);
+        std::string note;
+        frames_ = training_frames(run_, note);
+        if (!note.empty()) fmt::print("{}\n", note);
+    }
+
+    void step() {
         // The last step of a run: every loss is on.
         const double progress = 1;
-        const Random random{1, k};
-        const Frame frame = frame_of(frames, k, 1).to(run.device);
+        const Random random{1, next_++};
+        const Frame frame = frame_of(frames_, random.step, 1).to(run_.device);
         std::array<Clock::time_point, kPhases + 1> at;
         at[0] = now();
-        const auto surfels = run.avatar->forward(frame.camera, run.pose(frame), &random);
+        const auto surfels = run_.avatar->forward(frame.camera, run_.pose(frame), &random);
         at[1] = now();
-        const auto report = objective->forward(surfels, frame, random, progress);
+        const auto report = objective_->forward(surfels, frame, random, progress);
         at[2] = now();
-        optimizer.zero_grad();
+        optimizer_.zero_grad();
         report.total.backward();
         at[3] = now();
-        if (on_gpu)
-            optimizer.step_unchecked(progress, report.total);
-        else if (const auto name = optimizer.step(progress))
+        if (run_.device.is_cuda())
+            optimizer_.step_unchecked(progress, report.total);
+        else if (const auto name = optimizer_.step(progress))
             throw Error(fmt::format("the gradient of '{}' is not finite", *name));
         at[4] = now();
-        for (size_t p = 0; p < kPhases; ++p) times[p].push_back(ms(at[p], at[p + 1]));
-        whole.push_back(ms(at[0], at[kPhases]));
-    };
-    constexpr int64_t kWarm = 3, kSteps = 20;
-    for (int64_t k = 0; k < kWarm; ++k) step(k);
-    for (auto& t : times) t.clear();
-    whole.clear();
-    for (int64_t k = 0; k < kSteps; ++k) step(kWarm + k);
-    const auto median = [](std::vector<double> x) {
-        std::nth_element(x.begin(), x.begin() + static_cast<int64_t>(x.size()) / 2, x.end());
-        return x[x.size() / 2];
-    };
-    const auto& camera = frames.front().camera;
-    fmt::print("{}x{} pixels, {} threads, median of {} steps\n", camera.width, camera.height,
-               at::get_num_threads(), kSteps);
-    for (size_t p = 0; p < kPhases; ++p)
-        fmt::print("  {:<26}{:8.1f} ms\n", kNames[p], median(times[p]));
-    fmt::print("  {:<26}{:8.1f} ms (fastest {:.1f})\n", "step", median(whole),
-               *std::min_element(whole.begin(), whole.end()));
+        for (size_t p = 0; p < kPhases; ++p) times_[p].push_back(ms(at[p], at[p + 1]));
+        whole_.push_back(ms(at[0], at[kPhases]));
+    }
+    void forget() {
+        for (auto& t : times_) t.clear();
+        whole_.clear();
+    }
+    void print() const {
+        const auto median = [](std::vector<double> x) {
+            std::nth_element(x.begin(), x.begin() + static_cast<int64_t>(x.size()) / 2, x.end());
+            return x[x.size() / 2];
+        };
+        const auto& camera = frames_.front().camera;
+        fmt::print("{}x{} pixels, {} threads, median of {} steps\n", camera.width, camera.height,
+                   at::get_num_threads(), whole_.size());
+        for (size_t p = 0; p < kPhases; ++p)
+            fmt::print("  {:<26}{:8.1f} ms\n", kNames[p], median(times_[p]));
+        fmt::print("  {:<26}{:8.1f} ms (fastest {:.1f})\n", "step", median(whole_),
+                   *std::min_element(whole_.begin(), whole_.end()));
+    }
+
+  private:
+    Clock::time_point now() const {
+        if (run_.device.is_cuda()) torch::cuda::synchronize();
+        return Clock::now();
+    }
+
+    Run run_;
+    Objective objective_;
+    Optimizer optimizer_;
+    std::vector<Frame> frames_;
+    int64_t next_ = 0;
+    std::array<std::vector<double>, kPhases> times_;
+    std::vector<double> whole_;
+};
+
+int bench(const std::vector<std::string>& arguments) {
+    TimedSteps steps(arguments);
+    for (int64_t k = 0; k < 3; ++k) steps.step();
+    steps.forget();
+    for (int64_t k = 0; k < 20; ++k) steps.step();
+    steps.print();
 
     constexpr int64_t kTraced = 5;
     const SelfTimes self;
-    for (int64_t k = 0; k < kTraced; ++k) step(kWarm + kSteps + k);
+    for (int64_t k = 0; k < kTraced; ++k) steps.step();
     fmt::print("operators by the time in them alone\n");
     const auto rows = self.largest_first();
     for (size_t k = 0; k < std::min<size_t>(rows.size(), 20); ++k)
