@@ -1,42 +1,19 @@
 // What no compiler checks: which folder may include which, how long a file is, and what public
 // headers may show.
-#include <fstream>
 #include <map>
-#include <regex>
-#include <set>
-#include <vector>
 
+#include "support/source_lines.h"
 #include "support/test.h"
 
-namespace {
-
+using namespace fmgs::test;
 namespace fs = std::filesystem;
-const fs::path kRoot = FMGS_SOURCE_DIR;
 
-std::vector<fs::path> sources(const std::vector<std::string>& folders) {
-    std::vector<fs::path> files;
-    const std::set<std::string> endings{".h", ".cpp", ".cu", ".cuh"};
-    for (const auto& folder : folders) {
-        for (const auto& entry : fs::recursive_directory_iterator(kRoot / folder)) {
-            const bool build = entry.path().string().find("/build") != std::string::npos &&
-                               kRoot.string().find("/build") == std::string::npos;
-            if (!build && endings.count(entry.path().extension())) files.push_back(entry.path());
-        }
-    }
-    return files;
-}
-
-std::vector<std::string> lines(const fs::path& file) {
-    std::ifstream in(file);
-    std::vector<std::string> all;
-    for (std::string line; std::getline(in, line);) all.push_back(line);
-    return all;
-}
+namespace {
 
 std::vector<std::string> includes(const fs::path& file) {
     static const std::regex kInclude(R"(^\s*#\s*include\s*[<"]([^>"]+)[>"].*)");
     std::vector<std::string> found;
-    for (const auto& line : lines(file)) {
+    for (const auto& line : Source(file).lines) {
         std::smatch match;
         if (std::regex_match(line, match, kInclude)) found.push_back(match[1]);
     }
@@ -54,6 +31,7 @@ std::string part(const fs::path& path) {
 
 TEST_CASE("dependencies between the parts point one way", "[sources]") {
     const std::map<std::string, std::set<std::string>> allowed{
+        {"version", {}},
         {"core", {"core"}},
         {"fields", {"core", "fields"}},
         {"raster", {"core", "raster"}},
@@ -83,7 +61,7 @@ TEST_CASE("dependencies between the parts point one way", "[sources]") {
 
 TEST_CASE("inside the library, files are included by their full name", "[sources]") {
     for (const auto& file : sources({"fmgs"})) {
-        for (const auto& line : lines(file)) {
+        for (const auto& line : Source(file).lines) {
             INFO("file " << fs::relative(file, kRoot) << ": " << line);
             CHECK_FALSE(line.rfind("#include \"", 0) == 0);
         }
@@ -93,7 +71,7 @@ TEST_CASE("inside the library, files are included by their full name", "[sources
 TEST_CASE("no source file is longer than 400 lines", "[sources]") {
     for (const auto& file : sources({"fmgs", "examples", "tests"})) {
         INFO("file " << fs::relative(file, kRoot));
-        CHECK(lines(file).size() <= 400);
+        CHECK(Source(file).lines.size() <= 400);
     }
 }
 
@@ -115,4 +93,27 @@ TEST_CASE("the umbrella header names files that exist", "[sources]") {
         INFO(include);
         CHECK(fs::exists(kRoot / include));
     }
+}
+
+TEST_CASE("which backends a build has is known to few files, and few files make up raster",
+          "[sources]") {
+    const std::regex asks(R"(\s*#\s*(el)?ifn?(def)?\b.*\bFMGS_CUDA\b.*)");
+    REQUIRE(std::regex_match("#if defined(FMGS_CUDA)", asks));
+    std::string files;
+    size_t count = 0;
+    for (const auto& file : sources({"fmgs"})) {
+        const auto lines = Source(file).lines;
+        if (std::none_of(lines.begin(), lines.end(),
+                         [&](const auto& line) { return std::regex_match(line, asks); }))
+            continue;
+        files += fs::relative(file, kRoot).string() + "\n";
+        ++count;
+    }
+    INFO(files);
+    CHECK(count <= 4);
+    size_t raster = 0;
+    for (const auto& entry : fs::directory_iterator(kRoot / "fmgs/raster"))
+        raster += entry.is_regular_file();
+    REQUIRE(raster > 0);
+    CHECK(raster <= 12);
 }
