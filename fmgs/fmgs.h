@@ -34,3 +34,4 @@
 #include <fmgs/losses/semantic.h>
 #include <fmgs/raster/rasterize.h>
 #include <fmgs/raster/render.h>
+#include <fmgs/version.h>
