@@ -2,14 +2,21 @@
 include(CMakePackageConfigHelpers)
 
 set(fmgs_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/fmgs)
-set(fmgs_installed_targets fmgs fmgs_data fmgs_run)
+set(fmgs_components fmgs data)
+if(TARGET fmgs_run)
+    list(APPEND fmgs_components run)
+endif()
+list(JOIN fmgs_components " " fmgs_component_names)
+set(fmgs_installed_targets ${fmgs_components})
+list(TRANSFORM fmgs_installed_targets REPLACE "^(data|run)$" "fmgs_\\1")
 
 install(TARGETS ${fmgs_installed_targets} EXPORT fmgsTargets
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
     RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 # The headers of the top folders and of config/, io/ and synthetic/; the other folders below are machinery.
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/fmgs DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h" REGEX "/(cpu|cuda|hash|ssim)/" EXCLUDE)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/fmgs DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h"
+    PATTERN cpu EXCLUDE PATTERN cuda EXCLUDE PATTERN hash EXCLUDE PATTERN ssim EXCLUDE)
 install(EXPORT fmgsTargets NAMESPACE fmgs:: DESTINATION ${fmgs_package_dir})
 
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/fmgsConfig.cmake.in ${PROJECT_BINARY_DIR}/fmgsConfig.cmake

@@ -1,13 +1,13 @@
 # The only place that knows how LibTorch is found. It defines fmgs::torch, an imported target made from the folders
-# of a PyPI wheel or of a LibTorch zip (both have include/ and lib/), and changes no global flag.
+# of a PyPI wheel or of a LibTorch zip (both have include/ and lib/), and changes no global flag. Where there is none that
+# fits, it defines no target and says why in FMGS_TORCH_PROBLEM; whoever includes it decides what follows.
 #
 # Looked up in this order: an existing target `torch` (the consumer called find_package(Torch)), Torch_DIR,
 # CMAKE_PREFIX_PATH, FMGS_RECORDED_TORCH (set by the installed package), and .deps/torch (with FMGS_CUDA
 # .deps/torch-cuda), where scripts/setup.sh puts it.
 # An installed package accepts the minor version it was built with (FMGS_RECORDED_TORCH_VERSION) only.
-include_guard(GLOBAL)
-
 set(FMGS_TORCH_MINIMUM 2.7)
+set(FMGS_TORCH_PROBLEM)
 
 function(fmgs_find_torch_root out)
     set(candidates)
@@ -46,35 +46,58 @@ function(fmgs_find_torch_root out)
             return()
         endif()
     endforeach()
-    message(FATAL_ERROR
-        "fmgs: LibTorch was not found.\n"
-        "Run scripts/setup.sh, which unpacks a CPU-only LibTorch into .deps/, or point CMake at yours with\n"
-        "  -DCMAKE_PREFIX_PATH=/path/to/libtorch   or   -DTorch_DIR=/path/to/libtorch/share/cmake/Torch")
+endfunction()
+
+# Sets `out` to the version of the LibTorch at `root`.
+function(fmgs_read_torch_version root out)
+    set(lines)
+    foreach(header IN ITEMS torch/csrc/api/include/torch/version.h torch/headeronly/version.h)
+        if(NOT lines AND EXISTS "${root}/include/${header}")
+            file(STRINGS "${root}/include/${header}" lines REGEX "#define TORCH_VERSION_(MAJOR|MINOR|PATCH) [0-9]+")
+        endif()
+    endforeach()
+    string(REGEX REPLACE "[^0-9;]" "" version "${lines}")
+    string(REPLACE ";" "." version "${version}")
+    set(${out} "${version}" PARENT_SCOPE)
+endfunction()
+
+# Sets `out` to what is wrong with the LibTorch that was found, in words; to nothing when it fits.
+function(fmgs_judge_torch out)
+    string(REGEX MATCH "^[0-9]+\\.[0-9]+" minor "${FMGS_TORCH_VERSION}")
+    set(problem)
+    if(NOT FMGS_TORCH_ROOT)
+        string(CONCAT problem
+            "LibTorch was not found.\n"
+            "Point CMake at yours with\n"
+            "  -DCMAKE_PREFIX_PATH=/path/to/libtorch   or   -DTorch_DIR=/path/to/libtorch/share/cmake/Torch\n"
+            "or, to build fmgs itself, run its scripts/setup.sh, which unpacks a CPU-only LibTorch into .deps/.")
+    elseif(FMGS_TORCH_VERSION VERSION_LESS FMGS_TORCH_MINIMUM)
+        string(CONCAT problem
+            "LibTorch ${FMGS_TORCH_VERSION} at ${FMGS_TORCH_ROOT} is too old; ${FMGS_TORCH_MINIMUM} or newer is needed.\n"
+            "Point -DCMAKE_PREFIX_PATH at a newer one, or run scripts/setup.sh.")
+    elseif(FMGS_RECORDED_TORCH_VERSION AND NOT "${FMGS_RECORDED_TORCH_VERSION}." MATCHES "^${minor}\\.")
+        # The binary interface changes with the minor version.
+        string(CONCAT problem
+            "built with LibTorch ${FMGS_RECORDED_TORCH_VERSION}, but this project uses ${FMGS_TORCH_VERSION} at ${FMGS_TORCH_ROOT}.\n"
+            "Use the former (${FMGS_RECORDED_TORCH}), or build fmgs with the latter.")
+    elseif(FMGS_CUDA AND NOT (EXISTS "${FMGS_TORCH_ROOT}/lib/libc10_cuda.so" AND EXISTS "${FMGS_TORCH_ROOT}/lib/libtorch_cuda.so"))
+        string(CONCAT problem
+            "FMGS_CUDA is on, but the LibTorch at ${FMGS_TORCH_ROOT} has no CUDA libraries.\n"
+            "Run scripts/setup.sh --cuda, or point -DCMAKE_PREFIX_PATH at a LibTorch with CUDA.")
+    endif()
+    set(${out} "${problem}" PARENT_SCOPE)
 endfunction()
 
 if(NOT TARGET fmgs::torch)
     fmgs_find_torch_root(FMGS_TORCH_ROOT)
-    file(STRINGS "${FMGS_TORCH_ROOT}/include/torch/csrc/api/include/torch/version.h" FMGS_TORCH_VERSION_LINES
-         REGEX "#define TORCH_VERSION_(MAJOR|MINOR|PATCH) [0-9]+")
-    if(NOT FMGS_TORCH_VERSION_LINES)
-        file(STRINGS "${FMGS_TORCH_ROOT}/include/torch/headeronly/version.h" FMGS_TORCH_VERSION_LINES
-             REGEX "#define TORCH_VERSION_(MAJOR|MINOR|PATCH) [0-9]+")
+    fmgs_read_torch_version("${FMGS_TORCH_ROOT}" FMGS_TORCH_VERSION)
+    fmgs_judge_torch(FMGS_TORCH_PROBLEM)
+    if(FMGS_TORCH_PROBLEM)
+        return()
     endif()
-    string(REGEX REPLACE "[^0-9;]" "" FMGS_TORCH_VERSION "${FMGS_TORCH_VERSION_LINES}")
-    string(REPLACE ";" "." FMGS_TORCH_VERSION "${FMGS_TORCH_VERSION}")
-    if(FMGS_TORCH_VERSION VERSION_LESS FMGS_TORCH_MINIMUM)
-        message(FATAL_ERROR
-            "fmgs: LibTorch ${FMGS_TORCH_VERSION} at ${FMGS_TORCH_ROOT} is too old; ${FMGS_TORCH_MINIMUM} or newer is needed.\n"
-            "Point -DCMAKE_PREFIX_PATH at a newer one, or run scripts/setup.sh.")
+    if(NOT fmgs_FIND_QUIETLY)
+        message(STATUS "fmgs: LibTorch ${FMGS_TORCH_VERSION} at ${FMGS_TORCH_ROOT}")
     endif()
-    # The binary interface changes with the minor version; set by the installed package.
-    string(REGEX MATCH "^[0-9]+\\.[0-9]+" minor "${FMGS_TORCH_VERSION}")
-    if(FMGS_RECORDED_TORCH_VERSION AND NOT "${FMGS_RECORDED_TORCH_VERSION}." MATCHES "^${minor}\\.")
-        message(FATAL_ERROR
-            "fmgs: built with LibTorch ${FMGS_RECORDED_TORCH_VERSION}, but this project uses ${FMGS_TORCH_VERSION} at ${FMGS_TORCH_ROOT}.\n"
-            "Use the former (${FMGS_RECORDED_TORCH}), or build fmgs with the latter.")
-    endif()
-    message(STATUS "fmgs: LibTorch ${FMGS_TORCH_VERSION} at ${FMGS_TORCH_ROOT}")
 
     add_library(fmgs::torch INTERFACE IMPORTED GLOBAL)
     set_target_properties(fmgs::torch PROPERTIES
@@ -91,11 +114,6 @@ endif()
 
 # What the CUDA backend links on top; only where FMGS_CUDA asks for it.
 if(FMGS_CUDA AND NOT TARGET fmgs::torch_cuda)
-    if(NOT EXISTS "${FMGS_TORCH_ROOT}/lib/libc10_cuda.so" OR NOT EXISTS "${FMGS_TORCH_ROOT}/lib/libtorch_cuda.so")
-        message(FATAL_ERROR
-            "fmgs: FMGS_CUDA is on, but the LibTorch at ${FMGS_TORCH_ROOT} has no CUDA libraries.\n"
-            "Run scripts/setup.sh --cuda, or point -DCMAKE_PREFIX_PATH at a LibTorch with CUDA.")
-    endif()
     add_library(fmgs::torch_cuda INTERFACE IMPORTED GLOBAL)
     # libtorch_cuda registers its kernels when it is loaded; no symbol of it is used.
     set_target_properties(fmgs::torch_cuda PROPERTIES INTERFACE_LINK_LIBRARIES

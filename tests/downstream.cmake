@@ -1,11 +1,15 @@
 # Uses the library as another project would: cmake -DMODE=… -P downstream.cmake
 # Needs SOURCE, BINARY, WORK, GENERATOR, TORCH, TORCH_VERSION; a failing step stops the script, each says how long it took.
-#   installed       examples/downstream with the installed package; no LibTorch is named
+#   installed       examples/downstream with the installed package; no LibTorch is named, and there is no fmt
 #   after_torch     the project called find_package(Torch) first
 #   fmt_user        the project links the distribution's fmt
 #   by_name         the project opens the library and finds its operators by name
+#   run_user        the project uses the component `run`
+#   headers         every installed header compiles alone, without a warning
+#   not_found       what the package says of a component or a LibTorch that is not there, and that it is not fatal
 #   subdirectory    examples/downstream with add_subdirectory: static, without OpenCV, nothing global touched
 #   static          the package installed from there, with OpenCV
+#   least           fmgs alone, configured without what only its programs, tests and pictures need
 #   wrong_torch     a LibTorch that is too old, and one that the package was not built with
 function(run)
     string(TIMESTAMP begin "%s")
@@ -29,6 +33,7 @@ function(refused words project)
     execute_process(COMMAND ${configure} -S "${SOURCE}/${project}" -B "${WORK}/refused" ${ARGN}
         COMMAND_ECHO STDOUT RESULT_VARIABLE result OUTPUT_QUIET ERROR_VARIABLE text)
     message("${text}")
+    string(REGEX REPLACE "[ \n]+" " " text "${text}")
     file(REMOVE_RECURSE "${WORK}/refused")
     foreach(word IN LISTS words)
         string(FIND "${text}" "${word}" at)
@@ -36,6 +41,11 @@ function(refused words project)
             message(FATAL_ERROR "expected a refusal that says '${word}'")
         endif()
     endforeach()
+endfunction()
+
+# Looks for the package with these arguments, without REQUIRED, and expects it not to be found, for a reason with `words` in it.
+function(not_found words)
+    refused("no fmgs: ;${words}" tests/downstream/maybe ${ARGN})
 endfunction()
 
 # A LibTorch that has nothing but a version.
@@ -54,6 +64,14 @@ if(MODE STREQUAL "subdirectory")
     use(examples/downstream downstream "-DFMGS_SOURCE=${SOURCE}" "${named_torch}"
         -DFMGS_SHARED=OFF -DFMGS_OPENCV=OFF -DFMGS_INSTALL=ON
         "-DCMAKE_PROJECT_fmgs_downstream_INCLUDE=${SOURCE}/tests/downstream/untouched.cmake")
+    return()
+endif()
+
+if(MODE STREQUAL "least")
+    set(missing Catch2 CLI11 OpenCV)
+    list(TRANSFORM missing REPLACE "(.+)" "-DCMAKE_DISABLE_FIND_PACKAGE_\\1=ON")
+    run(${configure} -S "${SOURCE}" -B "${WORK}/least" "${named_torch}" ${missing}
+        -DFMGS_OPENCV=OFF -DFMGS_BUILD_EXAMPLES=OFF -DFMGS_BUILD_TESTS=OFF)
     return()
 endif()
 
@@ -80,10 +98,19 @@ elseif(MODE STREQUAL "after_torch")
         return()
     endif()
     use(tests/downstream fmt_user -DAFTER_TORCH=ON "${named_torch}" "${found}")
-elseif(MODE MATCHES "fmt_user|by_name")
+elseif(MODE STREQUAL "not_found")
+    unset(ENV{Torch_DIR})
+    unset(ENV{CMAKE_PREFIX_PATH})
+    not_found("fmgs has no component 'viewer';fmgs data run" "${found}" -DCOMPONENTS=data,viewer)
+    file(GLOB_RECURSE config "${installed}/fmgsConfig.cmake")
+    file(READ "${config}" text)
+    string(REPLACE "${TORCH}" "${WORK}/moved_away" text "${text}")
+    file(WRITE "${config}" "${text}")
+    not_found("LibTorch was not found" "${found}")
+elseif(MODE MATCHES "fmt_user|by_name|run_user|headers")
     use(tests/downstream ${MODE} "${found}")
 else()
-    use(examples/downstream downstream "${found}")
+    use(examples/downstream downstream "${found}" -DCMAKE_DISABLE_FIND_PACKAGE_fmt=ON)
     if(MODE STREQUAL "static")
         use(tests/downstream by_name "${found}")
     endif()
