@@ -2,13 +2,18 @@
 include(CMakePackageConfigHelpers)
 
 set(fmgs_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/fmgs)
-set(fmgs_components fmgs data)
-if(TARGET fmgs_run)
-    list(APPEND fmgs_components run)
+set(fmgs_components fmgs)
+set(fmgs_installed_targets fmgs)
+foreach(component IN ITEMS data run)
+    if(TARGET fmgs_${component})
+        list(APPEND fmgs_components ${component})
+        list(APPEND fmgs_installed_targets fmgs_${component})
+    endif()
+endforeach()
+list(JOIN fmgs_components " " fmgs_components)
+if(TARGET fmgs_whole)
+    list(APPEND fmgs_installed_targets fmgs_whole)
 endif()
-list(JOIN fmgs_components " " fmgs_component_names)
-set(fmgs_installed_targets ${fmgs_components})
-list(TRANSFORM fmgs_installed_targets REPLACE "^(data|run)$" "fmgs_\\1")
 
 install(TARGETS ${fmgs_installed_targets} EXPORT fmgsTargets
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}

@@ -33,7 +33,8 @@ function(fmgs_precompile target)
     endif()
 endfunction()
 
-function(fmgs_add_library target)
+# fmgs_add_library(target name sources…): the library that projects outside know as fmgs::name.
+function(fmgs_add_library target name)
     if(FMGS_SHARED)
         add_library(${target} SHARED ${ARGN})
         # Not under a sanitizer: that of undefined behaviour tells types apart by their address.
@@ -47,20 +48,19 @@ function(fmgs_add_library target)
     endif()
     fmgs_configure(${target})
     set_target_properties(${target} PROPERTIES
-        DEFINE_SYMBOL "" VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
+        EXPORT_NAME ${name} DEFINE_SYMBOL "" VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
         INSTALL_RPATH "$ORIGIN;${FMGS_TORCH_ROOT}/lib;${FMGS_TORCH_ROOT}/../nvidia/cu13/lib")
     target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
     fmgs_precompile(${target})
-    if(NOT TARGET fmgs::${target})
-        add_library(fmgs::${target} ALIAS ${target})
-    endif()
+    add_library(fmgs::${name} ALIAS ${target})
 endfunction()
 
 # A program in build/bin that links fmgs and, where they exist, fmgs_data and fmgs_run.
 function(fmgs_add_program target)
     add_executable(${target} ${ARGN})
     fmgs_configure(${target})
-    target_link_libraries(${target} PRIVATE fmgs $<TARGET_NAME_IF_EXISTS:fmgs_data> $<TARGET_NAME_IF_EXISTS:fmgs_run> fmt::fmt-header-only)
+    target_link_libraries(${target} PRIVATE
+        fmgs::fmgs $<TARGET_NAME_IF_EXISTS:fmgs::data> $<TARGET_NAME_IF_EXISTS:fmgs::run> fmt::fmt-header-only)
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
     if(FMGS_SANITIZE MATCHES thread)
         if(NOT CMAKE_CXX_COMPILER_ID STREQUAL GNU)

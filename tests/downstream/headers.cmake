@@ -1,7 +1,7 @@
 # The program `headers`: each public header in a source of its own, with the warnings of a strict project. A header that
 # includes torch's large ones, itself or by others of this project, finds them precompiled: it is parsed as it would be
 # alone, in a fifth of the time. Not through fmgs::fmgs, whose headers are a system's to CMake.
-get_target_property(include fmgs::fmgs INTERFACE_INCLUDE_DIRECTORIES)
+get_target_property(include fmgs::data INTERFACE_INCLUDE_DIRECTORIES)
 file(GLOB_RECURSE headers RELATIVE ${include} ${include}/fmgs/*.h)
 
 # Everything that `header` includes, through headers of this project.
@@ -55,4 +55,4 @@ endforeach()
 
 add_executable(headers options.cpp)
 strict(headers)
-target_link_libraries(headers PRIVATE ${groups} $<TARGET_FILE:fmgs::fmgs>)
+target_link_libraries(headers PRIVATE ${groups} $<LINK_ONLY:fmgs::fmgs>)
