@@ -5,6 +5,7 @@
 #   fmt_user        the project links the distribution's fmt
 #   by_name         the project opens the library and finds its operators by name
 #   run_user        the project uses the component `run`
+#   draw_avatar     a saved avatar and a motion, with nothing else on disk, give the pictures of `render RUN`
 #   headers         every installed header compiles alone, without a warning
 #   not_found       what the package says of a component or a LibTorch that is not there, and that it is not fatal
 #   subdirectory    examples/downstream with add_subdirectory: static, without OpenCV, nothing global touched
@@ -21,10 +22,15 @@ endfunction()
 
 set(configure "${CMAKE_COMMAND}" -G "${GENERATOR}" -DCMAKE_BUILD_TYPE=Release)
 
-# Configures a project in a folder of the repository, builds a target of it and runs that.
-function(use project target)
+# Configures a project in a folder of the repository and builds a target of it.
+function(build project target)
     run(${configure} -S "${SOURCE}/${project}" -B "${WORK}/${target}" ${ARGN})
     run("${CMAKE_COMMAND}" --build "${WORK}/${target}" --target ${target})
+endfunction()
+
+# The same, and runs it.
+function(use project target)
+    build(${project} ${target} ${ARGN})
     run("${WORK}/${target}/${target}")
 endfunction()
 
@@ -46,6 +52,31 @@ endfunction()
 # Looks for the package with these arguments, without REQUIRED, and expects it not to be found, for a reason with `words` in it.
 function(not_found words)
     refused("no fmgs: ;${words}" tests/downstream/maybe ${ARGN})
+endfunction()
+
+# Trains a small avatar and draws a motion with it: leaves the avatar and the motion in `alone`, the pictures in `expected`,
+# and removes all else.
+function(train_and_render)
+    run("${BINARY}/bin/make_synthetic" "${WORK}/capture" --size 64 --train-frames 2 --test-frames 1 --test-views 1
+        --novel-frames 2 --subdivisions 0 --samples 1)
+    run("${BINARY}/bin/train" "data.root=${WORK}/capture" "output=${WORK}/run" train.steps=2 avatar.subdivisions=0
+        avatar.skinning.prefit_steps=2 avatar.skinning.prefit_points=256)
+    file(COPY "${WORK}/run/avatar.safetensors" "${WORK}/capture/novel_motion/poses.npz" DESTINATION "${WORK}/alone")
+    run("${BINARY}/bin/render" "${WORK}/run" --motion "${WORK}/alone/poses.npz")
+    file(RENAME "${WORK}/run/render/poses" "${WORK}/expected")
+    file(REMOVE_RECURSE "${WORK}/capture" "${WORK}/run")
+endfunction()
+
+# Every picture in `folder` is in `other`, byte for byte.
+function(same_pictures folder other)
+    file(GLOB_RECURSE pictures RELATIVE "${folder}" "${folder}/*.png")
+    list(LENGTH pictures count)
+    if(count EQUAL 0)
+        message(FATAL_ERROR "there is no picture in ${folder}")
+    endif()
+    foreach(picture IN LISTS pictures)
+        run("${CMAKE_COMMAND}" -E compare_files "${folder}/${picture}" "${other}/${picture}")
+    endforeach()
 endfunction()
 
 # A LibTorch that has nothing but a version.
@@ -101,12 +132,17 @@ elseif(MODE STREQUAL "after_torch")
 elseif(MODE STREQUAL "not_found")
     unset(ENV{Torch_DIR})
     unset(ENV{CMAKE_PREFIX_PATH})
-    not_found("fmgs has no component 'viewer';fmgs data run" "${found}" -DCOMPONENTS=data,viewer)
+    not_found("fmgs has no component 'viewer'" "${found}" -DCOMPONENTS=data,viewer)
     file(GLOB_RECURSE config "${installed}/fmgsConfig.cmake")
     file(READ "${config}" text)
     string(REPLACE "${TORCH}" "${WORK}/moved_away" text "${text}")
     file(WRITE "${config}" "${text}")
     not_found("LibTorch was not found" "${found}")
+elseif(MODE STREQUAL "draw_avatar")
+    build(tests/downstream draw_avatar "${found}")
+    train_and_render()
+    run("${WORK}/draw_avatar/draw_avatar" "${WORK}/alone/avatar.safetensors" "${WORK}/alone/poses.npz" "${WORK}/drawn")
+    same_pictures("${WORK}/expected" "${WORK}/drawn")
 elseif(MODE MATCHES "fmt_user|by_name|run_user|headers")
     use(tests/downstream ${MODE} "${found}")
 else()
