@@ -54,7 +54,7 @@ std::string fault_of_own_header(const fs::path& file) {
 
 }  // namespace
 
-TEST_CASE("a source includes its own header first, in a block of its own", "[skin]") {
+TEST_CASE("a source includes its own header first, in a block of its own", "[style]") {
     for (const auto& file : sources({"fmgs"})) {
         if (file.extension() != ".cpp" && file.extension() != ".cu") continue;
         INFO(fs::relative(file, kRoot));
@@ -62,7 +62,7 @@ TEST_CASE("a source includes its own header first, in a block of its own", "[ski
     }
 }
 
-TEST_CASE("comments that need more than the rest of a line stand above it", "[skin]") {
+TEST_CASE("comments that need more than the rest of a line stand above it", "[style]") {
     REQUIRE(comments_that_go_on(text("int a;  // one\n        // two\n")) ==
             std::vector<size_t>{2});
     REQUIRE(comments_that_go_on(text("int a;  ///< one\n    ///< two\n")) ==
@@ -75,7 +75,7 @@ TEST_CASE("comments that need more than the rest of a line stand above it", "[sk
     }
 }
 
-TEST_CASE("the length of functions is counted from head to closing brace", "[skin]") {
+TEST_CASE("the length of functions is counted from head to closing brace", "[style]") {
     const auto found = Functions(text(R"x(namespace a {
 struct S {
     int one() const { return '{'; }
@@ -101,7 +101,7 @@ TEST_CASE("b") {
     REQUIRE_FALSE(Functions(text("}")).balanced);
 }
 
-TEST_CASE("no function is longer than 60 lines", "[skin]") {
+TEST_CASE("no function is longer than 60 lines", "[style]") {
     size_t seen = 0;
     for (const auto& file : sources({"fmgs", "examples", "tests"})) {
         INFO(fs::relative(file, kRoot).string());
