@@ -1,6 +1,8 @@
 /// The encoding, and its gradient with respect to the points: a warp holds 32 points and takes the
 /// levels in turn with the other warps of its block, so that neighbouring points meet in the same
 /// rows of the coarse levels.
+#include <fmgs/fields/hash/hash_grid_kernels.h>
+
 #include <fmgs/fields/hash/hash_features.h>
 
 namespace fmgs::detail {

@@ -1,4 +1,6 @@
 /// Projection and the forward pass.
+#include <fmgs/raster/cuda/composite_kernels.h>
+
 #include <fmgs/raster/cuda/cell.h>
 
 namespace fmgs::raster {
