@@ -20,11 +20,11 @@ struct AvatarOptions {
     double star_degrees = 30;    ///< each leg's spread in the canonical pose
     double box_padding = 0.1;    ///< of the canonical box, share of the extent
     bool geometry_field = true;  ///< off: the surfels stay on the template
-    SurfelSetOptions surfels;
-    PoseEncoderOptions encoder;
-    GeometryFieldOptions geometry;
-    SkinningFieldOptions skinning;
-    AppearanceFieldOptions appearance;
+    SurfelSetOptions surfels = {};
+    PoseEncoderOptions encoder = {};
+    GeometryFieldOptions geometry = {};
+    SkinningFieldOptions skinning = {};
+    AppearanceFieldOptions appearance = {};
     std::map<std::string, FeatureFieldOptions> modalities = {
         {"semantic", {}}};  ///< by name of the rendered map
 

@@ -8,7 +8,7 @@
 namespace fmgs {
 
 struct AppearanceFieldOptions {
-    HashGridOptions volume;
+    HashGridOptions volume = {};
     int64_t hidden = 64;
     /// degrees: the training-time turn of all view directions (3DGS-Avatar)
     double view_noise = 45;

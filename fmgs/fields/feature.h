@@ -7,7 +7,7 @@
 namespace fmgs {
 
 struct FeatureFieldOptions {
-    HashGridOptions volume;
+    HashGridOptions volume = {};
     int64_t channels = 28;
     int64_t hidden = 64;
     std::string folder;  ///< of the prior, relative to the capture; empty: priors/<name>

@@ -6,7 +6,7 @@
 namespace fmgs {
 
 struct GeometryFieldOptions {
-    HashGridOptions volume;
+    HashGridOptions volume = {};
     int64_t hidden = 128;
     int64_t layers = 3;           ///< hidden layers
     int64_t code = 16;            ///< width of z_g
