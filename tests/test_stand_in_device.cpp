@@ -1,5 +1,6 @@
 // Everything that draws or learns takes its device from its tensors: the same on a second device,
 // where a tensor left on the CPU is refused.
+#include <fmgs/core/config/config.h>
 #include <fmgs/losses/paper_objective.h>
 #include <fmgs/raster/render.h>
 
@@ -18,11 +19,19 @@ constexpr HashGridOptions kCoarse{.levels = 2,
                                   .finest_resolution = 16,
                                   .log2_hashmap_size = 10};
 
+const std::vector<std::string> kLosses{
+    "photometric",  "mask",           "depth_ranking", "normal_consistency",
+    "normal",       "normal_tv",      "semantic",      "semantic_smoothness",
+    "iso_position", "iso_covariance", "skin"};
+
 /// The losses of the paper for which `chosen` holds, at weight 1.
 template <class Chosen>
 ObjectiveOptions losses(Chosen&& chosen) {
+    Config config;
+    for (const auto& name : kLosses)
+        config.add_argument("losses." + name + (chosen(name) ? ".weight=1" : ".weight=0"));
     ObjectiveOptions options;
-    for (auto& [name, term] : options.losses) term.weight = chosen(name) ? 1.0 : 0.0;
+    config.read(options);
     return options;
 }
 
@@ -94,7 +103,7 @@ TEST_CASE("a training step is the same on another device", "[device]") {
     const auto compared = losses([](const auto& name) { return name != "depth_ranking"; });
     const Step cpu(torch::kCPU, compared), device(kStandIn, compared);
     REQUIRE(device.report.total.device() == kStandIn);
-    REQUIRE(cpu.report.terms.size() == compared.losses.size() - 1);
+    REQUIRE(cpu.report.terms.size() == kLosses.size() - 1);
     for (size_t k = 0; k < cpu.report.terms.size(); ++k) {
         INFO(cpu.report.terms[k].name);
         REQUIRE_CLOSE(device.report.terms[k].value.cpu(), cpu.report.terms[k].value, 1e-6);
