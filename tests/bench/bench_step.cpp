@@ -4,8 +4,9 @@
 #include <ATen/Parallel.h>
 #include <ATen/record_function.h>
 #include <fmgs/core/check.h>
-#include <fmgs/core/cuda/memory.h>
-#include <fmgs/run/run.h>
+#include <fmgs/run/frames.h>
+#include <fmgs/run/process.h>
+#include <fmgs/run/program.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <torch/cuda.h>
@@ -110,10 +111,10 @@ int bench(const std::vector<std::string>& arguments) {
         // The last step of a run: every loss is on.
         const double progress = 1;
         const Random random{1, k};
-        const Frame frame = frame_of(frames, k, 1).to(run.device);
+        const Frame frame = take(run, frame_of(frames, k, 1), progress);
         std::array<Clock::time_point, kPhases + 1> at;
         at[0] = now();
-        const auto surfels = run.avatar->forward(frame.camera, run.pose(frame), &random);
+        const auto surfels = run.avatar->forward(frame.camera, frame.pose, &random);
         at[1] = now();
         const auto report = objective->forward(surfels, frame, random, progress);
         at[2] = now();
