@@ -30,15 +30,13 @@ torch::Tensor covariance(const torch::Tensor& tangents) {
 
 }  // namespace
 
-IsoPositionLoss::IsoPositionLoss(const torch::Tensor& neighbours)
-    : neighbours_(register_buffer("neighbours", neighbours)) {}
+IsoPositionLoss::IsoPositionLoss(const torch::Tensor& neighbours) : neighbours_(neighbours) {}
 
 torch::Tensor IsoPositionLoss::forward(const LossInput& input) {
     return isometry(input.canonical.position, input.posed.center, neighbours_);
 }
 
-IsoCovarianceLoss::IsoCovarianceLoss(const torch::Tensor& neighbours)
-    : neighbours_(register_buffer("neighbours", neighbours)) {}
+IsoCovarianceLoss::IsoCovarianceLoss(const torch::Tensor& neighbours) : neighbours_(neighbours) {}
 
 torch::Tensor IsoCovarianceLoss::forward(const LossInput& input) {
     const auto tangents =
@@ -49,9 +47,9 @@ torch::Tensor IsoCovarianceLoss::forward(const LossInput& input) {
 SkinLoss::SkinLoss(std::shared_ptr<SkinningFieldImpl> field, const Mesh& canonical,
                    const torch::Tensor& weights, int64_t points)
     : field_(std::move(field)),
-      vertices_(register_buffer("vertices", canonical.vertices)),
-      faces_(register_buffer("faces", canonical.faces)),
-      weights_(register_buffer("weights", weights)),
+      vertices_(canonical.vertices),
+      faces_(canonical.faces),
+      weights_(weights),
       sampler_(canonical),
       points_(points) {
     check_shape(weights, {canonical.vertices.size(0), -1}, "skin loss: weights");

@@ -16,7 +16,7 @@ class IsoPositionLoss : public Loss {
     torch::Tensor forward(const LossInput& input) override;
 
   private:
-    torch::Tensor neighbours_;  // buffer
+    torch::Tensor neighbours_;  // the surfels' own: nothing of the loss, so never saved
 };
 
 /// The same on covariances Σ = aaᵀ + bbᵀ, as points (xx, xy, xz, yy, yz, zz); square metres.
@@ -27,7 +27,7 @@ class IsoCovarianceLoss : public Loss {
     torch::Tensor forward(const LossInput& input) override;
 
   private:
-    torch::Tensor neighbours_;  // buffer
+    torch::Tensor neighbours_;  // the surfels' own: nothing of the loss, so never saved
 };
 
 /// L_skin = mean over fresh surface points x of Σ_j (ŵ_j(x) - w_j(x))²: field against the
@@ -43,7 +43,7 @@ class SkinLoss : public Loss {
 
   private:
     std::shared_ptr<SkinningFieldImpl> field_;
-    torch::Tensor vertices_, faces_, weights_;  // buffers
+    torch::Tensor vertices_, faces_, weights_;  // the body's own: never saved
     SurfaceSampler sampler_;  // of the template; its areas are on the CPU, where draws are made
     int64_t points_;
 };
