@@ -1,15 +1,14 @@
 // Measures a trained avatar against the held-out pictures and exact maps:  evaluate RUN [SPLIT…]
 // [key=value…]
 #include <fmgs/core/check.h>
-#include <fmgs/core/cuda/memory.h>
 #include <fmgs/core/io/files.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/eval/metrics.h>
 #include <fmgs/eval/sheet.h>
 #include <fmgs/raster/render.h>
-#include <fmgs/run/run.h>
-#include <fmgs/run/run_folder.h>
-#include <fmgs/train/checkpoint.h>
+#include <fmgs/run/draw.h>
+#include <fmgs/run/process.h>
+#include <fmgs/run/program.h>
 #include <fmt/format.h>
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -21,12 +20,11 @@ namespace {
 using namespace fmgs;
 
 /// The bare posed template's geometry: the floor that an avatar has to beat.
-Maps draw_template(Run& run, const SurfelSet& surfels, const Frame& frame) {
+Maps draw_template(const Run& run, const SurfelSet& surfels, const Frame& taken) {
     const torch::NoGradGuard guard;
     const auto bare =
-        template_surfels(run.body, surfels, run.options.avatar.subdivisions, run.pose(frame));
-    return render(bare.posed(), frame.camera.to(run.device), {"alpha", "depth", "normal"})
-        .to(torch::kCPU);
+        template_surfels(run.body, surfels, run.options.avatar.subdivisions, taken.pose);
+    return render(bare.posed(), taken.camera, {"alpha", "depth", "normal"}).to(torch::kCPU);
 }
 
 std::vector<std::string> chosen_splits(const Run& run, std::vector<std::string> splits) {
@@ -49,7 +47,8 @@ struct Evaluated {
     torch::Tensor sheet;
 };
 
-Evaluated evaluate_split(Run& run, const SurfelSet& surfels, const std::vector<Frame>& frames) {
+Evaluated evaluate_split(const Run& run, const SurfelSet& surfels,
+                         const std::vector<Frame>& frames) {
     Evaluated out;
     Confusion confusion(run.options.avatar.modalities.count("semantic")
                             ? run.options.avatar.modalities.at("semantic").channels
@@ -57,10 +56,11 @@ Evaluated evaluate_split(Run& run, const SurfelSet& surfels, const std::vector<F
     std::vector<torch::Tensor> rows;
     for (size_t k = 0; k < frames.size(); ++k) {
         const auto& frame = frames[k];
-        const auto rendered = draw(run, frame.camera, run.pose(frame));
+        const auto taken = take(run, frame);
+        const auto rendered = draw(run.avatar, taken.camera, taken.pose);
         out.avatar.frames.emplace_back(frame.name, evaluate_frame(rendered, frame, &confusion));
         out.bare.frames.emplace_back(frame.name,
-                                     evaluate_frame(draw_template(run, surfels, frame), frame));
+                                     evaluate_frame(draw_template(run, surfels, taken), frame));
         if (k % std::max<size_t>(1, frames.size() / 4) == 0)
             rows.push_back(sheet_row(frame, rendered));
     }

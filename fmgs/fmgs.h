@@ -2,6 +2,7 @@
 /// Everything of fmgs::fmgs that a program of one's own needs: core, fields, raster, avatar,
 /// losses. The headers of fmgs/train and the file formats of fmgs::data are included one by one.
 #include <fmgs/avatar.h>
+#include <fmgs/avatar_file.h>
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/config/config.h>

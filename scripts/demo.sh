@@ -50,6 +50,7 @@ cat <<END
 $run/eval/table.md     metrics of the held-out poses and cameras
 $run/sheets/           what training saw: truth, colour, alpha, depth, normals, labels
 $run/render/           a turntable in every modality
+$run/avatar.safetensors  the avatar, all that drawing it needs
 $run/config.yaml       the configuration that was used
 END
 cat "$run/eval/table.md"

@@ -82,6 +82,75 @@ TEST_CASE("a tensor whose name is not UTF-8 is refused", "[checkpoint]") {
     REQUIRE(fs::is_empty(folder.path));
 }
 
+TEST_CASE("a safetensors file says what it is, and comes back with it", "[checkpoint]") {
+    TemporaryFolder folder;
+    const Metadata in = {{"format", "something 12"}, {"é", "two\nlines \"quoted\""}};
+    Metadata out = {{"old", "gone"}};
+    write_safetensors(folder.path / "a", tensors(), in);
+    REQUIRE(same(read_safetensors(folder.path / "a", &out), tensors()));
+    REQUIRE(out == in);
+    write_safetensors(folder.path / "b", tensors());
+    read_safetensors(folder.path / "b", &out);
+    REQUIRE(out.empty());
+    REQUIRE(throws_error(
+        [&] {
+            write_safetensors(folder.path / "c", {}, {{"a", "\xff"}});
+        },
+        "c: the metadata \"\\ufffd\" is not UTF-8"));
+    REQUIRE(throws_error(
+        [&] {
+            write_safetensors(folder.path / "c", {{"__metadata__", torch::zeros(1)}});
+        },
+        "no tensor can be called __metadata__"));
+    REQUIRE(throws_error(
+        [&] {
+            write_safetensors(folder.path / "c", {}, {{"a", std::string(1 << 20, 'x')}});
+        },
+        "at most 1048576 are read"));
+    check_kind(in, "something", 12, "a");
+    REQUIRE(throws_error([&] { check_kind(in, "something", 11, "a"); },
+                         "a: is of format 12; the newest that this version of the library reads is "
+                         "11"));
+    for (const auto* kind : {"some", "something 12", "somethings", ""})
+        REQUIRE(throws_error([&] { check_kind(in, kind, 12, "a"); }, "got 'something 12'"));
+    for (const auto* format : {"x 0", "x -1"})
+        REQUIRE(throws_error([&] { check_kind({{"format", format}}, "x", 12, "a"); }, "of format"));
+    for (const auto* format : {"x", "x ", "x 1.5", "x 1 ", "x 99999999999999999999"})
+        REQUIRE(throws_error([&] { check_kind({{"format", format}}, "x", 12, "a"); }, "got '"));
+}
+
+TEST_CASE("a checkpoint of a newer format is refused, one that names none is read",
+          "[checkpoint]") {
+    TemporaryFolder folder;
+    const auto path = save_checkpoint(folder.path, {.step = 7}, tensors(2), {});
+    REQUIRE(read_whole(path / "state.json") == "{\n  \"format\": 1,\n  \"step\": 7\n}\n");
+    auto model = tensors(0);
+    const auto words = "is of format 2; the newest that this version of the library reads is 1";
+    write_whole(path / "state.json", "{\"format\": 2, \"step\": 7}");
+    REQUIRE(throws_error([&] { load_checkpoint(path, model); }, words));
+    write_whole(path / "state.json", "{\"step\": 7}");
+    write_safetensors(path / "model.safetensors", tensors(2), {{"format", "fmgs-checkpoint 2"}});
+    REQUIRE(throws_error([&] { load_checkpoint(path, model); }, words));
+    write_safetensors(path / "model.safetensors", tensors(2), {{"format", "fmgs-avatar 1"}});
+    REQUIRE(throws_error([&] { load_checkpoint(path, model); }, "got 'fmgs-avatar 1'"));
+    REQUIRE(same(model, tensors(0)));
+    write_safetensors(path / "model.safetensors", tensors(2));
+    REQUIRE(load_checkpoint(path, model).step == 7);
+    REQUIRE(same(model, tensors(2)));
+}
+
+TEST_CASE("what losses own is left out where only the model is read", "[checkpoint]") {
+    TemporaryFolder folder;
+    TensorDict saved = tensors(2), optimizer;
+    saved.set("losses.mine.gain", torch::ones(3));
+    const auto path = save_checkpoint(folder.path, {.step = 7}, saved, {});
+    auto model = tensors(0);
+    REQUIRE(throws_error([&] { load_checkpoint(path, model, &optimizer); },
+                         "losses.mine.gain: not part of this model"));
+    load_checkpoint(path, model);
+    REQUIRE(same(model, tensors(2)));
+}
+
 TEST_CASE("damaged safetensors files are refused", "[checkpoint]") {
     const std::string good = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
     REQUIRE(
@@ -93,6 +162,11 @@ TEST_CASE("damaged safetensors files are refused", "[checkpoint]") {
     REQUIRE(refused(file_of(good, 9), "1 bytes belong to no tensor"));
     REQUIRE(refused(file_of("[]", 0), "not a JSON object"));
     REQUIRE(refused(file_of("{", 0), "not a JSON object"));
+    REQUIRE(refused(file_of(R"({"__metadata__":[]})", 0), "is not an object of strings"));
+    REQUIRE(
+        refused(file_of(R"({"__metadata__":{"a":1}})", 0), "expected strings, got number for 'a'"));
+    REQUIRE(refused(file_of(R"({"__metadata__":{"a":{"b":"c"}}})", 0),
+                    "expected strings, got object for 'a'"));
     const auto entry = [](const std::string& rest) {
         return R"({"a":{"dtype":"F32",)" + rest + "}}";
     };

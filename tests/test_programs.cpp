@@ -89,12 +89,11 @@ TEST_CASE("a full disk or a locked folder stops a run with the reason; the last 
     const std::string unsaved = "error: the checkpoint of step 2 was not saved";
     const auto aside = checkpoints / ".unfinished-000002";
     refused(resume, room(model_size - 1),
-            {unsaved, (aside / "model.safetensors").string(), "cannot write: File too large"});
-    refused(resume, room(model_size + 1),
-            {unsaved, (aside / "optimizer.safetensors").string(), "cannot write: File too large"});
-    // Every write through the link finds the disk full.
-    fs::create_symlink("/dev/full", stopped / ".metrics.csv.tmp");
-    refused(resume, "", {"error: ", "metrics.csv", "cannot write: No space left on device"});
+            {unsaved, (aside / ".model.safetensors.").string(), "cannot write: File too large"});
+    refused(
+        resume, room(model_size + 1),
+        {unsaved, (aside / ".optimizer.safetensors.").string(), "cannot write: File too large"});
+    refused(resume, room(10), {"error: ", "metrics.csv", "cannot write: File too large"});
     // Permissions bind root, too, without the capability to override them.
     const std::string bound = geteuid() == 0 ? "setpriv --bounding-set=-dac_override " : "";
     fs::permissions(checkpoints, fs::perms(0555));
@@ -167,8 +166,67 @@ TEST_CASE("a trained run is evaluated and drawn", "[programs]") {
     REQUIRE(std::regex_search(inspected.text, std::regex(R"(\nnormal +- +[1-9]\S+ +- +- )")));
     REQUIRE(std::regex_search(inspected.text, std::regex(R"(\nmask +[1-9]\S+ )")));
     REQUIRE(std::regex_search(inspected.text, std::regex(R"(\nsemantic( +-){6} +[1-9]\S+ +-)")));
-    REQUIRE(fs::exists(output / "influence/depth.png"));
+    REQUIRE(fs::exists(output / "influence/depth_ranking.png"));
     REQUIRE(fs::exists(output / "influence/routing.png"));
+}
+
+TEST_CASE("an avatar file is drawn with nothing else on disk, as its run is", "[programs]") {
+    const test::TemporaryFolder folder;
+    const auto data = folder.path / "capture", output = folder.path / "run";
+    copy_capture(data);
+    REQUIRE(run(train(output, "train.steps=2", data)).code == 0);
+    const auto motion = folder.path / "novel.npz";
+    fs::copy(data / "novel_motion/poses.npz", motion);
+    const auto drawn = [&](const fs::path& avatar, const std::string& more) {
+        const auto done = run("render " + avatar.string() + " " + more);
+        INFO(done.text);
+        REQUIRE(done.code == 0);
+    };
+    drawn(output, "--motion " + motion.string() + " --frames 2");
+    drawn(output, "--orbit 2 --out " + (folder.path / "turn").string());
+
+    const auto alone = folder.path / "alone";
+    fs::create_directory(alone);
+    fs::rename(output / "avatar.safetensors", alone / "a.safetensors");
+    fs::rename(output / "render/novel", folder.path / "of_the_run");
+    fs::remove_all(output);
+    fs::remove_all(data);
+    drawn(alone / "a.safetensors", "--motion " + motion.string() + " --frames 2");
+    drawn(alone / "a.safetensors", "--orbit 2");
+    const auto made = alone / "a.safetensors_render";
+    int pictures = 0;
+    for (const auto& [expected, found] : {std::pair{folder.path / "of_the_run", made / "novel"},
+                                          std::pair{folder.path / "turn/orbit", made / "orbit"}}) {
+        for (const auto& entry : fs::recursive_directory_iterator(expected)) {
+            if (!entry.is_regular_file()) continue;
+            const auto name = fs::relative(entry.path(), expected);
+            INFO(name);
+            REQUIRE(bytes(entry.path()) == bytes(found / name));
+            ++pictures;
+        }
+    }
+    // 1 pose and 2 views of color, alpha, depth, normal and semantic.
+    REQUIRE(pictures == 3 * 5);
+    // A smaller spread is another picture.
+    drawn(alone / "a.safetensors",
+          "--orbit 1 render.low_pass=0.7071 --out " + (folder.path / "wide").string());
+    REQUIRE(bytes(folder.path / "wide/orbit/color/000000.png") !=
+            bytes(made / "orbit/color/000000.png"));
+}
+
+TEST_CASE("a run with a loss of one's own is evaluated, and `train` says what it lacks",
+          "[programs]") {
+    const test::TemporaryFolder folder;
+    const auto output = folder.path / "run";
+    auto done = run("train_own_loss" + train(output, "train.steps=1").substr(5));
+    INFO(done.text);
+    REQUIRE(done.code == 0);
+    REQUIRE(bytes(output / "metrics.csv").find(",exposure\n1,") != std::string::npos);
+    REQUIRE(model(output, 1).find("losses.exposure.gain") != std::string::npos);
+    done = run("train " + output.string() + " train.steps=2");
+    REQUIRE(done.code == 1);
+    REQUIRE(done.text.find("losses.exposure.gain: not part of this model") != std::string::npos);
+    REQUIRE(run("evaluate " + output.string() + " test").code == 0);
 }
 
 TEST_CASE("every routing trains", "[programs]") {
@@ -276,6 +334,9 @@ TEST_CASE(
         {"evaluate " + (folder.path / "none").string(), "none"},
         {"evaluate " + output.string() + " nosuch", "nosuch"},
         {"evaluate " + output.string() + " avatar.geometry.hidden=64", "geometry"},
+        {"render " + (folder.path / "none.safetensors").string(), "none.safetensors"},
+        {"render " + output.string() + " avatar.subdivisions=1", "avatar"},
+        {"render " + (output / "checkpoints/000001/model.safetensors").string(), "fmgs-checkpoint"},
     };
     for (const auto& damage : kDamages) {
         const auto data = folder.path / damage.name;

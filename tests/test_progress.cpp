@@ -1,3 +1,4 @@
+#include <fmgs/run/process.h>
 #include <fmgs/run/progress.h>
 
 #include <algorithm>

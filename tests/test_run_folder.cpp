@@ -19,6 +19,7 @@ TEST_CASE("a folder with checkpoints is refused and left alone, unless told to o
     write_whole(run.root / "notes.txt", "mine");
     const auto made = {run.sheets(), run.eval(), run.render(), run.influence()};
     for (const auto& path : made) fs::create_directory(path);
+    for (const auto& path : {run.avatar(), run.poses()}) write_whole(path, "old");
     REQUIRE_NOTHROW(RunFolder::create(run.root));
     save_checkpoint(run.checkpoints(), {.step = 10}, {{"a", torch::ones(2)}}, {});
     REQUIRE(throws_error([&] { RunFolder::create(run.root); }, "pass --overwrite"));
@@ -27,6 +28,7 @@ TEST_CASE("a folder with checkpoints is refused and left alone, unless told to o
     RunFolder::create(run.root, /*overwrite=*/true);
     REQUIRE(!latest_checkpoint(run.checkpoints()));
     for (const auto& path : made) REQUIRE(!fs::exists(path));
+    for (const auto& path : {run.avatar(), run.poses()}) REQUIRE(!fs::exists(path));
     REQUIRE(read_whole(run.root / "notes.txt") == "mine");
 }
 

@@ -36,11 +36,14 @@ TEST_CASE("dependencies between the parts point one way", "[sources]") {
         {"fields", {"core", "fields"}},
         {"raster", {"core", "raster"}},
         {"avatar", {"core", "fields", "raster", "avatar"}},
+        {"avatar_file", {"core", "fields", "raster", "avatar", "avatar_file"}},
         {"losses", {"core", "fields", "raster", "avatar", "losses"}},
         {"train", {"core", "fields", "raster", "avatar", "losses", "train"}},
         {"eval", {"core", "fields", "raster", "avatar", "losses", "eval"}},
         {"data", {"core", "data"}},
-        {"run", {"core", "fields", "raster", "avatar", "losses", "train", "eval", "data", "run"}},
+        {"run",
+         {"core", "fields", "raster", "avatar", "avatar_file", "losses", "train", "eval", "data",
+          "run"}},
     };
     size_t seen = 0;
     for (const auto& file : sources({"fmgs"})) {

@@ -100,6 +100,38 @@ BodyModelImpl::BodyModelImpl(const BodyData& data, const torch::Tensor& betas,
     depth_ = tree_depth(parents_);
 }
 
+BodyModelImpl::BodyModelImpl(const TensorDict& buffers) {
+    const auto buffer = [&](const char* name) {
+        return register_buffer(name, buffers.at(name).clone());
+    };
+    betas_ = buffer("betas");
+    shaped_ = buffer("shaped");
+    faces_ = buffer("faces");
+    weights_ = buffer("weights");
+    joints_ = buffer("joints");
+    parents_ = buffer("parents");
+    if (buffers.contains("pose_directions")) pose_directions_ = buffer("pose_directions");
+    canonical_inverse_ = buffer("canonical_inverse");
+    check_shape(weights_, {-1, -1}, "weights");
+    const int64_t vertices = weights_.size(0), joints = weights_.size(1);
+    // The joints are there already: any regressor whose rows sum to one stands in for the body's.
+    check_body({.vertices = shaped_,
+                .faces = faces_,
+                .weights = weights_,
+                .joint_regressor = torch::full({joints, vertices}, 1.0 / double(vertices)),
+                .parents = parents_,
+                .shape_directions = torch::zeros({vertices, 3, 0}),
+                .pose_directions = pose_directions_});
+    check_shape(betas_, {-1}, "betas");
+    check_shape(joints_, {joints, 3}, "joints");
+    check_shape(canonical_inverse_, {joints, 4, 4}, "canonical_inverse");
+    for (const auto* value : {&betas_, &shaped_, &weights_, &joints_, &canonical_inverse_}) {
+        if (value->scalar_type() != torch::kFloat || !value->isfinite().all().item<bool>())
+            throw Error("body: expected finite float32 values");
+    }
+    depth_ = tree_depth(parents_);
+}
+
 Mesh BodyModelImpl::canonical() const {
     return {skin(weights_, rigid_inverse(canonical_inverse_), shaped_), faces_};
 }

@@ -37,6 +37,9 @@ class BodyModelImpl : public torch::nn::Module {
     /// canonical pose; bodies of fewer than 12 joints have no legs in SMPL's numbering, and their
     /// canonical pose is the T-pose.
     BodyModelImpl(const BodyData& data, const torch::Tensor& betas, double star_degrees = 30);
+    /// The body whose buffers these are, by name (core/named_tensors.h), as an avatar file holds
+    /// them. Error: one is missing, does not fit the others or is not finite.
+    explicit BodyModelImpl(const TensorDict& buffers);
 
     int64_t joint_count() const { return parents_.size(0); }
     const torch::Tensor& betas() const { return betas_; }  ///< [b], as given

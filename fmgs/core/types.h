@@ -49,7 +49,8 @@ struct BodyPose {
 
 /// One picture of a capture with what is known about it.
 struct Frame {
-    int64_t index = 0;  ///< row of the PoseTable
+    /// row of the PoseTable; -1: none. A held-out camera of a training frame has that frame's row.
+    int64_t index = -1;
     std::string name;
     Camera camera;
     BodyPose pose;

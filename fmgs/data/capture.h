@@ -32,6 +32,7 @@ struct CaptureOptions {
 struct Capture {
     std::string description;  ///< one line: what was recognised
     torch::Tensor betas;      ///< [B] of the train split
+    std::string label_set;    ///< of the semantic priors, as in priors.json; empty: there are none
     std::map<std::string, std::vector<Frame>> splits;
     /// decisions the user should know, e.g. other betas in another split
     std::vector<std::string> notes;

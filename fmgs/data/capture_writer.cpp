@@ -7,6 +7,7 @@
 #include <fmgs/core/io/npz.h>
 #include <fmgs/core/rotation.h>
 #include <fmgs/data/image_io.h>
+#include <fmgs/data/pose_file.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -140,18 +141,18 @@ void write_cameras(const fs::path& file, const Frames& frames) {
 
 void write_poses(const fs::path& file, const Frames& frames, const torch::Tensor& betas) {
     std::vector<torch::Tensor> rows, places;
-    std::vector<std::string> names;
+    PoseFile poses;
     for (const Frame* frame : frames) {
         rows.push_back(log_map(frame->pose.rotations).flatten());
         places.push_back(frame->pose.translation);
-        names.push_back(frame->name);
+        poses.names.push_back(frame->name);
     }
-    const auto poses = torch::stack(rows).to(torch::kFloat);
-    write_npz(file, {{"betas", npy_array(betas.reshape({1, -1}).to(torch::kFloat))},
-                     {"global_orient", npy_array(poses.slice(1, 0, 3).contiguous())},
-                     {"body_pose", npy_array(poses.slice(1, 3).contiguous())},
-                     {"transl", npy_array(torch::stack(places).to(torch::kFloat))},
-                     {"frame_names", npy_array(names)}});
+    const auto angles = torch::stack(rows);
+    poses.betas = betas;
+    poses.global_orient = angles.slice(1, 0, 3);
+    poses.body_pose = angles.slice(1, 3);
+    poses.transl = torch::stack(places);
+    write_pose_file(file, poses);
 }
 
 Frames pointers(const std::vector<Frame>& frames) {

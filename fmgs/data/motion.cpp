@@ -12,8 +12,8 @@ namespace fmgs {
 
 namespace {
 
-torch::Tensor axis(int64_t i, double sign = 1) {
-    auto x = torch::zeros({3});
+torch::Tensor axis(int64_t i, double sign = 1, const torch::TensorOptions& options = {}) {
+    auto x = torch::zeros({3}, options);
     x[i] = sign;
     return x;
 }
@@ -27,7 +27,7 @@ torch::Tensor rotation_between(const torch::Tensor& a, const torch::Tensor& b) {
     if (sine < 1e-6) {
         if (cosine > 0) return torch::eye(3, a.options());
         // Opposite: half a turn about any axis across.
-        const auto other = axis(a.abs().argmin().item<int64_t>()).to(a.options());
+        const auto other = axis(a.abs().argmin().item<int64_t>(), 1, a.options());
         return exp_map((unit(torch::linalg_cross(a, other)) * M_PI).unsqueeze(0))[0];
     }
     return exp_map((turn / sine * std::atan2(sine, cosine)).unsqueeze(0))[0];
@@ -35,10 +35,10 @@ torch::Tensor rotation_between(const torch::Tensor& a, const torch::Tensor& b) {
 
 // Which axis the spine follows on average: SMPL's rest pose is y up, so R₀ e_y is the person's up.
 torch::Tensor spine_axis(const std::vector<BodyPose>& poses) {
-    auto mean = torch::zeros({3});
+    auto mean = torch::zeros_like(poses.front().translation);
     for (const auto& pose : poses) mean += pose.rotations[0].select(1, 1);
     const int64_t largest = mean.abs().argmax().item<int64_t>();
-    return axis(largest, mean[largest].item<double>() < 0 ? -1 : 1);
+    return axis(largest, mean[largest].item<double>() < 0 ? -1 : 1, mean.options());
 }
 
 std::string axis_name(const torch::Tensor& up) {
@@ -100,13 +100,16 @@ std::vector<BodyPose> place_motion(const Motion& motion, const Camera& camera,
     if (motion.poses.empty()) throw Error("motion: expected at least one pose, got none");
     check_shape(placement.rest_root, {3}, "placement.rest_root");
     check_shape(placement.position, {3}, "placement.position");
-    const auto up = placement.up.defined() ? unit(placement.up) : axis(1, -1);
-    auto turn = rotation_between(motion.up, up);
+    // Where the avatar is a motion may not be: all meets on the motion's device.
+    const auto like = motion.poses.front().translation.options();
+    const auto rest_root = placement.rest_root.to(like), position = placement.position.to(like);
+    const auto up = placement.up.defined() ? unit(placement.up.to(like)) : axis(1, -1, like);
+    auto turn = rotation_between(motion.up.to(like), up);
     if (placement.face_camera) {
         // SMPL looks along +z at rest.
         const auto heading =
             level(torch::mv(turn, motion.poses.front().rotations[0].select(1, 2)), up);
-        const auto to_camera = level(camera.center() - placement.position, up);
+        const auto to_camera = level(camera.center().to(like) - position, up);
         if (heading.defined() && to_camera.defined()) {
             const double angle =
                 std::atan2(torch::linalg_cross(heading, to_camera).dot(up).item<double>(),
@@ -119,8 +122,8 @@ std::vector<BodyPose> place_motion(const Motion& motion, const Camera& camera,
     for (const auto& pose : motion.poses) {
         auto rotations = pose.rotations.clone();
         rotations[0] = torch::matmul(turn, pose.rotations[0]);
-        out.push_back({rotations, torch::mv(turn, pose.translation - start) + placement.position -
-                                      placement.rest_root});
+        out.push_back(
+            {rotations, torch::mv(turn, pose.translation - start) + position - rest_root});
     }
     return out;
 }
@@ -129,8 +132,13 @@ torch::Tensor median_root(const std::vector<Frame>& frames, const torch::Tensor&
     if (frames.empty()) throw Error("frames: expected at least one, got none");
     std::vector<torch::Tensor> places;
     places.reserve(frames.size());
-    for (const auto& frame : frames) places.push_back(frame.pose.translation + rest_root);
-    return std::get<0>(torch::stack(places).median(0));
+    for (const auto& frame : frames) places.push_back(frame.pose.translation);
+    return median_root(torch::stack(places), rest_root);
+}
+
+torch::Tensor median_root(const torch::Tensor& translation, const torch::Tensor& rest_root) {
+    check_shape(translation, {-1, 3}, "translation");
+    return std::get<0>((translation + rest_root.to(translation.options())).median(0));
 }
 
 }  // namespace fmgs

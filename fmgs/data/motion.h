@@ -33,12 +33,14 @@ struct Placement {
 };
 
 /// The motion, upright and moved so that it starts at the place, as rotations and translations of
-/// this avatar: A = turn · (motion's up → world's up), R₀' = A R₀, t' = A (t − t₁) + position −
-/// rest_root.
+/// this avatar, on the motion's device: A = turn · (motion's up → world's up), R₀' = A R₀, t' = A
+/// (t − t₁) + position − rest_root.
 std::vector<BodyPose> place_motion(const Motion& motion, const Camera& camera,
                                    const Placement& placement);
 
 /// Median position of joint 0 over frames, [3] world metres: where a capture's person stands.
 torch::Tensor median_root(const std::vector<Frame>& frames, const torch::Tensor& rest_root);
+/// The same of the translations [F,3] of poses.
+torch::Tensor median_root(const torch::Tensor& translation, const torch::Tensor& rest_root);
 
 }  // namespace fmgs

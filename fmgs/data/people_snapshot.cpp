@@ -352,6 +352,7 @@ Capture read_people_snapshot(const CaptureOptions& options,
     Capture capture;
     unify_betas(splits, options, capture);
     const FrameReading reading = find_priors(root, options.downscale, modalities, capture.notes);
+    if (!reading.semantic.empty()) capture.label_set = reading.format.label_set;
     // A fit of 22 joints lacks SMPL's two hand joints.
     const int64_t joint_count =
         std::max<int64_t>(24, 1 + splits.front().poses.body_pose.size(1) / 3);

@@ -164,4 +164,15 @@ PoseFile read_pose_file(const std::filesystem::path& path) {
     return out;
 }
 
+void write_pose_file(const std::filesystem::path& file, const PoseFile& poses) {
+    const auto real = [](const torch::Tensor& x) {
+        return npy_array(x.detach().to(torch::kCPU, torch::kFloat).contiguous());
+    };
+    write_npz(file, {{"betas", real(poses.betas.reshape({1, -1}))},
+                     {"global_orient", real(poses.global_orient)},
+                     {"body_pose", real(poses.body_pose)},
+                     {"transl", real(poses.transl)},
+                     {"frame_names", npy_array(poses.names)}});
+}
+
 }  // namespace fmgs

@@ -31,5 +31,8 @@ struct PoseFile {
 /// smpl_trans (divided by smpl_scaling where there is one). Error: nothing recognised, counts that
 /// do not match, not finite; the message names file, key and row.
 PoseFile read_pose_file(const std::filesystem::path& file);
+/// The library's own layout: betas [1,B], global_orient [F,3], body_pose [F,3(J-1)], transl [F,3]
+/// and frame_names, float32. fps and up_axis are not written.
+void write_pose_file(const std::filesystem::path& file, const PoseFile& poses);
 
 }  // namespace fmgs

@@ -85,6 +85,16 @@ torch::Tensor unit_or_zero(const torch::Tensor& n, const torch::Tensor& valid) {
 
 }  // namespace
 
+std::vector<std::string> label_names(const std::string& label_set) {
+    if (label_set != "sapiens28") return {};
+    return {"Background",      "Apparel",         "Face_Neck",      "Hair",       "Left_Foot",
+            "Left_Hand",       "Left_Lower_Arm",  "Left_Lower_Leg", "Left_Shoe",  "Left_Sock",
+            "Left_Upper_Arm",  "Left_Upper_Leg",  "Lower_Clothing", "Right_Foot", "Right_Hand",
+            "Right_Lower_Arm", "Right_Lower_Leg", "Right_Shoe",     "Right_Sock", "Right_Upper_Arm",
+            "Right_Upper_Leg", "Torso",           "Upper_Clothing", "Lower_Lip",  "Upper_Lip",
+            "Lower_Teeth",     "Upper_Teeth",     "Tongue"};
+}
+
 PriorFormat read_prior_format(const fs::path& file) {
     PriorFormat out;
     std::ifstream stream(file);

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace fmgs {
 
@@ -22,6 +23,10 @@ struct PriorFormat {
     std::string normal_folder = "normal", depth_folder = "depth",
                 seg_folder = "seg";  ///< relative to priors.json
 };
+
+/// The classes of a label set in order, background first; empty when the set is not known. Known:
+/// "sapiens28".
+std::vector<std::string> label_names(const std::string& label_set);
 
 /// Reads priors.json; keys that it lacks keep their defaults. Error: not JSON, a word that is not
 /// known; names file and key.

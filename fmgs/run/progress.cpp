@@ -1,25 +1,12 @@
-
 #include <fmgs/run/progress.h>
 
-#include <fmgs/core/check.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
-#include <csignal>
 #include <ostream>
 
 namespace fmgs {
-
-namespace {
-
-volatile std::sig_atomic_t interrupt_flag = 0;
-
-void on_interrupt(int signal) {
-    interrupt_flag = 1;
-    std::signal(signal, SIG_DFL);
-}
-
-}  // namespace
 
 std::string duration_text(double seconds) {
     const auto total = static_cast<int64_t>(std::llround(std::max(0.0, seconds)));
@@ -68,12 +55,5 @@ double Progress::steps_per_second(int64_t step) const {
     const double time = seconds();
     return step > first_ && time > 0 ? static_cast<double>(step - first_) / time : 0;
 }
-
-void catch_interrupt() {
-    std::signal(SIGINT, on_interrupt);
-    std::signal(SIGTERM, on_interrupt);
-}
-
-bool interrupted() { return interrupt_flag != 0; }
 
 }  // namespace fmgs

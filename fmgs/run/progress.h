@@ -35,6 +35,8 @@ class Progress {
               double psnr = std::numeric_limits<double>::quiet_NaN());
     /// Seconds since construction.
     double seconds() const;
+    /// Steps since construction, at this step of the run.
+    int64_t done(int64_t step) const { return step - first_; }
     /// Mean steps per second since construction.
     double steps_per_second(int64_t step) const;
 
@@ -45,10 +47,5 @@ class Progress {
     size_t width_ = 0;
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
-
-/// For programs: makes Ctrl-C and SIGTERM set a flag instead of ending the process; a second Ctrl-C
-/// ends it as usual.
-void catch_interrupt();
-bool interrupted();
 
 }  // namespace fmgs

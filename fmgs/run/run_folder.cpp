@@ -59,7 +59,9 @@ RunFolder RunFolder::create(const fs::path& root, bool overwrite) {
                 "output=, or pass --overwrite",
                 root.string(), root.string()));
         }
-        for (const auto& path : {run.config(), run.metrics(), run.timing()}) fs::remove(path);
+        for (const auto& path :
+             {run.config(), run.metrics(), run.timing(), run.avatar(), run.poses()})
+            fs::remove(path);
         for (const auto& path :
              {run.sheets(), run.checkpoints(), run.eval(), run.render(), run.influence()})
             fs::remove_all(path);

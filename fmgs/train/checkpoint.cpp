@@ -21,6 +21,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kAside = ".unfinished-";
+constexpr const char* kKind = "fmgs-checkpoint";
+constexpr int64_t kFormat = 1;
 
 TrainState read_state(const fs::path& file) {
     const auto json = nlohmann::json::parse(read_whole(file), nullptr, /*allow_exceptions=*/false);
@@ -28,6 +30,9 @@ TrainState read_state(const fs::path& file) {
         throw Error(fmt::format("{}: expected a JSON object with a step; the file is damaged",
                                 file.string()));
     }
+    // The first checkpoints named no format.
+    const auto format = json.value("format", nlohmann::json(1));
+    check_format(file.string(), format.is_number_integer() ? format.get<int64_t>() : 0, kFormat);
     TrainState state;
     state.step = json["step"].get<int64_t>();
     if (json.contains("score") && json["score"].is_number())
@@ -75,67 +80,21 @@ void prune(const fs::path& checkpoints) {
     }
 }
 
-/// Every way in which `from` differs from `into`.
-std::string mismatches(const TensorDict& from, const TensorDict& into) {
-    std::string out;
-    const auto describe = [](const torch::Tensor& t) {
-        return fmt::format("{} {}", c10::toString(t.scalar_type()), shape_text(t.sizes()));
-    };
-    for (const auto& [name, target] : into) {
-        const auto* source = from.find(name);
-        if (!source) {
-            out += fmt::format("\n  {}: missing", name);
-        } else if (source->sizes() != target.sizes() ||
-                   source->scalar_type() != target.scalar_type()) {
-            out += fmt::format("\n  {}: expected {}, got {}", name, describe(target),
-                               describe(*source));
-        }
-    }
-    for (const auto& [name, source] : from) {
-        if (!into.contains(name)) out += fmt::format("\n  {}: not part of this model", name);
-    }
-    return out;
-}
-
-void copy_checked(const TensorDict& from, const TensorDict& into) {
-    const torch::NoGradGuard guard;  // loading is not part of any graph
-    for (const auto& [name, target] : into) torch::Tensor(target).copy_(from.at(name));
-}
-
-[[noreturn]] void refuse(const std::string& what, const std::string& list) {
-    throw Error(
-        fmt::format("{}: does not fit this model; was it made with other options?{}", what, list));
-}
-
 }  // namespace
-
-TensorDict named_tensors(const torch::nn::Module& module, const std::string& prefix) {
-    TensorDict out;
-    for (const auto& item : module.named_parameters()) out.set(prefix + item.key(), item.value());
-    for (const auto& item : module.named_buffers()) {
-        if (item.value().defined()) out.set(prefix + item.key(), item.value());
-    }
-    return out;
-}
-
-void copy_tensors(const TensorDict& from, const TensorDict& into, const std::string& what) {
-    const auto list = mismatches(from, into);
-    if (!list.empty()) refuse(what, list);
-    copy_checked(from, into);
-}
 
 fs::path save_checkpoint(const fs::path& checkpoints, const TrainState& state,
                          const TensorDict& model, const TensorDict& optimizer) {
     const auto name = fmt::format("{:06d}", state.step);
     const auto aside = checkpoints / (kAside + name), place = checkpoints / name;
-    nlohmann::ordered_json json = {{"step", state.step}};
+    nlohmann::ordered_json json = {{"format", kFormat}, {"step", state.step}};
+    const Metadata metadata = {{"format", fmt::format("{} {}", kKind, kFormat)}};
     if (!std::isnan(state.score)) json["score"] = state.score;
     try {
         fs::create_directories(checkpoints);
         remove_unfinished(checkpoints);
         fs::create_directory(aside);
-        write_safetensors(aside / "model.safetensors", model);
-        write_safetensors(aside / "optimizer.safetensors", optimizer);
+        write_safetensors(aside / "model.safetensors", model, metadata);
+        write_safetensors(aside / "optimizer.safetensors", optimizer, metadata);
         write_synced(aside / "state.json", {json.dump(2) + "\n"});
         sync_folder(aside);
         move_into_place(aside, place);
@@ -183,14 +142,25 @@ TrainState load_checkpoint(const fs::path& checkpoint, const TensorDict& model,
     if (!fs::is_directory(checkpoint))
         throw Error(fmt::format("{}: there is no such checkpoint", checkpoint.string()));
     const auto state = read_state(checkpoint / "state.json");
-    const auto saved_model = read_safetensors(checkpoint / "model.safetensors");
-    const auto saved_optimizer =
-        optimizer ? read_safetensors(checkpoint / "optimizer.safetensors") : TensorDict();
+    const auto read = [&](const char* name) {
+        Metadata metadata;
+        const auto file = checkpoint / name;
+        auto tensors = read_safetensors(file, &metadata);
+        if (metadata.contains("format")) check_kind(metadata, kKind, kFormat, file.string());
+        return tensors;
+    };
+    TensorDict saved_model, saved_optimizer;
+    for (const auto& [name, tensor] : read("model.safetensors")) {
+        if (optimizer || !name.starts_with("losses.")) saved_model.set(name, tensor);
+    }
+    if (optimizer) saved_optimizer = read("optimizer.safetensors");
     const auto list =
         mismatches(saved_model, model) + (optimizer ? mismatches(saved_optimizer, *optimizer) : "");
-    if (!list.empty()) refuse(checkpoint.string(), list);
-    copy_checked(saved_model, model);
-    if (optimizer) copy_checked(saved_optimizer, *optimizer);
+    if (!list.empty())
+        throw Error(fmt::format("{}: does not fit this model; was it made with other options?{}",
+                                checkpoint.string(), list));
+    copy_tensors(saved_model, model, checkpoint.string());
+    if (optimizer) copy_tensors(saved_optimizer, *optimizer, checkpoint.string());
     return state;
 }
 

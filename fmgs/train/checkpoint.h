@@ -2,7 +2,7 @@
 /// Checkpoints: safetensors files (bytes and a JSON header, nothing executable), whole or not
 /// there.
 #include <fmgs/core/io/safetensors.h>
-#include <torch/nn/module.h>
+#include <fmgs/core/named_tensors.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -11,13 +11,7 @@
 
 namespace fmgs {
 
-/// Parameters and buffers of a module by dotted name, `prefix` in front. They alias the module.
-TensorDict named_tensors(const torch::nn::Module& module, const std::string& prefix = "");
-/// Copies values by name. Error that lists *every* missing or unknown name and every other shape or
-/// dtype; nothing is copied then.
-void copy_tensors(const TensorDict& from, const TensorDict& into, const std::string& what);
-
-/// state.json.
+/// state.json; the version of the checkpoint's format stands beside it.
 struct TrainState {
     int64_t step = 0;  ///< steps done
     /// higher is better (PSNR); NaN: not measured
@@ -41,8 +35,9 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& checkpoints,
 std::vector<Checkpoint> list_checkpoints(const std::filesystem::path& checkpoints);
 std::optional<Checkpoint> latest_checkpoint(const std::filesystem::path& checkpoints);
 /// Reads a checkpoint into tensors of the same names (named_tensors, Optimizer::state). Without
-/// `optimizer` only the model is read. Error that lists every mismatch of both; nothing is copied
-/// then.
+/// `optimizer`, for drawing, only the model is read, and what its losses own (losses.…) is left
+/// out. Error: a newer format, with both versions; every mismatch of model and optimizer at once.
+/// Nothing is copied then.
 TrainState load_checkpoint(const std::filesystem::path& checkpoint, const TensorDict& model,
                            const TensorDict* optimizer = nullptr);
 

@@ -2,9 +2,9 @@
 /// px, opacity 0.9. Prints milliseconds and their ratio to the floor that this machine's FMA rate
 /// and memory bandwidth allow. On a GPU everything but the count runs there.
 #include <ATen/Parallel.h>
-#include <fmgs/core/cuda/memory.h>
 #include <fmgs/raster/rasterize.h>
 #include <fmgs/raster/surfel_math.h>
+#include <fmgs/run/process.h>
 #include <fmt/format.h>
 #include <torch/autograd.h>
 #include <torch/cuda.h>

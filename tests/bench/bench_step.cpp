@@ -4,8 +4,9 @@
 #include <ATen/Parallel.h>
 #include <ATen/record_function.h>
 #include <fmgs/core/check.h>
-#include <fmgs/core/cuda/memory.h>
-#include <fmgs/run/run.h>
+#include <fmgs/run/frames.h>
+#include <fmgs/run/process.h>
+#include <fmgs/run/program.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <torch/cuda.h>
@@ -108,10 +109,10 @@ class TimedSteps {
         // The last step of a run: every loss is on.
         const double progress = 1;
         const Random random{1, next_++};
-        const Frame frame = frame_of(frames_, random.step, 1).to(run_.device);
+        const Frame frame = take(run_, frame_of(frames_, random.step, 1), progress);
         std::array<Clock::time_point, kPhases + 1> at;
         at[0] = now();
-        const auto surfels = run_.avatar->forward(frame.camera, run_.pose(frame), &random);
+        const auto surfels = run_.avatar->forward(frame.camera, frame.pose, &random);
         at[1] = now();
         const auto report = objective_->forward(surfels, frame, random, progress);
         at[2] = now();

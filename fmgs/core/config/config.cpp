@@ -338,14 +338,26 @@ void Config::add_file(const std::string& file) {
     const auto path = fs::absolute(file);
     if (!fs::is_regular_file(path))
         throw Error(fmt::format("{}: there is no such configuration file", file));
-    const auto bytes = read_whole(path);
+    add_layer(read_whole(path), file, path.parent_path());
+}
+
+void Config::add_text(const std::string& yaml, const std::string& name) {
+    add_layer(yaml, name, fs::current_path());
+}
+
+void Config::add_layer(const std::string& yaml, const std::string& name, const std::string& base) {
     YAML::Node root;
     try {
-        root = document(bytes);
+        root = document(yaml);
     } catch (const YAML::Exception& e) {
-        throw Error(fmt::format("{}:{}: not valid YAML: {}", file, e.mark.line + 1, e.msg));
+        throw Error(fmt::format("{}:{}: not valid YAML: {}", name, e.mark.line + 1, e.msg));
     }
-    layers_.push_back(std::make_shared<Layer>(Layer{file, true, path.parent_path(), root}));
+    const Layer layer{name, true, base, root};
+    if (root.IsMap() && root["format"]) {
+        check_format(layer.where(root["format"]), root["format"].as<int64_t>(0), kConfigFormat);
+        root.remove("format");
+    }
+    layers_.push_back(std::make_shared<Layer>(layer));
 }
 
 void Config::add_argument(const std::string& text) {

@@ -115,6 +115,9 @@ std::string markdown(const OptionNode& options);
 
 }  // namespace detail
 
+/// The newest version of a configuration file's keys that is read.
+inline constexpr int64_t kConfigFormat = 1;
+
 /// Layers of settings: files, then arguments, each over what came before. Maps merge, lists
 /// replace.
 class Config {
@@ -124,8 +127,12 @@ class Config {
     Config(const Config&);
     Config& operator=(const Config&);
 
-    /// A YAML file. Error, with file and line: missing, not YAML.
+    /// A YAML file. Error, with file and line: missing, not YAML, or of a newer format: a file may
+    /// give the version of its keys as `format` (none: 1).
     void add_file(const std::string& file);
+    /// The text of such a file that is called `name`. Its relative paths count from the working
+    /// directory.
+    void add_text(const std::string& yaml, const std::string& name);
     /// "key.path=value"; the value is YAML, so lists and maps work too. Paths count from the
     /// working directory.
     void add_argument(const std::string& text);
@@ -146,6 +153,7 @@ class Config {
 
   private:
     void apply(detail::OptionNode& options) const;
+    void add_layer(const std::string& yaml, const std::string& name, const std::string& base);
 
     struct Layer;
     std::vector<std::shared_ptr<const Layer>> layers_;

@@ -82,4 +82,11 @@ void write_whole(const fs::path& file, std::initializer_list<std::string_view> p
     sync_folder(folder);
 }
 
+void check_format(const std::string& what, int64_t format, int64_t newest) {
+    if (format >= 1 && format <= newest) return;
+    throw Error(
+        fmt::format("{}: is of format {}; the newest that this version of the library reads is {}",
+                    what, format, newest));
+}
+
 }  // namespace fmgs

@@ -1,5 +1,6 @@
 #pragma once
 /// Files that are either whole or not there: the one place that reads and writes bytes of files.
+#include <cstdint>
 #include <filesystem>
 #include <initializer_list>
 #include <string>
@@ -20,5 +21,8 @@ inline void write_whole(const std::filesystem::path& file, std::string_view text
 void write_synced(const std::filesystem::path& file, std::initializer_list<std::string_view> parts);
 /// Makes renames inside `folder` durable.
 void sync_folder(const std::filesystem::path& folder);
+
+/// Error when `what` is of a newer format than the `newest` that this library reads; names both.
+void check_format(const std::string& what, int64_t format, int64_t newest);
 
 }  // namespace fmgs

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -20,6 +21,7 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 // Some ten thousand tensors. The format allows 100 MB, in which looking up names would take hours.
 constexpr uint64_t kLargestHeader = 1 << 20;
+constexpr const char* kMetadata = "__metadata__";
 
 struct DtypeName {
     const char* name;
@@ -95,15 +97,30 @@ Entry parse_entry(const std::string& name, const json& value, uint64_t data_size
     return entry;
 }
 
+Metadata parse_metadata(const json& value, const std::string& what) {
+    Metadata out;
+    if (!value.is_object())
+        throw Error(fmt::format("{}: {} is not an object of strings", what, kMetadata));
+    for (const auto& item : value.items()) {
+        if (!item.value().is_string())
+            throw Error(fmt::format("{}: {}: expected strings, got {} for '{}'", what, kMetadata,
+                                    item.value().type_name(), item.key()));
+        out[item.key()] = item.value().get<std::string>();
+    }
+    return out;
+}
+
 std::vector<Entry> parse_header(const char* text, uint64_t length, uint64_t data_size,
-                                const std::string& what) {
+                                const std::string& what, Metadata& metadata) {
     const auto header = json::parse(text, text + length, nullptr, /*allow_exceptions=*/false);
     if (!header.is_object())
         throw Error(fmt::format(
             "{}: the header is not a JSON object; the file is damaged or not safetensors", what));
     std::vector<Entry> entries;
     for (const auto& item : header.items()) {
-        if (item.key() != "__metadata__")
+        if (item.key() == kMetadata)
+            metadata = parse_metadata(item.value(), what);
+        else
             entries.push_back(parse_entry(item.key(), item.value(), data_size, what));
     }
     std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
@@ -121,26 +138,34 @@ std::vector<Entry> parse_header(const char* text, uint64_t length, uint64_t data
     return entries;
 }
 
-/// The header holds names as JSON, so as UTF-8.
-void check_name(const std::filesystem::path& file, const std::string& name) {
+/// The header is JSON, so UTF-8.
+void check_text(const std::filesystem::path& file, const char* kind, const std::string& text) {
     try {
-        static_cast<void>(json(name).dump());
+        static_cast<void>(json(text).dump());
     } catch (const json::type_error&) {
-        throw Error(fmt::format("{}: the name of tensor {} is not UTF-8", file.string(),
-                                json(name).dump(-1, ' ', true, json::error_handler_t::replace)));
+        throw Error(fmt::format("{}: the {} {} is not UTF-8", file.string(), kind,
+                                json(text).dump(-1, ' ', true, json::error_handler_t::replace)));
     }
 }
 
 }  // namespace
 
-void write_safetensors(const std::filesystem::path& file, const TensorDict& tensors) {
+void write_safetensors(const std::filesystem::path& file, const TensorDict& tensors,
+                       const Metadata& metadata) {
     ordered_json header = ordered_json::object();
+    for (const auto& [key, text] : metadata) {
+        check_text(file, "metadata", key);
+        check_text(file, "metadata", text);
+        header[kMetadata][key] = text;
+    }
     std::string data;
     size_t total = 0;
     for (const auto& [name, tensor] : tensors) total += tensor.defined() ? tensor.nbytes() : 0;
     data.reserve(total);
     for (const auto& [name, tensor] : tensors) {
-        check_name(file, name);
+        check_text(file, "name of tensor", name);
+        if (name == kMetadata)
+            throw Error(fmt::format("{}: no tensor can be called {}", file.string(), name));
         if (!tensor.defined())
             throw Error(fmt::format("{}: tensor {} is undefined", file.string(), name));
         // bytes for a file: no graph
@@ -157,13 +182,16 @@ void write_safetensors(const std::filesystem::path& file, const TensorDict& tens
     const uint64_t length = text.size();
     if (length > kLargestHeader)
         throw Error(
-            fmt::format("{}: {} tensors are too many for one file", file.string(), tensors.size()));
+            fmt::format("{}: {} tensors and their metadata are too many for one file: a header of "
+                        "{} bytes, at most {} are read",
+                        file.string(), tensors.size(), length, kLargestHeader));
     char prefix[8];
     std::memcpy(prefix, &length, 8);
     write_whole(file, {std::string_view(prefix, 8), text, data});
 }
 
-TensorDict parse_safetensors(const char* data, size_t size, const std::string& what) {
+TensorDict parse_safetensors(const char* data, size_t size, const std::string& what,
+                             Metadata* metadata) {
     uint64_t length = 0;
     if (size < 8)
         throw Error(fmt::format("{}: expected a safetensors file, got {} bytes", what, size));
@@ -178,7 +206,9 @@ TensorDict parse_safetensors(const char* data, size_t size, const std::string& w
         throw Error(fmt::format("{}: a header of {} bytes; at most {} are read", what, length,
                                 kLargestHeader));
     const char* body = data + 8 + length;
-    const auto entries = parse_header(data + 8, length, size - 8 - length, what);
+    Metadata found;
+    const auto entries = parse_header(data + 8, length, size - 8 - length, what, found);
+    if (metadata) *metadata = std::move(found);
     TensorDict out;
     for (const auto& entry : entries) {
         const auto* bytes = body + entry.begin;
@@ -194,9 +224,25 @@ TensorDict parse_safetensors(const char* data, size_t size, const std::string& w
     return out;
 }
 
-TensorDict read_safetensors(const std::filesystem::path& file) {
+TensorDict read_safetensors(const std::filesystem::path& file, Metadata* metadata) {
     const auto bytes = read_whole(file);
-    return parse_safetensors(bytes.data(), bytes.size(), file.string());
+    return parse_safetensors(bytes.data(), bytes.size(), file.string(), metadata);
+}
+
+void check_kind(const Metadata& metadata, const std::string& kind, int64_t newest,
+                const std::string& what) {
+    const auto found = metadata.find("format");
+    const auto format = found == metadata.end() ? std::string() : found->second;
+    int64_t number = 0;
+    const auto* begin = format.data() + std::min(format.size(), kind.size() + 1);
+    const auto* end = format.data() + format.size();
+    const auto [stop, error] = std::from_chars(begin, end, number);
+    if (!format.starts_with(kind + " ") || error != std::errc() || stop != end) {
+        throw Error(fmt::format(
+            "{}: expected a safetensors file of format '{} {}', got {}", what, kind, newest,
+            format.empty() ? "one that names no format" : fmt::format("'{}'", format)));
+    }
+    check_format(what, number, newest);
 }
 
 }  // namespace fmgs

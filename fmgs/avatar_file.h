@@ -1,0 +1,51 @@
+#pragma once
+/// The avatar as one file: all that drawing and driving it need, and nothing else on disk.
+#include <fmgs/avatar.h>
+
+#include <filesystem>
+
+namespace fmgs {
+
+/// Where an avatar was seen: what drawing and driving take from its capture.
+struct AvatarScene {
+    /// of the first training frame, with the low-pass that the avatar was trained with
+    Camera camera;
+    /// [3] median position of joint 0 over the training frames, world metres
+    torch::Tensor root;
+    /// [3] unit: up in the world
+    torch::Tensor up;
+    /// names of the F training frames
+    std::vector<std::string> frames;
+    /// [F,J,3] their poses as learned, axis-angle, radians
+    torch::Tensor axis_angle;
+    /// [F,3] metres
+    torch::Tensor translation;
+    /// modality → names of its channels, where they are known
+    std::map<std::string, std::vector<std::string>> labels;
+
+    /// The pose of training frame `k`. Error when there is none.
+    BodyPose pose(int64_t k) const;
+};
+
+struct SavedAvatar {
+    Avatar avatar{nullptr};
+    AvatarOptions options;
+    AvatarScene scene;
+};
+
+/// Replaces `file` by one safetensors file, at once and whole: the avatar's parameters and buffers
+/// under the names of a checkpoint's model, the scene's tensors, and as `__metadata__` the format
+/// `fmgs-avatar 1`, the options (YAML, modalities included) and the rest of the scene
+/// (docs/checkpoints.md lists them). `options`: those that the parts were made with, subdivisions
+/// ≥ 0. Error: a part that is not the paper's (a file holds numbers, so that a part of one's own
+/// cannot be made from it: save its tensors with write_safetensors); a scene whose shapes do not
+/// fit; disk full.
+void save_avatar(const std::filesystem::path& file, const Avatar& avatar,
+                 const AvatarOptions& options, const AvatarScene& scene);
+/// The avatar of such a file; every tensor is on `device`. It renders what the saved one renders,
+/// to the bit. Error naming the file: it is damaged, is something else (says what), or is of a
+/// newer format (both versions are named). Options are checked against the file's own tensors
+/// before anything of their size is allocated.
+SavedAvatar load_avatar(const std::filesystem::path& file, torch::Device device = torch::kCPU);
+
+}  // namespace fmgs

@@ -1,0 +1,48 @@
+#include <fmgs/run/draw.h>
+
+#include <fmgs/raster/render.h>
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include <numbers>
+
+namespace fmgs {
+
+Maps draw(const Avatar& avatar, const Camera& camera, const BodyPose& pose) {
+    const torch::NoGradGuard guard;
+    const auto device = avatar->parts().surfels->position().device();
+    const auto there = camera.to(device);
+    const auto surfels = avatar.ptr()->forward(there, pose.to(device));
+    std::vector<std::string> names = {"alpha", "depth", "normal"};
+    for (const auto& [name, feature] : surfels.features) names.push_back(name);
+    return render(surfels.posed(), there, names).to(torch::kCPU);
+}
+
+std::vector<Shot> turntable(const SavedAvatar& saved, int64_t count) {
+    const auto& scene = saved.scene;
+    const auto pose = scene.pose(0);
+    const auto pivot = pose.translation + saved.avatar->parts().body->joints()[0];
+    std::vector<Shot> shots;
+    for (int64_t k = 0; k < count; ++k) {
+        const double angle =
+            2 * std::numbers::pi * static_cast<double>(k) / static_cast<double>(count);
+        shots.push_back({scene.camera.orbit(pivot, scene.up, angle), pose});
+    }
+    return shots;
+}
+
+std::vector<Shot> follow(const SavedAvatar& saved, const Motion& motion, int64_t stride,
+                         int64_t count) {
+    const auto& scene = saved.scene;
+    const Placement placement{.rest_root = saved.avatar->parts().body->joints()[0],
+                              .position = scene.root,
+                              .up = scene.up};
+    std::vector<Shot> shots;
+    const auto poses = place_motion(motion, scene.camera, placement);
+    for (size_t k = 0; k < poses.size() && static_cast<int64_t>(shots.size()) < count;
+         k += static_cast<size_t>(stride))
+        shots.push_back({scene.camera, poses[k]});
+    return shots;
+}
+
+}  // namespace fmgs

@@ -1,0 +1,56 @@
+#include <fmgs/run/options.h>
+
+#include <fmgs/core/check.h>
+#include <fmgs/core/config/config.h>
+#include <fmt/format.h>
+#include <torch/cuda.h>
+
+#include <algorithm>
+#include <filesystem>
+
+namespace fmgs {
+
+namespace fs = std::filesystem;
+
+RunOptions read_options(const std::vector<std::string>& arguments) {
+    Config config;
+    // Files first, whatever their place on the command line: arguments win over files.
+    for (const auto& argument : arguments) {
+        if (argument.find('=') == std::string::npos) {
+            config.add_file(fs::is_directory(argument)
+                                ? (fs::path(argument) / "config.yaml").string()
+                                : argument);
+        }
+    }
+    for (const auto& argument : arguments) {
+        if (argument.find('=') != std::string::npos) config.add_argument(argument);
+    }
+    RunOptions options;
+    config.read(options);
+    device_of(options.train.device);
+    return options;
+}
+
+torch::Device device_of(const std::string& name) {
+    if (name == "cpu") return torch::kCPU;
+    const bool numbered = name.rfind("cuda:", 0) == 0 && name.size() > 5 && name.size() < 9 &&
+                          name.find_first_not_of("0123456789", 5) == std::string::npos;
+    if (name != "cuda" && !numbered)
+        throw Error(fmt::format("train.device: expected cpu, cuda or cuda:N, got '{}'", name));
+    const torch::Device device(
+        torch::kCUDA,
+        numbered ? static_cast<int8_t>(std::min(127, std::stoi(name.substr(5)))) : int8_t{0});
+    check_device(device, "train.device");
+    const auto count = static_cast<int64_t>(torch::cuda::device_count());
+    if (device.index() >= count)
+        throw Error(fmt::format(
+            "train.device: '{}' was asked for, but {} GPUs are visible (is there a driver?)", name,
+            count));
+    return device;
+}
+
+std::string config_text(const RunOptions& options) {
+    return fmt::format("format: {}\n{}", kConfigFormat, dump_yaml(options));
+}
+
+}  // namespace fmgs

@@ -1,0 +1,88 @@
+#pragma once
+/// Every option of a run, and how they are read.
+#include <fmgs/avatar.h>
+#include <fmgs/data/capture.h>
+#include <fmgs/losses/paper_objective.h>
+#include <fmgs/train/optim.h>
+
+#include <string>
+#include <vector>
+
+namespace fmgs {
+
+struct PoseOptions {
+    bool learn = false;      ///< refine the training poses
+    double start = 1.0 / 3;  ///< from this fraction of the run on
+
+    template <class V>
+    void visit(V& v) {
+        v("learn", learn, "refine the training poses (ZJU-MoCap: true; PeopleSnapshot: false)");
+        v("start", start, "fraction of the run after which poses are refined");
+    }
+};
+
+struct RenderOptions {
+    double low_pass = Camera{}.low_pass;
+
+    template <class V>
+    void visit(V& v) {
+        v("low_pass", low_pass, "σ of the least that a surfel spreads over, pixels (2DGS: 0.7071)");
+    }
+};
+
+struct TrainOptions {
+    int64_t steps = 1000;
+    int64_t seed = 0;
+    std::string device = "cpu";
+    int64_t log_every = 10;
+    int64_t sheet_every = 250;
+    int64_t checkpoint_every = 250;
+
+    template <class V>
+    void visit(V& v) {
+        v("steps", steps, "optimisation steps");
+        v("seed", seed, "seed of every random draw");
+        v("device", device, "cpu, or cuda (cuda:N): a GPU, with a build that has FMGS_CUDA");
+        v("log_every", log_every, "steps between rows of metrics.csv");
+        v("sheet_every", sheet_every, "steps between contact sheets");
+        v("checkpoint_every", checkpoint_every, "steps between checkpoints");
+    }
+};
+
+/// Every option of `train`; dumped to RUN/config.yaml.
+struct RunOptions {
+    CaptureOptions data;
+    AvatarOptions avatar;
+    PoseOptions pose;
+    ObjectiveOptions objective;
+    RenderOptions render;
+    OptimOptions optim;
+    TrainOptions train;
+    std::string output;
+
+    template <class V>
+    void visit(V& v) {
+        v.group("data", data);
+        v.group("avatar", avatar);
+        v.groups("modalities", avatar.modalities,
+                 "feature fields by name; each is rendered under its name");
+        v.group("pose", pose);
+        objective.visit(v);
+        v.group("render", render);
+        v.group("optim", optim);
+        v.group("train", train);
+        v.path("output", output, "folder of the run");
+    }
+};
+
+/// Options from the arguments of a program: YAML files and key=value, or a run folder (its
+/// config.yaml) and key=value.
+RunOptions read_options(const std::vector<std::string>& arguments);
+/// The text of RUN/config.yaml: every option, with the version of its keys.
+std::string config_text(const RunOptions& options);
+
+/// "cpu", "cuda" or "cuda:N". Error when it is none of these, or the build or the machine has no
+/// GPU.
+torch::Device device_of(const std::string& name);
+
+}  // namespace fmgs

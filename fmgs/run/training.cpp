@@ -1,0 +1,180 @@
+#include <fmgs/run/training.h>
+
+#include <fmgs/core/check.h>
+#include <fmgs/core/io/files.h>
+#include <fmgs/data/image_io.h>
+#include <fmgs/eval/metrics.h>
+#include <fmgs/eval/sheet.h>
+#include <fmgs/run/draw.h>
+#include <fmt/format.h>
+#include <torch/types.h>
+#include <torch/utils.h>
+#include <unistd.h>
+
+#include <cmath>
+
+namespace fmgs {
+
+namespace {
+
+/// The columns of metrics.csv after the step: loss, PSNR and every term, unweighted.
+std::vector<std::string> metric_columns(const Objective& objective) {
+    std::vector<std::string> names = {"loss", "psnr"};
+    for (const auto& entry : objective->entries()) names.push_back(entry.name);
+    return names;
+}
+
+/// NaN where a term was off.
+std::vector<double> metric_row(const Objective& objective, const LossReport& report, double psnr) {
+    std::vector<double> values = {report.total.item<double>(), psnr};
+    for (const auto& entry : objective->entries()) {
+        double value = NAN;
+        for (const auto& term : report.terms) {
+            if (term.name == entry.name) value = term.value.item<double>();
+        }
+        values.push_back(value);
+    }
+    return values;
+}
+
+/// Three training frames beside what the avatar makes of them: RUN/sheets/STEP.png.
+void write_sheet(const Training& training) {
+    const auto& run = training.run;
+    const auto& frames = run.capture.splits.at("train");
+    std::vector<torch::Tensor> rows;
+    for (const size_t k : {size_t{0}, frames.size() / 3, 2 * frames.size() / 3}) {
+        const auto taken = take(run, frames[k]);
+        rows.push_back(sheet_row(frames[k], draw(run.avatar, taken.camera, taken.pose)));
+    }
+    const auto folder = training.folder.sheets();
+    std::filesystem::create_directories(folder);
+    write_color(folder / fmt::format("{:06d}.png", training.state.step), below(rows));
+}
+
+void write_checkpoint(Training& training) {
+    save_checkpoint(training.folder.checkpoints(), training.state, training.model,
+                    training.optimizer.state());
+}
+
+Error not_finite(Training& training, const std::string& what, const Frame& frame) {
+    write_checkpoint(training);
+    return Error(fmt::format(
+        "step {}, frame '{}': the {} is not finite; the state before this step is saved in {}",
+        training.state.step, frame.name, what, training.folder.checkpoints().string()));
+}
+
+LossReport step(Training& training, bool checked) {
+    const Run& run = training.run;
+    auto& state = training.state;
+    auto& optimizer = training.optimizer;
+    const auto seed = static_cast<uint64_t>(run.options.train.seed);
+    const double progress =
+        static_cast<double>(state.step) / static_cast<double>(run.options.train.steps);
+    const Random random{seed, state.step};
+    const Frame frame = take(run, frame_of(training.frames, state.step, seed), progress);
+
+    const auto surfels = run.avatar.ptr()->forward(frame.camera, frame.pose, &random);  // (2)–(9)
+    auto report = training.objective->forward(surfels, frame, random, progress);  // (10)–(21)
+    for (const auto& term : report.terms) {
+        if (checked && !term.value.isfinite().item<bool>())
+            throw not_finite(training, fmt::format("loss '{}'", term.name), frame);
+    }
+    optimizer.zero_grad();
+    report.total.backward();
+    if (!checked)
+        optimizer.step_unchecked(progress, report.total);
+    else if (const auto name = optimizer.step(progress))
+        throw not_finite(training, fmt::format("gradient of '{}'", *name), frame);
+    ++state.step;
+    report.total = report.total.detach();
+    report.rendered.set("target", frame.maps.at("color"));
+    return report;
+}
+
+/// Steps on a GPU wait for nothing, so that one that is not finite shows late. It and all after it
+/// changed nothing: back to it, and again with checks, for the Error.
+void settle(Training& training) {
+    const int64_t skipped = training.optimizer.skipped();
+    if (skipped == 0) return;
+    training.state.step -= skipped;
+    step(training, /*checked=*/true);
+    throw Error(fmt::format("step {}: a loss or gradient was not finite, but is when repeated",
+                            training.state.step));
+}
+
+}  // namespace
+
+Training start(Run run, Objective objective, const RunFolder& folder, std::ostream& progress) {
+    objective->to(run.device);
+    run.root->register_module("losses", objective);
+    // The poses take part only when they are learned.
+    for (auto& parameter : run.poses->parameters())
+        parameter.set_requires_grad(run.options.pose.learn);
+    const auto model = named_tensors(*run.root);
+    Optimizer optimizer(grouped_parameters(*run.root), run.options.optim);
+    TrainState state;
+    if (const auto last = latest_checkpoint(folder.checkpoints())) {
+        const auto moments = optimizer.state();
+        state = load_checkpoint(last->folder, model, &moments);
+    } else {
+        write_whole(folder.config(), config_text(run.options));
+        prefit(run, progress);
+        save_checkpoint(folder.checkpoints(), state, model, optimizer.state());
+        save_results(run, folder);
+    }
+    std::string note;
+    auto frames = training_frames(run, note);
+    const auto steps = run.options.train.steps;
+    const bool terminal = &progress == &std::cerr && isatty(STDERR_FILENO) != 0;
+    return {.run = std::move(run),
+            .folder = folder,
+            .objective = objective,
+            .model = model,
+            .optimizer = std::move(optimizer),
+            .frames = std::move(frames),
+            .frames_note = std::move(note),
+            .state = state,
+            .log = MetricsLog(folder.metrics(), metric_columns(objective), state.step),
+            .progress = Progress(progress, terminal, steps, state.step)};
+}
+
+bool finished(const Training& training) {
+    return training.state.step >= training.run.options.train.steps;
+}
+
+LossReport training_step(Training& training) {
+    return step(training, /*checked=*/training.run.device.is_cpu());
+}
+
+void record(Training& training, const LossReport& report) {
+    const auto& options = training.run.options.train;
+    const int64_t done = training.state.step;
+    const bool last = finished(training);
+    if (done % options.log_every == 0 || last) {
+        settle(training);
+        const auto* color = report.rendered.find("color");
+        const double quality = color ? psnr(*color, report.rendered.at("target")) : NAN;
+        training.progress.show(done, report.total.item<double>(), quality);
+        training.log.add(done, metric_row(training.objective, report, quality));
+    }
+    if (done % options.sheet_every == 0 || last) write_sheet(training);
+    if (done % options.checkpoint_every == 0 && !last) save(training);
+}
+
+void save(Training& training) {
+    settle(training);
+    write_checkpoint(training);
+    save_results(training.run, training.folder);
+}
+
+void finish(Training& training) {
+    save(training);
+    const auto& progress = training.progress;
+    write_whole(
+        training.folder.timing(),
+        fmt::format("{{\"steps\": {}, \"seconds\": {:.1f}, \"steps_per_second\": {:.3f}}}\n",
+                    progress.done(training.state.step), progress.seconds(),
+                    progress.steps_per_second(training.state.step)));
+}
+
+}  // namespace fmgs

@@ -1,0 +1,57 @@
+#pragma once
+/// Training, one step at a time: what a program's own loop is made of.
+///
+///   auto run = open_run(read_options(arguments));
+///   auto objective = paper_objective(run.avatar->parts(), run.options.objective);
+///   objective->add("mine", std::make_shared<MyLoss>(), 0.1, Reach::of({"color"}));
+///   auto training = start(std::move(run), objective, folder);
+///   while (!finished(training) && !interrupted()) record(training, training_step(training));
+///   finish(training);
+#include <fmgs/losses/objective.h>
+#include <fmgs/run/frames.h>
+#include <fmgs/run/progress.h>
+#include <fmgs/train/checkpoint.h>
+#include <fmgs/train/optim.h>
+
+#include <iostream>
+
+namespace fmgs {
+
+/// What a step needs to be done, undone, repeated and reported.
+struct Training {
+    Run run;
+    RunFolder folder;
+    Objective objective;
+    TensorDict model;  ///< what a checkpoint keeps: the avatar, the poses, what losses own
+    Optimizer optimizer;
+    std::vector<Frame> frames;
+    std::string frames_note;  ///< where they lie; empty on the CPU
+    TrainState state;
+    MetricsLog log;
+    Progress progress;
+};
+
+/// Goes on from the folder's last checkpoint; where there is none, writes config.yaml, pre-fits the
+/// skinning and saves step 0. All parameters of the avatar and the losses are optimised, those of
+/// the poses where they are learned. `progress` gets the pre-fit and the progress line.
+Training start(Run run, Objective objective, const RunFolder& folder,
+               std::ostream& progress = std::cerr);
+
+bool finished(const Training& training);
+
+/// One step of the method on the frame whose turn it is; the report also has the picture that was
+/// aimed at, as `target`. Nothing changes when a loss or a gradient is not finite; the Error says
+/// which, at once on the CPU, else from the next record() or save().
+LossReport training_step(Training& training);
+
+/// What the options want after a step: a row of metrics.csv and the progress line, a contact sheet,
+/// a checkpoint.
+void record(Training& training, const LossReport& report);
+
+/// Writes a checkpoint of this step, RUN/avatar.safetensors and the learned poses.
+void save(Training& training);
+
+/// Saves, and writes timing.json.
+void finish(Training& training);
+
+}  // namespace fmgs
