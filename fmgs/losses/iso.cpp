@@ -1,5 +1,5 @@
 
-#include <fmgs/losses/regularizers.h>
+#include <fmgs/losses/iso.h>
 
 #include <fmgs/core/check.h>
 
@@ -28,42 +28,27 @@ torch::Tensor covariance(const torch::Tensor& tangents) {
                         1);
 }
 
-}  // namespace
-
-IsoPositionLoss::IsoPositionLoss(const torch::Tensor& neighbours)
-    : neighbours_(register_buffer("neighbours", neighbours)) {}
-
-torch::Tensor IsoPositionLoss::forward(const LossInput& input) {
-    return isometry(input.canonical.position, input.posed.center, neighbours_);
+std::shared_ptr<const SurfelSetImpl> given(std::shared_ptr<const SurfelSetImpl> surfels) {
+    if (!surfels) throw Error("iso loss: expected surfels, got null");
+    return surfels;
 }
 
-IsoCovarianceLoss::IsoCovarianceLoss(const torch::Tensor& neighbours)
-    : neighbours_(register_buffer("neighbours", neighbours)) {}
+}  // namespace
+
+IsoPositionLoss::IsoPositionLoss(std::shared_ptr<const SurfelSetImpl> surfels)
+    : surfels_(given(std::move(surfels))) {}
+
+torch::Tensor IsoPositionLoss::forward(const LossInput& input) {
+    return isometry(input.canonical.position, input.posed.center, surfels_->neighbours());
+}
+
+IsoCovarianceLoss::IsoCovarianceLoss(std::shared_ptr<const SurfelSetImpl> surfels)
+    : surfels_(given(std::move(surfels))) {}
 
 torch::Tensor IsoCovarianceLoss::forward(const LossInput& input) {
     const auto tangents =
         input.canonical.rotation.narrow(2, 0, 2) * input.canonical.scale.unsqueeze(1);
-    return isometry(covariance(tangents), covariance(input.posed.tangents), neighbours_);
-}
-
-SkinLoss::SkinLoss(std::shared_ptr<SkinningFieldImpl> field, const Mesh& canonical,
-                   const torch::Tensor& weights, int64_t points)
-    : field_(std::move(field)),
-      vertices_(register_buffer("vertices", canonical.vertices)),
-      faces_(register_buffer("faces", canonical.faces)),
-      weights_(register_buffer("weights", weights)),
-      sampler_(canonical),
-      points_(points) {
-    check_shape(weights, {canonical.vertices.size(0), -1}, "skin loss: weights");
-}
-
-torch::Tensor SkinLoss::forward(const LossInput& input) {
-    const auto drawn = sampler_.sample(points_, input.random.generator("skin"));
-    const SurfaceSamples samples{drawn.face.to(faces_.device()),
-                                 drawn.barycentric.to(vertices_.options())};
-    const auto wanted = interpolate(samples, faces_, weights_);
-    const auto found = field_->forward(interpolate(samples, faces_, vertices_));
-    return (found - wanted).square().sum(1).mean();
+    return isometry(covariance(tangents), covariance(input.posed.tangents), surfels_->neighbours());
 }
 
 }  // namespace fmgs
