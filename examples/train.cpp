@@ -73,8 +73,8 @@ struct Trainer {
         const Frame frame = frame_of(frames, state.step, seed).to(run.device);
         const auto pose = progress >= options.pose.start ? run.pose(frame) : frame.pose;
 
-        const auto surfels = run.avatar->forward(frame.camera, pose, &random);  // (2)–(9)
-        auto report = objective->forward(surfels, frame, random, progress);     // (10)–(21)
+        const auto surfels = run.avatar->forward(frame.camera, pose, &random, progress);  // (2)–(9)
+        auto report = objective->forward(surfels, frame, random, progress);  // (10)–(21)
         for (const auto& term : report.terms) {
             if (checked && !term.value.isfinite().item<bool>())
                 throw bad(fmt::format("loss '{}'", term.name), frame);

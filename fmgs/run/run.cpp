@@ -4,6 +4,7 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/config/config.h>
 #include <fmgs/core/cuda/memory.h>
+#include <fmgs/core/names.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/eval/sheet.h>
 #include <fmgs/raster/render.h>
@@ -38,6 +39,7 @@ RunOptions read_options(const std::vector<std::string>& arguments) {
     RunOptions options;
     config.read(options);
     device_of(options.train.device);
+    for (const auto& [name, modality] : options.avatar.modalities) check_name("modality", name);
     return options;
 }
 

@@ -113,7 +113,7 @@ int bench(const std::vector<std::string>& arguments) {
         const Frame frame = frame_of(frames, k, 1).to(run.device);
         std::array<Clock::time_point, kPhases + 1> at;
         at[0] = now();
-        const auto surfels = run.avatar->forward(frame.camera, run.pose(frame), &random);
+        const auto surfels = run.avatar->forward(frame.camera, run.pose(frame), &random, progress);
         at[1] = now();
         const auto report = objective->forward(surfels, frame, random, progress);
         at[2] = now();
