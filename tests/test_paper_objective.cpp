@@ -215,7 +215,7 @@ TEST_CASE("before geometry.start the surfels stay on the template and no code re
         here.avatar->zero_grad();
         const auto s = at(progress);
         (s.position.sum() + s.features.at("color").sum()).backward();
-        const auto& p = here.avatar->parts().geometry->parameters().front();
+        const auto p = here.avatar->parts().geometry->parameters().front();
         return p.grad().defined() && p.grad().abs().max().item<double>() > 0;
     };
     const auto early = at(0.49), late = at(0.5);

@@ -157,7 +157,7 @@ TEST_CASE("a training step reads nothing back", "[losses]") {
         torch::Tensor total = torch::zeros({});
         size_t terms = 0;
         for (const auto& entry : objective->entries()) {
-            total = total + entry.loss->forward({surfels, posed, rendered, frame, 2, random,
+            total = total + entry.loss->forward({surfels, posed, rendered, frame, random,
                                                  /*static_shapes=*/true});
             ++terms;
         }

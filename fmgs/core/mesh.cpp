@@ -142,7 +142,8 @@ SurfaceSampler::SurfaceSampler(const Mesh& mesh)
     const auto [a, b, c] = corners({mesh.vertices.to(torch::kDouble), mesh.faces});
     total_ = torch::cross(b - a, c - a, 1).norm(2, 1).cumsum(0);
     if (total_.numel() && !total_.is_cpu()) return;
-    const double area = total_.numel() ? total_[-1].item<double>() : 0;
+    const double area =
+        total_.numel() ? *(total_.const_data_ptr<double>() + total_.numel() - 1) : 0;
     if (!(area > 0) || !std::isfinite(area)) {
         throw Error(fmt::format(
             "sample_surface: expected a mesh with a positive finite area, got {}", area));
