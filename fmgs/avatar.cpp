@@ -2,6 +2,7 @@
 #include <fmgs/avatar.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/names.h>
 #include <fmgs/core/rotation.h>
 #include <fmt/format.h>
 
@@ -82,7 +83,10 @@ AvatarImpl::AvatarImpl(AvatarParts parts) : parts_(std::move(parts)) {
     if (parts_.geometry) register_module("geometry", parts_.geometry);
     register_module("skinning", parts_.skinning);
     register_module("appearance", parts_.appearance);
-    for (const auto& [name, field] : parts_.features) register_module("feature_" + name, field);
+    for (const auto& [name, field] : parts_.features) {
+        check_name("modality", name);
+        register_module("feature_" + name, field);
+    }
     locate_surfels();
 }
 
@@ -107,7 +111,8 @@ void AvatarImpl::to(torch::Device device, bool non_blocking) {
     locate_surfels();
 }
 
-Surfels AvatarImpl::forward(const Camera& camera, const BodyPose& pose, const Random* random) {
+Surfels AvatarImpl::forward(const Camera& camera, const BodyPose& pose, const Random* random,
+                            double progress) {
     auto& [body, surfels, encoder, geometry, skinning, appearance, features] = parts_;
     // Z_p. The encoder reads the pose detached: bones are the only path to θ_p.
     const auto pose_code = encoder->forward(pose.rotations.detach(), random);
@@ -119,7 +124,7 @@ Surfels AvatarImpl::forward(const Camera& camera, const BodyPose& pose, const Ra
     s.opacity = surfels->opacity();
     auto geometry_code =
         torch::zeros({surfels->size(), appearance->geometry_code_width()}, s.position.options());
-    if (geometry) {
+    if (geometry && progress >= geometry->start()) {
         const auto delta = geometry->forward(at_geometry_, pose_code);  // (3)
         // (4)
         s.position = s.position +

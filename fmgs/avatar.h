@@ -76,8 +76,10 @@ class AvatarImpl : public torch::nn::Module {
   public:
     explicit AvatarImpl(AvatarParts parts);
     /// Canonical surfels with colour for this camera and pose. With `random` (training) encoder
-    /// input and view direction are perturbed.
-    Surfels forward(const Camera& camera, const BodyPose& pose, const Random* random = nullptr);
+    /// input and view direction are perturbed. progress = step / steps: before geometry.start the
+    /// geometry field is off (no residuals, z_g = 0).
+    Surfels forward(const Camera& camera, const BodyPose& pose, const Random* random = nullptr,
+                    double progress = 1);
     const AvatarParts& parts() const { return parts_; }
     using torch::nn::Module::to;
     /// The corners that are found once move along.

@@ -9,6 +9,7 @@
 #include <fmgs/core/config/schedule.h>
 #include <fmgs/core/io/npz.h>
 #include <fmgs/core/mesh.h>
+#include <fmgs/core/names.h>
 #include <fmgs/core/random.h>
 #include <fmgs/core/rotation.h>
 #include <fmgs/core/surfel_set.h>
@@ -23,6 +24,7 @@
 #include <fmgs/fields/pose_table.h>
 #include <fmgs/fields/skinning.h>
 #include <fmgs/losses/depth_ranking.h>
+#include <fmgs/losses/iso.h>
 #include <fmgs/losses/loss.h>
 #include <fmgs/losses/map_losses.h>
 #include <fmgs/losses/mask.h>
@@ -30,9 +32,9 @@
 #include <fmgs/losses/objective.h>
 #include <fmgs/losses/paper_objective.h>
 #include <fmgs/losses/photometric.h>
-#include <fmgs/losses/regularizers.h>
 #include <fmgs/losses/routes.h>
 #include <fmgs/losses/semantic.h>
+#include <fmgs/losses/skin.h>
 #include <fmgs/raster/rasterize.h>
 #include <fmgs/raster/render.h>
 #include <fmgs/version.h>

@@ -260,3 +260,72 @@ TEST_CASE("the avatar's options can be visited and come back", "[config]") {
     REQUIRE(options.skinning.volume.finest_resolution == 64);
     REQUIRE(options.skinning.volume.levels == 8);
 }
+
+namespace {
+
+/// A struct with fields and, under all other keys, entries of a map.
+struct Open {
+    GridOptions fixed;
+    std::map<std::string, TermOptions> more = {{"first", {}}};
+    template <class V>
+    void visit(V& v) {
+        v.group("fixed", fixed);
+        v.others(more);
+        v.renamed("mended", "fixed");
+    }
+};
+
+struct Holder {
+    Open terms;
+    template <class V>
+    void visit(V& v) {
+        v.group("terms", terms, "fixed ones and more");
+        v.renamed("fixed", "terms.fixed");
+    }
+};
+
+Holder holder(const std::string& argument) {
+    Config config;
+    config.add_argument(argument);
+    Holder options;
+    config.read(options);
+    return options;
+}
+
+}  // namespace
+
+TEST_CASE("keys that a struct does not name are entries of its map", "[config]") {
+    const auto options = holder("terms={fixed: {levels: 3}, own: {weight: 2}, first: null}").terms;
+    REQUIRE(options.fixed.levels == 3);
+    REQUIRE(options.more.size() == 1);
+    REQUIRE(options.more.at("own").weight == Schedule(2));
+    const auto refused = [](const std::string& argument, const std::string& words) {
+        return throws_error([&] { holder(argument); }, words);
+    };
+    REQUIRE(refused("terms.fixed=null",
+                    "terms.fixed: null removes an entry, but this one is "
+                    "always there"));
+    REQUIRE(refused("terms.fresh=null", "but there is none; write {} for its defaults"));
+    REQUIRE(refused("terms.mended.levels=1", "'terms.mended' is now called 'terms.fixed'"));
+    REQUIRE(refused("fixed.levels=1", "'fixed' is now called 'terms.fixed'"));
+    REQUIRE(refused("terms.fixed.weight=1", "unknown key 'terms.fixed.weight'"));
+}
+
+TEST_CASE("a struct with a map comes back from its dump, and stands in the table", "[config]") {
+    const auto options = holder("terms={fixed: {levels: 3}, own: {weight: 2}, first: null}");
+    const auto text = dump_yaml(options);
+    REQUIRE(text.find("\n  first: null\n") != std::string::npos);
+    TemporaryFolder folder;
+    std::ofstream(folder.path / "x.yaml") << text;
+    Config config;
+    config.add_file((folder.path / "x.yaml").string());
+    Holder back;
+    config.read(back);
+    REQUIRE(dump_yaml(back) == text);
+    const auto table = options_markdown(Holder());
+    const auto at = [&](const std::string& row) { return table.find(row); };
+    REQUIRE(at("| `terms.fixed.levels` |") <
+            at("| `terms` | map | `{first}` | fixed ones and more |"));
+    REQUIRE(at("| `terms` | map |") < at("| `terms.<name>.weight` |"));
+    REQUIRE(at("| `terms.<name>.weight` |") != std::string::npos);
+}

@@ -7,9 +7,19 @@ using namespace fmgs::test;
 
 namespace {
 
+// Every surfel seen at this cosine.
+void show_normal(LossScene& scene, double cosine) {
+    const auto& mask = scene.frame.maps.at("mask");
+    auto normal = torch::zeros({3, mask.size(1), mask.size(2)}, kDoubles);
+    normal[0].fill_(std::sqrt(1 - cosine * cosine));
+    normal[2].fill_(-cosine);
+    scene.rendered.set("normal", normal);
+}
+
 // Upper half one metre away, lower half one and a tenth; the prior in units of its own.
 LossScene two_planes() {
     LossScene scene(8, 8);
+    show_normal(scene, 1);
     auto depth = torch::full({1, 8, 8}, 1.0, kDoubles);
     depth.narrow(1, 4, 4).fill_(1.1);
     scene.rendered.set("depth", depth);
@@ -57,19 +67,41 @@ TEST_CASE("pairs closer than the gap, invalid priors and grazing pixels are drop
     prior[0][0][1] = 0;
     REQUIRE(std::isfinite(scene(loss).item<double>()));
 
-    auto normal = torch::zeros({3, 8, 8}, kDoubles);
-    normal[0].fill_(1);
-    normal[2].fill_(-0.1);
     auto grazing = two_planes();
-    grazing.frame.maps.set("normal", normal);
+    show_normal(grazing, 0.1);
     DepthRankingLoss usual;
     REQUIRE(grazing(usual).item<double>() == 0);
-    normal[2].fill_(-0.5);
+    show_normal(grazing, 0.5);
     REQUIRE(grazing(usual).item<double>() > 0);
+}
+
+TEST_CASE("the depth loss reads the rendered normal, and never the prior's", "[losses]") {
+    auto scene = two_planes();
+    DepthRankingLoss usual, no_limit({.min_cosine = 0});
+    const double without = scene(usual).item<double>();
+    auto sideways = torch::zeros({3, 8, 8}, kDoubles);
+    sideways[0].fill_(1);
+    scene.frame.maps.set("normal", sideways);
+    REQUIRE(scene(usual).item<double>() == without);
+    REQUIRE(usual.needs() == std::vector<std::string>{"depth", "normal"});
+    REQUIRE(usual.targets() == std::vector<std::string>{"depth", "mask"});
+    REQUIRE(no_limit.needs() == std::vector<std::string>{"depth"});
+    show_normal(scene, 0);
+    REQUIRE(scene(usual).item<double>() == 0);
+    REQUIRE(scene(no_limit).item<double>() > 0);
+}
+
+TEST_CASE("options of the depth loss that make no sense are refused", "[losses]") {
+    for (const auto& options :
+         {DepthRankingOptions{.pairs = 0}, DepthRankingOptions{.pairs = -1},
+          DepthRankingOptions{.sharpness = 0}, DepthRankingOptions{.min_gap = -0.1},
+          DepthRankingOptions{.min_cosine = 1}})
+        REQUIRE(throws_error([&] { DepthRankingLoss{options}; }, "depth_ranking: expected pairs"));
 }
 
 TEST_CASE("the gradient of the depth loss is right, and 0 without foreground", "[losses]") {
     LossScene scene(6, 6);
+    show_normal(scene, 1);
     scene.frame.maps.set("depth", uniform({1, 6, 6}, 0.2, 1, 1));
     DepthRankingLoss loss({.pairs = 64});
     const auto depth = uniform({1, 6, 6}, 1, 1.2, 2);
@@ -80,6 +112,7 @@ TEST_CASE("the gradient of the depth loss is right, and 0 without foreground", "
 
 TEST_CASE("the same step draws the same pairs, another step others", "[losses]") {
     LossScene scene(6, 6);
+    show_normal(scene, 1);
     scene.frame.maps.set("depth", uniform({1, 6, 6}, 0.2, 1, 1));
     scene.rendered.set("depth", uniform({1, 6, 6}, 1, 1.2, 2));
     DepthRankingLoss loss({.pairs = 16});

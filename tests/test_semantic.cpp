@@ -32,12 +32,24 @@ TEST_CASE("even logits cost log K, and only labelled pixels of the mask count", 
     REQUIRE(scene.silent_without_foreground(loss, "semantic"));
 }
 
-TEST_CASE("a label without a channel is refused", "[losses]") {
-    LossScene scene(2, 2);
-    scene.frame.maps.set("semantic", torch::full({2, 2}, 6, torch::kLong));
-    scene.rendered.set("semantic", torch::zeros({6, 2, 2}, kDoubles));
+TEST_CASE("a label that is no class counts as little as the background", "[losses]") {
+    LossScene scene(2, 3);
+    scene.rendered.set("semantic", uniform({6, 2, 3}, -2, 2, 1));
     SemanticLoss loss;
-    REQUIRE(throws_error([&] { scene(loss); }, "labels must lie in [0,6), got 6"));
+    for (const bool static_shapes : {false, true}) {
+        scene.static_shapes = static_shapes;
+        for (const auto type : {torch::kLong, torch::kByte}) {
+            const auto labels = torch::tensor({1, 5, 0, 3, 0, 0}, type).view({2, 3});
+            const auto odd = torch::tensor({1, 5, 6, 3, 255, 6}, type).view({2, 3});
+            scene.frame.maps.set("semantic", labels);
+            const double expected = scene(loss).item<double>();
+            REQUIRE(expected > 0);
+            scene.frame.maps.set("semantic", odd);
+            REQUIRE(scene(loss).item<double>() == expected);
+        }
+        scene.frame.maps.set("semantic", torch::full({2, 3}, -1, torch::kLong));
+        REQUIRE(scene(loss).item<double>() == 0);
+    }
 }
 
 TEST_CASE("the region loss is the mean over classes of the mean squared distance of pairs",

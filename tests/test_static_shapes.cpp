@@ -123,6 +123,9 @@ TEST_CASE("pairs of depths drawn without reading back follow the same rule", "[l
     prior.select(2, 0).fill_(NAN);
     prior.select(2, 1).fill_(0);
     scene.frame.maps.set("depth", prior);
+    auto normal = torch::zeros({3, 8, 8}, kDoubles);
+    normal[2].fill_(-1);
+    scene.rendered.set("normal", normal);
     DepthRankingLoss loss;
     REQUIRE(scene(loss).item<double>() == Approx(1 - std::tanh(1.0)).epsilon(1e-9));
     const auto gradient = value_and_gradient(scene, loss, "depth", true).second;
@@ -140,7 +143,7 @@ TEST_CASE("a training step reads nothing back", "[losses]") {
                                   .log2_hashmap_size = 12});
     const auto frame = noise_frame(48, 120, avatar->parts().body->joint_count());
     ObjectiveOptions options;
-    options.photometric.ssim = 0;  // on the CPU it looks for the box that is not black
+    options.losses.photometric.ssim = 0;  // on the CPU it looks for the box that is not black
     auto objective = paper_objective(avatar->parts(), options);
     Optimizer optimizer(grouped_parameters(*avatar), {});
     const Random random{1, 2};
@@ -154,7 +157,7 @@ TEST_CASE("a training step reads nothing back", "[losses]") {
         torch::Tensor total = torch::zeros({});
         size_t terms = 0;
         for (const auto& entry : objective->entries()) {
-            total = total + entry.loss->forward({surfels, posed, rendered, frame, 2, random,
+            total = total + entry.loss->forward({surfels, posed, rendered, frame, random,
                                                  /*static_shapes=*/true});
             ++terms;
         }

@@ -74,7 +74,7 @@ TEST_CASE("every reach has the same values", "[surfels]") {
     const auto s = assemble(inputs());
     const auto all = s.posed();
     for (const auto& columns : std::vector<std::vector<std::string>>{
-             {}, {"position"}, {"rotation", "skinning"}, {"scale", "opacity", "color"}}) {
+             {}, {"position"}, {"position", "skinning"}, {"scale", "opacity", "color"}}) {
         const auto some = s.posed(Reach::of(columns));
         REQUIRE(torch::equal(all.center, some.center));
         REQUIRE(torch::equal(all.tangents, some.tangents));
@@ -90,15 +90,14 @@ TEST_CASE("a reach lets the gradient through to what it names and nowhere else",
         std::vector<std::string> columns;
         std::set<size_t> open;
     };
-    const std::vector<Case> cases = {
-        {{"position"}, {0}},
-        {{"rotation"}, {1}},
-        {{"scale"}, {2}},
-        {{"opacity"}, {3}},
-        {{"color"}, {7}},
-        {{"position", "skinning"}, {0, 4, 5, 6}},
-        {{"rotation", "skinning"}, {1, 4, 5}},  // shifts of bones turn nothing
-        {{"everything"}, {0, 1, 2, 3, 4, 5, 6, 7}}};
+    const std::vector<Case> cases = {{{"position"}, {0}},
+                                     {{"rotation"}, {1}},
+                                     {{"scale"}, {2}},
+                                     {{"opacity"}, {3}},
+                                     {{"color"}, {7}},
+                                     {{"position", "skinning"}, {0, 4, 5, 6}},
+                                     {{"position", "rotation", "skinning"}, {0, 1, 4, 5, 6}},
+                                     {{"everything"}, {0, 1, 2, 3, 4, 5, 6, 7}}};
     for (const auto& [columns, open] : cases) {
         auto x = inputs();
         for (auto& t : x) t.requires_grad_(true);
@@ -117,7 +116,7 @@ TEST_CASE(
     "[surfels]") {
     auto x = inputs();
     for (auto& t : x) t.requires_grad_(true);
-    const auto p = assemble(x).posed(Reach::of({"rotation", "skinning"}));
+    const auto p = assemble(x).posed({.rotation = true, .skinning = true, .features = {}});
     REQUIRE_FALSE(p.center.requires_grad());
     REQUIRE(p.normal.requires_grad());
     const auto q = assemble(x).posed(Reach::of({"position", "skinning"}));
@@ -139,6 +138,30 @@ TEST_CASE("latents are reached by their own column", "[surfels]") {
                       .requires_grad());
 }
 
-TEST_CASE("skinning without position or rotation is refused", "[surfels]") {
-    REQUIRE(test::throws_error([] { Reach::of({"skinning", "scale"}); }, "skinning"));
+TEST_CASE("skinning without position is refused: the weights are sampled there", "[surfels]") {
+    const std::string words = "'skinning' is open and 'position' is not";
+    REQUIRE(test::throws_error([] { Reach::of({"skinning", "scale"}); }, words));
+    REQUIRE(test::throws_error([] { Reach::of({"skinning", "rotation"}); }, words));
+    REQUIRE(Reach::of({"skinning", "position"}).skinning);
+}
+
+TEST_CASE("every fixed column opens something, and every other word is a feature", "[surfels]") {
+    const auto names = Reach::fixed_columns();
+    REQUIRE(names == std::vector<std::string>{"position", "rotation", "scale", "opacity",
+                                              "skinning", "everything"});
+    for (const auto& name : names) {
+        const auto reach = Reach::of({name, "position"});
+        INFO(name);
+        REQUIRE(reach.features.empty());
+        REQUIRE((name == "position" || !reach.same_geometry(Reach::of({"position"}))));
+    }
+    REQUIRE(Reach::of({"dino"}).features == std::set<std::string>{"dino"});
+}
+
+TEST_CASE("features are cut by name", "[surfels]") {
+    const auto x = inputs()[7].requires_grad_(true);
+    const Maps cut = restricted({{"color", x * 1}, {"dino", x * 2}}, Reach::of({"dino"}));
+    REQUIRE_FALSE(cut.at("color").requires_grad());
+    REQUIRE(cut.at("dino").requires_grad());
+    REQUIRE(torch::equal(cut.at("color"), x));
 }

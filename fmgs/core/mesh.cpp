@@ -140,21 +140,24 @@ SurfaceSampler::SurfaceSampler(const Mesh& mesh)
     : faces_(mesh.faces.options()), vertices_(mesh.vertices.options()) {
     check_mesh(mesh);
     const auto [a, b, c] = corners({mesh.vertices.to(torch::kDouble), mesh.faces});
-    total_ = torch::cross(b - a, c - a, 1).norm(2, 1).cpu().cumsum(0);
-    if (total_.numel()) area_ = total_[-1].item<double>();
-    if (!(area_ > 0) || !std::isfinite(area_)) {
+    total_ = torch::cross(b - a, c - a, 1).norm(2, 1).cumsum(0);
+    if (total_.numel() && !total_.is_cpu()) return;
+    const double area =
+        total_.numel() ? *(total_.const_data_ptr<double>() + total_.numel() - 1) : 0;
+    if (!(area > 0) || !std::isfinite(area)) {
         throw Error(fmt::format(
-            "sample_surface: expected a mesh with a positive finite area, got {}", area_));
+            "sample_surface: expected a mesh with a positive finite area, got {}", area));
     }
 }
 
 SurfaceSamples SurfaceSampler::sample(int64_t count, at::Generator generator) const {
     const auto draws = torch::rand({3, count}, generator, torch::kDouble);
+    const auto wanted = upload(draws[0], total_.options()) * total_[-1];
     const auto face =
-        torch::searchsorted(total_, draws[0] * area_, false, true).clamp_max(total_.size(0) - 1);
+        torch::searchsorted(total_, wanted, false, true).clamp_max(total_.size(0) - 1);
     const auto root = draws[1].sqrt();  // Turk 1990: uniform in the triangle
     const auto weights = torch::stack({1 - root, root * (1 - draws[2]), root * draws[2]}, 1);
-    return {upload(face, faces_.dtype(torch::kLong)), upload(weights, vertices_)};
+    return {face.to(faces_.device()), upload(weights, vertices_)};
 }
 
 torch::Tensor interpolate(const SurfaceSamples& samples, const torch::Tensor& faces,

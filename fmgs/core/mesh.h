@@ -45,16 +45,16 @@ struct SurfaceSamples {
 };
 SurfaceSamples sample_surface(const Mesh& mesh, int64_t count, at::Generator generator);
 
-/// The same for a mesh that is sampled again and again: its areas are added up once, and a draw
-/// waits for no device.
+/// The same for a mesh that is sampled again and again: its areas are added up once. On a GPU
+/// nothing is read back, neither here nor in a draw, so that a mesh without area shows on a CPU
+/// alone, as an Error.
 class SurfaceSampler {
   public:
     explicit SurfaceSampler(const Mesh& mesh);
     SurfaceSamples sample(int64_t count, at::Generator generator) const;
 
   private:
-    torch::Tensor total_;  // [F] double on the CPU: area of the faces up to each, m²
-    double area_ = 0;
+    torch::Tensor total_;  // [F] double: twice the area of the faces up to each, m²
     torch::TensorOptions faces_, vertices_;
 };
 /// Σ_k barycentric_k · values[faces[face,k]]: vertex values [V,D] → [n,D].

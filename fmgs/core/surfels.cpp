@@ -3,34 +3,57 @@
 
 #include <fmgs/core/check.h>
 
+#include <algorithm>
+#include <iterator>
+
 namespace fmgs {
+
+namespace {
+
+struct Column {
+    const char* name;
+    bool Reach::*open;
+};
+
+constexpr Column kGeometry[] = {{"position", &Reach::position},
+                                {"rotation", &Reach::rotation},
+                                {"scale", &Reach::scale},
+                                {"opacity", &Reach::opacity},
+                                {"skinning", &Reach::skinning}};
+
+}  // namespace
 
 Reach Reach::everything() { return {true, true, true, true, true, true, {}}; }
 
 Reach Reach::of(const std::vector<std::string>& columns) {
     Reach reach;
-    for (const auto& column : columns) {
-        if (column == "everything")
+    for (const auto& name : columns) {
+        const auto* column = std::find_if(std::begin(kGeometry), std::end(kGeometry),
+                                          [&](const Column& c) { return name == c.name; });
+        if (name == "everything") {
             reach = everything();
-        else if (column == "position")
-            reach.position = true;
-        else if (column == "rotation")
-            reach.rotation = true;
-        else if (column == "scale")
-            reach.scale = true;
-        else if (column == "opacity")
-            reach.opacity = true;
-        else if (column == "skinning")
-            reach.skinning = true;
-        else
-            reach.features.insert(column);
+        } else if (column != std::end(kGeometry)) {
+            reach.*(column->open) = true;
+        } else {
+            reach.features.insert(name);
+        }
     }
-    if (reach.skinning && !reach.position && !reach.rotation) {
-        throw Error(
-            "reach: 'skinning' is reached only through 'position' or 'rotation'; open one of them "
-            "or drop it");
-    }
+    reach.check();
     return reach;
+}
+
+std::vector<std::string> Reach::fixed_columns() {
+    std::vector<std::string> names;
+    for (const auto& column : kGeometry) names.emplace_back(column.name);
+    names.emplace_back("everything");
+    return names;
+}
+
+void Reach::check() const {
+    if (skinning && !position)
+        throw Error(
+            "reach: 'skinning' is open and 'position' is not, but the weights are sampled at the "
+            "position, which would move with them; open it too or drop 'skinning'");
 }
 
 bool Reach::same_geometry(const Reach& other) const {
@@ -47,24 +70,27 @@ namespace {
 
 torch::Tensor cut_unless(bool open, const torch::Tensor& x) { return open ? x : x.detach(); }
 
-Maps cut_unless(const Reach& reach, const Maps& maps, const std::string& suffix = "") {
+}  // namespace
+
+Maps restricted(const Maps& features, const Reach& reach) {
     Maps out;
-    for (const auto& [name, value] : maps)
-        out.set(name, cut_unless(reach.feature(name + suffix), value));
+    for (const auto& [name, value] : features)
+        out.set(name, cut_unless(reach.feature(name), value));
     return out;
 }
 
-}  // namespace
-
 Surfels Surfels::restricted(const Reach& reach) const {
+    Maps cut_latents;
+    for (const auto& [name, value] : latents)
+        cut_latents.set(name, cut_unless(reach.feature(name + ".latent"), value));
     return {.position = cut_unless(reach.position, position),
             .rotation = cut_unless(reach.rotation, rotation),
             .scale = cut_unless(reach.scale, scale),
             .opacity = cut_unless(reach.opacity, opacity),
             .skinning = cut_unless(reach.skinning, skinning),
             .bones = cut_unless(reach.skinning, bones),
-            .features = cut_unless(reach, features),
-            .latents = cut_unless(reach, latents, ".latent")};
+            .features = fmgs::restricted(features, reach),
+            .latents = cut_latents};
 }
 
 PosedSurfels Surfels::posed(const Reach& reach) const {

@@ -9,8 +9,9 @@ namespace fmgs {
 
 /// The attributes of the *observed* surfel that a loss may move. `position` is μ_o: μ′, and T = Σ
 /// w_b B_b where it moves the centre. `rotation` is R_o: R′, and T where it turns tangents and
-/// normal. `skinning` opens T (weights and bones), reached only through an open position or
-/// rotation. `features` names columns such as "color", "semantic", "semantic.latent".
+/// normal. `skinning` opens T (weights and bones), and only together with position: the weights are
+/// w(μ′), so what moves them moves μ′. `features` names columns such as "color", "semantic",
+/// "semantic.latent".
 struct Reach {
     bool position = false;
     bool rotation = false;
@@ -22,9 +23,13 @@ struct Reach {
 
     static Reach everything();
     static Reach nothing() { return {}; }
-    /// From column names ("position", …, "skinning", "everything"; any other word is a feature).
-    /// Error when skinning is opened with neither position nor rotation.
+    /// From column names: those of fixed_columns(); any other word is a feature, which the
+    /// Objective looks up among those of its surfels. Error as in check().
     static Reach of(const std::vector<std::string>& columns);
+    /// position, rotation, scale, opacity, skinning, everything.
+    static std::vector<std::string> fixed_columns();
+    /// Error when skinning is open and position is not.
+    void check() const;
 
     bool feature(const std::string& name) const { return all_features || features.count(name) > 0; }
     /// Is no geometry column open?
@@ -60,6 +65,10 @@ struct Surfels {
     /// differ.
     PosedSurfels posed(const Reach& reach = Reach::everything()) const;
 };
+
+/// The same feature columns (those of surfels, as in posed().features), each cut off from the
+/// gradient unless reach.feature(name).
+Maps restricted(const Maps& features, const Reach& reach);
 
 /// T = Σ_b w_b B_b (eq. 10). skinning: [N,J]; bones: [J,4,4]. Returns [N,4,4].
 torch::Tensor blend_bones(const torch::Tensor& skinning, const torch::Tensor& bones);

@@ -14,6 +14,7 @@ struct GeometryFieldOptions {
     double rotation_bound = 0.8;  ///< radians: δr = bound · tanh(m / bound)
     double scale_bound = 1.0;     ///< δs = bound · tanh(m / bound)
     bool free_offset = false;     ///< a 3-D offset instead of one along the normal
+    double start = 0;             ///< fraction of the run before which the field is off
 
     template <class V>
     void visit(V& v) {
@@ -25,6 +26,7 @@ struct GeometryFieldOptions {
         v("rotation_bound", rotation_bound, "largest |δr| per axis, radians");
         v("scale_bound", scale_bound, "largest |δs|");
         v("free_offset", free_offset, "a free 3-D offset instead of one along the normal");
+        v("start", start, "fraction of the run before which there are no residuals");
     }
 };
 
@@ -42,6 +44,7 @@ class GeometryFieldImpl : public torch::nn::Module {
     /// pose_code: [16]. The heads of δd, δs, δr start at zero: step 0 is exactly the template.
     virtual GeometryResidual forward(const FixedPoints& at, const torch::Tensor& pose_code);
     const HashGrid& volume() const { return volume_; }
+    double start() const { return options_.start; }  ///< fraction of the run
 
   private:
     GeometryFieldOptions options_;

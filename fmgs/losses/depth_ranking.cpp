@@ -44,6 +44,18 @@ DepthRankingLoss::DepthRankingLoss(DepthRankingOptions options) : options_(std::
         throw Error(fmt::format("depth_ranking.satisfied: expected push or ignore, got '{}'",
                                 options_.satisfied));
     }
+    if (options_.pairs < 1 || !(options_.sharpness > 0) || !(options_.min_gap >= 0) ||
+        !(options_.min_cosine >= 0 && options_.min_cosine < 1)) {
+        throw Error(fmt::format(
+            "depth_ranking: expected pairs >= 1, sharpness > 0, min_gap >= 0 and "
+            "min_cosine in [0,1), got pairs {}, sharpness {}, min_gap {}, min_cosine {}",
+            options_.pairs, options_.sharpness, options_.min_gap, options_.min_cosine));
+    }
+}
+
+std::vector<std::string> DepthRankingLoss::needs() const {
+    if (options_.min_cosine > 0) return {"depth", "normal"};
+    return {"depth"};
 }
 
 torch::Tensor DepthRankingLoss::forward(const LossInput& input) {
@@ -54,12 +66,8 @@ torch::Tensor DepthRankingLoss::forward(const LossInput& input) {
     const auto prior = given.masked_fill(usable.logical_not(), 0);
     const auto gap = options_.min_gap * spread(prior, usable);
 
-    if (input.frame.maps.contains(
-            "normal")) {  // a grazing pixel straddles an edge: its prior is a mixture
-        const auto normal = target(input, "normal", {3, height, width}, depth);
-        const auto length = normal.square().sum(0).sqrt();
-        usable = usable.logical_and((normal[2].abs() < options_.min_cosine * length).logical_not());
-    }
+    if (options_.min_cosine > 0)  // a grazing pixel straddles an edge: its prior is a mixture
+        usable = usable.logical_and(input.rendered.at("normal")[2].abs() >= options_.min_cosine);
     const auto at = draw_pixels(usable, 2 * options_.pairs, input.random.generator("depth_pairs"),
                                 input.static_shapes);
     if (!at) return connected_zero(depth);

@@ -8,7 +8,7 @@ struct DepthRankingOptions {
     int64_t pairs = 8192;   ///< drawn per step
     double sharpness = 10;  ///< α of eq. 16, per metre
     double min_gap = 0.02;  ///< share of the prior's range in F below which a pair has no order
-    /// pixels seen at less are dropped, where the frame has a normal prior
+    /// pixels whose rendered normal is seen at less are dropped; 0 drops none
     double min_cosine = 0.2;
     /// pairs in the right order: "push" them further (paper) or "ignore" them
     std::string satisfied = "push";
@@ -20,19 +20,21 @@ struct DepthRankingOptions {
         v("min_gap", min_gap,
           "pairs whose priors differ by less than this share of the foreground range are dropped");
         v("min_cosine", min_cosine,
-          "pixels whose normal prior is seen at a smaller cosine are dropped");
+          "pixels whose rendered normal is seen at a smaller cosine are dropped; 0 drops none");
         v("satisfied", satisfied, "pairs already in the right order: push (the paper) or ignore");
     }
 };
 
 /// L_d = mean over pairs of |tanh(α (D(x₁) - D(x₂))) - sign(D̄(x₁) - D̄(x₂))|, x₁, x₂ random pixels
-/// of F where the prior D̄ is finite and not 0. D̄ is right only up to order; larger is farther.
-/// `ignore` counts pairs in the right order as 0. Draws: random.generator("depth_pairs").
+/// of F where the prior D̄ is finite and not 0 and the rendered normal faces the camera (a grazing
+/// pixel straddles an edge). D̄ is right only up to order; larger is farther. `ignore` counts pairs
+/// in the right order as 0. Draws: random.generator("depth_pairs").
 class DepthRankingLoss : public Loss {
   public:
-    /// Error when options.satisfied is neither "push" nor "ignore".
+    /// Error: options.satisfied is neither "push" nor "ignore"; pairs < 1, sharpness ≤ 0, min_gap <
+    /// 0, or min_cosine outside [0,1).
     explicit DepthRankingLoss(DepthRankingOptions options = {});
-    std::vector<std::string> needs() const override { return {"depth"}; }
+    std::vector<std::string> needs() const override;
     std::vector<std::string> targets() const override { return {"depth", "mask"}; }
     torch::Tensor forward(const LossInput& input) override;
 

@@ -16,12 +16,13 @@ struct LossInput {
     const Frame& frame;         ///< targets in frame.maps
     Random random;              ///< this step's draws
     /// Pixels are masked rather than picked, so that no shape depends on values and nothing is read
-    /// back: on a GPU.
+    /// back; random pixels are drawn in another way then. The Objective says.
     bool static_shapes = false;
 };
 
 /// One term of the objective. forward returns an unweighted scalar mean. The weight lives in the
-/// Objective.
+/// Objective. What a loss registers is its own alone (a checkpoint keeps it); fields and bodies
+/// that it reads stay unregistered.
 class Loss : public torch::nn::Module, public ParameterGroups {
   public:
     using torch::nn::Module::Module;

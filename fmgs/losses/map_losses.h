@@ -1,10 +1,22 @@
 #pragma once
 /// Losses on any rendered map, chosen in YAML by their type. Domain of l1, l2, cosine: F where the
-/// target is finite (and not the zero vector, for cosine). Domain of cross_entropy: mask ∩ label ≠
-/// 0.
+/// target is finite (and not the zero vector, for cosine). Domain of cross_entropy: mask ∩ label ∈
+/// [1,K).
 #include <fmgs/losses/loss.h>
 
 namespace fmgs {
+
+/// What a term on a modality of one's own is.
+struct MapLossOptions {
+    std::string type;  ///< l1, l2, cosine, cross_entropy or smoothness
+    std::string map;   ///< empty: the term's name
+
+    template <class V>
+    void visit(V& v) {
+        v("type", type, "l1, l2, cosine, cross_entropy or smoothness");
+        v("map", map, "the map or modality that it reads; empty: the term's name");
+    }
+};
 
 /// Mean over pixels of the mean over channels of |f - f̄|.
 class MapL1Loss : public Loss {
@@ -42,15 +54,14 @@ class MapCosineLoss : public Loss {
     std::string map_;
 };
 
-/// L_s (eq. 19): mean over mask ∩ label ≠ 0 of -log softmax(composited logits [K,H,W])[label];
-/// labels [H,W] int64 in [0,K). Background pixels have no logits to speak of, and class 0 is
-/// background.
+/// L_s (eq. 19): mean over mask ∩ label ∈ [1,K) of -log softmax(composited logits [K,H,W])[label];
+/// labels [H,W] of any integer type. Background pixels have no logits to speak of, and class 0 is
+/// background; a label that is no class, such as 255, says that nobody knows.
 class CrossEntropyLoss : public Loss {
   public:
     explicit CrossEntropyLoss(std::string map) : map_(std::move(map)) {}
     std::vector<std::string> needs() const override { return {map_}; }
     std::vector<std::string> targets() const override { return {map_, "mask"}; }
-    /// Error when a label is outside [0,K).
     torch::Tensor forward(const LossInput& input) override;
 
   private:

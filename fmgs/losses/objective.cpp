@@ -2,39 +2,32 @@
 #include <fmgs/losses/objective.h>
 
 #include <fmgs/core/check.h>
-#include <fmgs/raster/render.h>
+#include <fmgs/core/names.h>
+#include <fmgs/losses/render_plan.h>
+#include <fmgs/losses/routes.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+
+//   (21) L = L_c + λ_m L_m + λ_d L_d + λ_n L_norm + λ_s L_s + λ_reg L_reg + λ_skin L_skin
+//            + λ_iso L_iso
+//
+//   (13) L_c    = (1-λ)·|I - Ī| + λ·(1 - SSIM(I, Ī))                losses/photometric.cpp
+//   (14) L_m    = BCE(α, M̄)                                         losses/mask.cpp
+//   (15) order  = sign(D̄(x₁) - D̄(x₂))                               losses/depth_ranking.cpp
+//   (16) L_d    = mean |tanh(α (D(x₁) - D(x₂))) - order|            losses/depth_ranking.cpp
+//   (17) L_tv   = mean ‖N - N'‖₁ of neighbours                      losses/normal.cpp
+//   (18) L_norm = ‖N - N̂‖₁ + (1 - N·N̄) + L_tv                       losses/normal.cpp
+//   (19) L_s    = CE(S, S̄)                                          losses/map_losses.cpp
+//   (20) L_reg  = mean ‖f_i - f_j‖² within a class                  losses/semantic.cpp
+//        L_skin, L_iso                                              losses/skin.cpp, losses/iso.cpp
+//
+// Which of them may move what (§4.5) is a table, losses/routes.h; which there are and how much they
+// weigh is a list, losses/paper_objective.cpp. Here they are evaluated, each on surfels and maps
+// that are cut by its own reach.
 
 namespace fmgs {
 namespace {
-
-// Terms that agree on all geometry columns: one posed set of surfels, one route of the render.
-struct Group {
-    Reach reach;
-    PosedSurfels posed;
-    std::vector<std::string> names;  // of the route; empty: nothing to render
-};
-
-// A feature column as some route draws it. Two terms that reach a column differently need it twice:
-// a channel carries the gradient of one route, and of one cut.
-struct Column {
-    std::string feature;
-    size_t group;
-    bool open;
-    std::string drawn_as;
-};
-
-struct Term {
-    const ObjectiveImpl::Entry* entry;
-    double weight;
-    size_t group;
-    Surfels canonical;  // restricted to the term's own reach
-    std::vector<std::pair<std::string, std::string>>
-        maps;  // what the term calls a map → what its route calls it
-};
 
 void check_targets(const ObjectiveImpl::Entry& entry, const Frame& frame) {
     for (const auto& name : entry.loss->targets()) {
@@ -46,128 +39,58 @@ void check_targets(const ObjectiveImpl::Entry& entry, const Frame& frame) {
     }
 }
 
-class Plan {
-  public:
-    explicit Plan(const Surfels& surfels) : surfels_(surfels) {}
-
-    void add(const ObjectiveImpl::Entry& entry, double weight) {
-        Term term{&entry, weight, group(entry.reach), surfels_.restricted(entry.reach), {}};
-        const auto needs = entry.loss->needs();
-        for (const auto& name : needs) term.maps.emplace_back(name, draw(term, name));
-        if (!needs.empty()) term.maps.emplace_back("alpha", draw(term, "alpha"));
-        terms.push_back(std::move(term));
+// Of all terms, those that are off now included: a typing error shows in the first step.
+void check_columns(const std::vector<ObjectiveImpl::Entry>& entries,
+                   const std::vector<std::string>& known) {
+    for (const auto& entry : entries) {
+        for (const auto& column : entry.reach.features)
+            check_known(fmt::format("the reach of loss '{}'", entry.name), "column", column, known);
     }
-
-    std::vector<Group> groups;
-    std::vector<Term> terms;
-
-  private:
-    size_t group(const Reach& reach) {
-        for (size_t g = 0; g < groups.size(); ++g) {
-            if (groups[g].reach.same_geometry(reach)) return g;
-        }
-        groups.push_back({reach, surfels_.posed(reach), {}});
-        groups.back().posed.features = {};  // each term brings its own, cut by its own reach
-        return groups.size() - 1;
-    }
-
-    // Has the term's route draw a map; returns the name it has there.
-    std::string draw(const Term& term, const std::string& name) {
-        auto& group = groups[term.group];
-        std::string drawn_as = is_geometry(name) ? name : column(term, name);
-        if (std::find(group.names.begin(), group.names.end(), drawn_as) == group.names.end())
-            group.names.push_back(drawn_as);
-        return drawn_as;
-    }
-
-    std::string column(const Term& term, const std::string& feature) {
-        const auto* value = term.canonical.features.find(feature);
-        if (!value) {
-            throw Error(fmt::format(
-                "loss '{}' reads the map '{}', which is neither alpha, depth, normal nor a feature "
-                "of the surfels",
-                term.entry->name, feature));
-        }
-        const bool open = term.entry->reach.feature(feature);
-        int64_t uses = 0;
-        for (const auto& known : columns_) {
-            if (known.feature != feature) continue;
-            if (known.group == term.group && known.open == open) return known.drawn_as;
-            ++uses;
-        }
-        const auto drawn_as = uses == 0 ? feature : fmt::format("{}#{}", feature, uses);
-        columns_.push_back({feature, term.group, open, drawn_as});
-        groups[term.group].posed.features.set(drawn_as, *value);
-        return drawn_as;
-    }
-
-    const Surfels& surfels_;
-    std::vector<Column> columns_;
-};
-
-// One Maps per group, from one render.
-std::vector<Maps> render_groups(const std::vector<Group>& groups, const Camera& camera) {
-    std::vector<Maps> maps(groups.size());
-    std::vector<Route> routes;
-    std::vector<size_t> owners;
-    for (size_t g = 0; g < groups.size(); ++g) {
-        if (groups[g].names.empty()) continue;
-        routes.push_back({groups[g].posed, groups[g].names, groups[g].reach.features_only()});
-        owners.push_back(g);
-    }
-    if (routes.empty()) return maps;
-    const auto tiles = find_tiles(routes.front().surfels, camera);
-    auto drawn = render(routes, camera, &tiles);
-    for (size_t r = 0; r < routes.size(); ++r) maps[owners[r]] = std::move(drawn[r]);
-    return maps;
 }
 
 }  // namespace
 
 void ObjectiveImpl::add(const std::string& name, std::shared_ptr<Loss> loss, Schedule weight,
                         Reach reach) {
-    for (const auto& entry : entries_) {
-        if (entry.name == name)
-            throw Error(fmt::format("objective: there is a loss '{}' already", name));
-    }
-    if (name.empty() || name.find('.') != std::string::npos) {
-        throw Error(fmt::format(
-            "objective: the name of a loss must not be empty or contain a dot, got '{}'", name));
-    }
+    if (!has_row(name)) check_name("loss", name);
+    if (std::any_of(entries_.begin(), entries_.end(),
+                    [&](const Entry& entry) { return entry.name == name; }))
+        throw Error(fmt::format("objective: there is a loss '{}' already", name));
+    if (!loss) throw Error(fmt::format("objective: the loss '{}' is null", name));
+    reach.check();
     register_module(name, loss);
     entries_.push_back({name, std::move(loss), std::move(weight), std::move(reach)});
 }
 
 LossReport ObjectiveImpl::forward(const Surfels& surfels, const Frame& frame, const Random& random,
                                   double progress) {
-    Plan plan(surfels);
+    RenderPlan plan(surfels);
+    std::vector<const Entry*> active;
     for (const auto& entry : entries_) {
-        const double weight = entry.weight.at(progress);
-        if (weight == 0) continue;
+        if (entry.weight.at(progress) == 0) continue;
         check_targets(entry, frame);
-        plan.add(entry, weight);
+        plan.add(entry.name, entry.loss->needs(), entry.reach);
+        active.push_back(&entry);
     }
-    const auto maps = render_groups(plan.groups, frame.camera);
+    check_columns(entries_, plan.columns());
+    const auto views = plan.render(frame.camera);  // (10)–(12), (1)
+    const bool is_static = static_shapes.value_or(!surfels.position.is_cpu());
 
     LossReport report;
-    for (const auto& term : plan.terms) {
-        Maps rendered;
-        for (const auto& [name, drawn_as] : term.maps)
-            rendered.set(name, maps[term.group].at(drawn_as));
-        PosedSurfels posed = plan.groups[term.group].posed;
-        posed.features = term.canonical.features;
-
+    for (size_t k = 0; k < active.size(); ++k) {
+        const auto& [name, loss, schedule, reach] = *active[k];
+        const auto& [canonical, posed, rendered] = views[k];
         const auto value =
-            term.entry->loss->forward({term.canonical, posed, rendered, frame, random,
-                                       /*static_shapes=*/!surfels.position.is_cpu()});
-        check_shape(value, {}, term.entry->name.c_str());
-        const auto weighted = term.weight * value;
+            loss->forward({canonical, posed, rendered, frame, random, is_static});  // (13)–(20)
+        check_shape(value, {}, name.c_str());
+        const double weight = schedule.at(progress);
+        const auto weighted = weight * value;
         report.total = report.total.defined() ? report.total + weighted : weighted;  // (21)
-        report.terms.push_back(
-            {term.entry->name, term.weight, value.detach()});  // outlives the step's graph
-        for (const auto& [name, map] : rendered) {
-            if (!report.rendered.contains(name))
-                report.rendered.set(name, map.detach());  // likewise
+        // what is reported outlives the step and must not hold its graph
+        report.terms.push_back({name, weight, value.detach()});
+        for (const auto& [map_name, map] : rendered) {
+            if (!report.rendered.contains(map_name))
+                report.rendered.set(map_name, map.detach());  // likewise
         }
     }
     if (!report.total.defined())

@@ -4,6 +4,7 @@
 #include <fmgs/losses/loss.h>
 
 #include <memory>
+#include <optional>
 
 namespace fmgs {
 
@@ -19,12 +20,15 @@ struct LossReport {
     Maps rendered;  ///< what was rendered, no gradient
 };
 
-/// Starts empty. A term with weight 0 now is neither evaluated nor rendered.
+/// Starts empty. A term with weight 0 now is neither evaluated nor rendered. Its parameters and
+/// buffers are those that losses own (group "loss"), named LOSS.parameter.
 class ObjectiveImpl : public torch::nn::Module {
   public:
-    /// Error when the name is taken.
+    /// Error: a name that is taken or that check_name (core/names.h) refuses, unless the routing
+    /// table has it; a loss that is null; a reach that opens skinning without position.
     void add(const std::string& name, std::shared_ptr<Loss> loss, Schedule weight, Reach reach);
-    /// progress = step / steps, for the schedules.
+    /// progress = step / steps, for the schedules. Error: a term whose targets the frame does not
+    /// have, or whose reach names a column that the surfels do not have.
     LossReport forward(const Surfels& surfels, const Frame& frame, const Random& random,
                        double progress);
 
@@ -35,6 +39,9 @@ class ObjectiveImpl : public torch::nn::Module {
         Reach reach;
     };
     const std::vector<Entry>& entries() const { return entries_; }
+
+    /// LossInput::static_shapes. Unset: everywhere but on a CPU, where reading back is free.
+    std::optional<bool> static_shapes;
 
   private:
     std::vector<Entry> entries_;

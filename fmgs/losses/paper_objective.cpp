@@ -2,137 +2,155 @@
 #include <fmgs/losses/paper_objective.h>
 
 #include <fmgs/core/check.h>
-#include <fmgs/losses/map_losses.h>
+#include <fmgs/core/names.h>
+#include <fmgs/losses/iso.h>
 #include <fmgs/losses/mask.h>
 #include <fmgs/losses/normal.h>
-#include <fmgs/losses/regularizers.h>
 #include <fmgs/losses/routes.h>
 #include <fmgs/losses/semantic.h>
+#include <fmgs/losses/skin.h>
 #include <fmgs/raster/render.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include <functional>
+#include <algorithm>
 
 namespace fmgs {
 namespace {
 
-// What a term may be made of, by type.
-struct Builder {
-    std::string type, row;  // row of the routing table
-    std::string feature;    // the feature column it opens, or none
-    std::function<std::shared_ptr<Loss>()> make;
-};
-
-std::vector<Builder> builders(const AvatarParts& parts, const ObjectiveOptions& options,
-                              const std::string& map, bool live_normals) {
-    // A loss on a map of the paper follows that map's row; one on a modality of one's own follows
-    // `semantic`.
-    const std::map<std::string, std::string> rows = {{"color", "photometric"},
-                                                     {"alpha", "mask"},
-                                                     {"depth", "depth_ranking"},
-                                                     {"normal", "normal"}};
-    const auto found = rows.find(map);
-    const std::string row = found == rows.end() ? "semantic" : found->second;
-    const std::string feature = found == rows.end() ? map : "";
-    return {
-        {"photometric", "photometric", "",
-         [&] { return std::make_shared<PhotometricLoss>(options.photometric); }},  // (13)
-        {"mask", "mask", "", [] { return std::make_shared<MaskLoss>(); }},         // (14)
-        {"depth_ranking", "depth_ranking", "",
-         [&] { return std::make_shared<DepthRankingLoss>(options.depth_ranking); }},  // (16)
-        {"normal_consistency", "normal_consistency", "",
-         [=] { return std::make_shared<NormalConsistencyLoss>(live_normals); }},             // (18)
-        {"normal", "normal", "", [] { return std::make_shared<NormalLoss>(); }},             // (18)
-        {"normal_tv", "normal_tv", "", [] { return std::make_shared<NormalTvLoss>(); }},     // (17)
-        {"semantic", "semantic", map, [=] { return std::make_shared<SemanticLoss>(map); }},  // (19)
-        {"semantic_smoothness", "semantic_smoothness", map + ".latent",
-         [=] { return std::make_shared<SemanticSmoothnessLoss>(map); }},  // (20)
-        {"iso_position", "iso_position", "",
-         [&] { return std::make_shared<IsoPositionLoss>(parts.surfels->neighbours()); }},
-        {"iso_covariance", "iso_covariance", "",
-         [&] { return std::make_shared<IsoCovarianceLoss>(parts.surfels->neighbours()); }},
-        {"skin", "skin", "",
-         [&] {
-             return std::make_shared<SkinLoss>(parts.skinning, parts.body->canonical(),
-                                               parts.body->weights());
-         }},
-        {"l1", row, feature, [=] { return std::make_shared<MapL1Loss>(map); }},
-        {"l2", row, feature, [=] { return std::make_shared<MapL2Loss>(map); }},
-        {"cosine", row, feature, [=] { return std::make_shared<MapCosineLoss>(map); }},
-        {"cross_entropy", row, feature, [=] { return std::make_shared<CrossEntropyLoss>(map); }},
-    };
+template <class L>
+std::shared_ptr<Loss> on_map(const std::string& map) {
+    return std::make_shared<L>(map);
 }
 
-bool has_modality(const AvatarParts& parts, const std::string& name) {
-    return std::any_of(parts.features.begin(), parts.features.end(),
-                       [&](const auto& f) { return f.first == name; });
+/// The loss of a term of one's own.
+std::shared_ptr<Loss> map_loss(const std::string& name, const std::string& type,
+                               const std::string& map) {
+    static const std::map<std::string, std::shared_ptr<Loss> (*)(const std::string&)> kTypes = {
+        {"l1", on_map<MapL1Loss>},
+        {"l2", on_map<MapL2Loss>},
+        {"cosine", on_map<MapCosineLoss>},
+        {"cross_entropy", on_map<CrossEntropyLoss>},
+        {"smoothness", on_map<SemanticSmoothnessLoss>}};
+    std::vector<std::string> terms, types;
+    for (const auto& row : routing::kRows) terms.emplace_back(row.loss);
+    for (const auto& [known, make] : kTypes) types.push_back(known);
+    if (type.empty()) check_known("losses", "term", name, terms);  // a slip of the pen, it seems
+    check_known(fmt::format("losses.{}.type", name), "type", type, types);
+    return kTypes.at(type)(map);
 }
 
-std::string modality_names(const AvatarParts& parts) {
-    std::string names;
-    for (const auto& [name, field] : parts.features) names += (names.empty() ? "" : ", ") + name;
-    return names.empty() ? "none" : names;
-}
+/// Adds terms to an objective, each with the reach of its options or of the table.
+class Terms {
+  public:
+    Terms(const AvatarParts& parts, const RoutingTable& table) : table_(table) {
+        for (const auto& [name, field] : parts.features) modalities_.push_back(name);
+    }
 
-void check_map(const AvatarParts& parts, const std::string& term, const std::string& map) {
-    if (map == "color" || is_geometry(map) || has_modality(parts, map)) return;
-    throw Error(fmt::format(
-        "losses.{}: it reads the map '{}', but the avatar has no such modality (it has: {}); add "
-        "modalities.{} or set "
-        "losses.{}.weight to 0",
-        term, map, modality_names(parts), map, term));
-}
+    /// A term of the paper: a loss made of `arguments`.
+    template <class L, class Own, class... Arguments>
+    void add(const std::string& name, const Term<Own>& term, const Arguments&... arguments) {
+        const auto row = table_.reach(name);
+        if (term.weight.zero()) return;
+        put(name, std::make_shared<L>(arguments...), term.weight, term.reaches, row);
+    }
 
-Reach read_reach(const AvatarParts& parts, const std::string& term,
-                 const std::vector<std::string>& columns) {
-    static const std::set<std::string> fixed = {"position", "rotation", "scale",     "opacity",
-                                                "skinning", "color",    "everything"};
-    for (const auto& column : columns) {
-        const auto dot = column.rfind(".latent");
-        if (fixed.count(column) || has_modality(parts, column)) continue;
-        if (dot != std::string::npos && dot + 7 == column.size() &&
-            has_modality(parts, column.substr(0, dot)))
-            continue;
+    /// A term of one's own, on a map or modality.
+    void add_other(const std::string& name, const Term<MapLossOptions>& term) {
+        check_name("loss", name);
+        if (term.weight.zero()) return;
+        const auto map = term.map.empty() ? name : term.map;
+        put(name, map_loss(name, term.type, map), term.weight, term.reaches,
+            term.type == "smoothness" ? table_.reach("semantic_smoothness", map + ".latent")
+                                      : map_reach(map));
+    }
+
+    Objective objective;
+
+  private:
+    void put(const std::string& name, std::shared_ptr<Loss> loss, const Schedule& weight,
+             const std::vector<std::string>& reaches, const Reach& row) {
+        for (const auto& map : loss->needs()) check_map(name, map);
+        if (reaches.empty()) {
+            for (const auto& column : row.features)
+                check_map(name, column.substr(0, column.find('.')));
+        }
+        objective->add(name, std::move(loss), weight,
+                       reaches.empty() ? row : read_reach(name, reaches));
+    }
+
+    /// A loss on a map of the paper follows that map's row; one on a modality of one's own follows
+    /// `semantic`.
+    Reach map_reach(const std::string& map) const {
+        if (map == "color") return table_.reach("photometric");
+        if (map == "alpha") return table_.reach("mask");
+        if (map == "depth") return table_.reach("depth_ranking");
+        if (map == "normal") return table_.reach("normal");
+        return table_.reach("semantic", map);
+    }
+
+    void check_map(const std::string& term, const std::string& map) const {
+        const bool there =
+            std::find(modalities_.begin(), modalities_.end(), map) != modalities_.end();
+        if (map == "color" || is_geometry(map) || there) return;
         throw Error(fmt::format(
-            "losses.{}.reaches: there is no column '{}'; there are position, rotation, scale, "
-            "opacity, skinning, color, "
-            "everything, the modalities ({}) and MODALITY.latent",
-            term, column, modality_names(parts)));
+            "losses.{}: it reads the map '{}', but the avatar has no such modality (it has: {}); "
+            "add modalities.{} or set losses.{}.weight to 0",
+            term, map,
+            modalities_.empty() ? "none" : fmt::format("{}", fmt::join(modalities_, ", ")), map,
+            term));
     }
-    try {
-        return Reach::of(columns);
-    } catch (const Error& error) {
-        throw Error(fmt::format("losses.{}.reaches: {}", term, error.what()));
+
+    Reach read_reach(const std::string& term, const std::vector<std::string>& columns) const {
+        auto known = Reach::fixed_columns();
+        known.emplace_back("color");
+        for (const auto& name : modalities_) {
+            known.push_back(name);
+            known.push_back(name + ".latent");
+        }
+        const auto key = fmt::format("losses.{}.reaches", term);
+        for (const auto& column : columns) check_known(key, "column", column, known);
+        try {
+            return Reach::of(columns);
+        } catch (const Error& error) {
+            throw Error(fmt::format("{}: {}", key, error.what()));
+        }
     }
-}
+
+    const RoutingTable& table_;
+    std::vector<std::string> modalities_;
+};
 
 }  // namespace
 
 Objective paper_objective(const AvatarParts& parts, const ObjectiveOptions& options) {
     const auto table = routing_table(options.routing);
-    Objective objective;
-    for (const auto& [name, term] : options.losses) {
-        if (term.weight.zero()) continue;
-        const std::string type = term.type.empty() ? name : term.type;
-        const bool semantic = type == "semantic" || type == "semantic_smoothness";
-        const std::string map = !term.map.empty() ? term.map : semantic ? "semantic" : name;
-        const auto choices = builders(parts, options, map, table.live_depth_normals);
-        const auto builder = std::find_if(choices.begin(), choices.end(),
-                                          [&](const auto& b) { return b.type == type; });
-        if (builder == choices.end()) {
-            std::string types;
-            for (const auto& choice : choices) types += (types.empty() ? "" : ", ") + choice.type;
-            throw Error(
-                fmt::format("losses.{}.type: expected one of {}; got '{}'", name, types, type));
-        }
-        const bool reads_map =
-            semantic || type == "l1" || type == "l2" || type == "cosine" || type == "cross_entropy";
-        if (reads_map) check_map(parts, name, map);
-        objective->add(name, builder->make(), term.weight,
-                       term.reaches.empty() ? table.reach(builder->row, builder->feature)
-                                            : read_reach(parts, name, term.reaches));
+    const auto& l = options.losses;
+    const auto surfels = parts.surfels.ptr();
+    const auto body = parts.body.ptr();
+
+    Terms terms(parts, table);
+    terms.add<PhotometricLoss>("photometric", l.photometric, l.photometric);         // (13)
+    terms.add<MaskLoss>("mask", l.mask);                                             // (14)
+    terms.add<DepthRankingLoss>("depth_ranking", l.depth_ranking, l.depth_ranking);  // (15), (16)
+    terms.add<NormalTvLoss>("normal_tv", l.normal_tv);                               // (17)
+    terms.add<NormalConsistencyLoss>("normal_consistency", l.normal_consistency,
+                                     table.live_depth_normals);                       // (18)
+    terms.add<NormalLoss>("normal", l.normal);                                        // (18)
+    terms.add<SemanticLoss>("semantic", l.semantic);                                  // (19)
+    terms.add<SemanticSmoothnessLoss>("semantic_smoothness", l.semantic_smoothness);  // (20)
+    terms.add<IsoPositionLoss>("iso_position", l.iso_position, surfels);              // L_iso
+    terms.add<IsoCovarianceLoss>("iso_covariance", l.iso_covariance, surfels);        // L_iso
+    terms.add<SkinLoss>("skin", l.skin, parts.skinning, body);                        // L_skin
+    for (const auto& [name, term] : l.others) terms.add_other(name, term);
+
+    if (options.static_shapes == "true" || options.static_shapes == "false") {
+        terms.objective->static_shapes = options.static_shapes == "true";
+    } else if (options.static_shapes != "auto") {
+        throw Error(fmt::format("static_shapes: expected auto, true or false, got '{}'",
+                                options.static_shapes));
     }
-    return objective;
+    return terms.objective;  // (21)
 }
 
 }  // namespace fmgs

@@ -2,9 +2,18 @@
 #include <fmgs/losses/routes.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/names.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 namespace fmgs {
+
+bool has_row(const std::string& loss) {
+    return std::any_of(std::begin(routing::kRows), std::end(routing::kRows),
+                       [&](const routing::Row& row) { return loss == row.loss; });
+}
 
 RoutingTable routing_table(const std::string& name) {
     if (name != "measured" && name != "strict" && name != "literal" && name != "off") {
@@ -27,14 +36,14 @@ RoutingTable routing_table(const std::string& name) {
         if (*row.feature) reach.features.insert(row.feature);
         table.rows[row.loss] = name == "off" && row.rendered ? Reach::everything() : reach;
     }
-    table.modality = table.rows.at("semantic");
-    table.modality.features.clear();
     return table;
 }
 
 Reach RoutingTable::reach(const std::string& loss, const std::string& feature) const {
-    const auto row = rows.find(loss);
-    Reach reach = row == rows.end() ? modality : row->second;
+    std::vector<std::string> known;
+    for (const auto& [name, row] : rows) known.push_back(name);
+    check_known("routing table", "row", loss, known);
+    Reach reach = rows.at(loss);
     if (!feature.empty()) reach.features = {feature};
     return reach;
 }

@@ -24,22 +24,26 @@ struct Row {
 
 // clang-format off
 inline constexpr Row kRows[] = {
-    // loss              position rotation scale opacity skinning  feature            rendered    paper
-    {"photometric",         X,       X,      X,     X,      X,     "color",             true},  // all
-    {"lpips",               X,       X,      X,     X,      X,     "color",             true},  // all
-    {"mask",                X,       X,      X,     X,      X,     "",                  true},  // all
-    {"depth_ranking",       X,       _,      o,     o,      X,     "",                  true},  // (1) blocks rotation
-    {"normal_consistency",         _,       X,      o,     o,      _,     "",                  true},  // (2) blocks position
-    {"normal",        m,       X,      o,     o,      m,     "",                  true},  // (2), docs/gradient_routing.md
-    {"normal_tv",           _,       X,      o,     o,      _,     "",                  true},  // (2)
-    {"semantic",            _,       _,      o,     o,      _,     "semantic",          true},  // (3) blocks both
-    {"semantic_smoothness",     _,       _,      _,     _,      _,     "semantic.latent",   false}, // eq. 20
-    {"iso_position",        X,       _,      _,     _,      X,     "",                  false},
-    {"iso_covariance",      _,       X,      X,     _,      X,     "",                  false},
-    {"skin",                _,       _,      _,     _,      _,     "",                  false}, // reads the SkinningField itself
+    // loss                  position rotation scale opacity skinning  feature             rendered    paper
+    {"photometric",          X,       X,       X,    X,      X,        "color",            true},   // all
+    {"lpips",                X,       X,       X,    X,      X,        "color",            true},   // all
+    {"mask",                 X,       X,       X,    X,      X,        "",                 true},   // all
+    {"depth_ranking",        X,       _,       o,    o,      X,        "",                 true},   // (1) blocks rotation
+    {"normal_consistency",   _,       X,       o,    o,      _,        "",                 true},   // (2) blocks position
+    {"normal",               m,       X,       o,    o,      m,        "",                 true},   // (2), docs/gradient_routing.md
+    {"normal_tv",            _,       X,       o,    o,      _,        "",                 true},   // (2)
+    {"semantic",             _,       _,       o,    o,      _,        "semantic",         true},   // (3) blocks both
+    {"semantic_smoothness",  _,       _,       _,    _,      _,        "semantic.latent",  false},  // eq. 20
+    {"iso_position",         X,       _,       _,    _,      X,        "",                 false},
+    {"iso_covariance",       X,       X,       X,    _,      X,        "",                 false},  // reads no centre: position is w(μ′)'s
+    {"skin",                 _,       _,       _,    _,      _,        "",                 false},  // reads the SkinningField itself
 };
 // clang-format on
 
+// A row that opens skinning opens position, too (Reach::check): the weights are w(μ′), so whoever
+// moves them moves μ′. Cutting that path alone would take a second evaluation of the skinning
+// field.
+//
 // The other cuts of the library, each where it is made:
 //   N̂, the normal of the rendered depth (losses/normal.cpp): it is a function of position, which
 //   (2) closes; live in `off`. view direction (avatar.cpp): colour must not move surfels or turn
@@ -51,14 +55,16 @@ inline constexpr Row kRows[] = {
 
 }  // namespace routing
 
+/// Has the table a row for this loss?
+bool has_row(const std::string& loss);
+
 /// A routing table by name, ready to use.
 struct RoutingTable {
     std::map<std::string, Reach> rows;  ///< loss → reach
-    Reach modality;  ///< geometry reach of a loss on a modality of one's own: as `semantic`
-    bool live_depth_normals = false;  ///< does L_sn's target N̂ carry a gradient?
+    bool live_depth_normals = false;    ///< does L_sn's target N̂ carry a gradient?
 
     /// The row of `loss`, with the feature column it opens replaced by `feature` (unless that is
-    /// empty). A loss without a row takes `modality`.
+    /// empty). Error naming the nearest when there is no such row.
     Reach reach(const std::string& loss, const std::string& feature = "") const;
 };
 

@@ -112,7 +112,7 @@ class TimedSteps {
         const Frame frame = take(run_, frame_of(frames_, random.step, 1), progress);
         std::array<Clock::time_point, kPhases + 1> at;
         at[0] = now();
-        const auto surfels = run_.avatar->forward(frame.camera, frame.pose, &random);
+        const auto surfels = run_.avatar->forward(frame.camera, frame.pose, &random, progress);
         at[1] = now();
         const auto report = objective_->forward(surfels, frame, random, progress);
         at[2] = now();

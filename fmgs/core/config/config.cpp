@@ -3,6 +3,7 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/files.h>
+#include <fmgs/core/names.h>
 #include <fmt/format.h>
 #include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/eventhandler.h>
@@ -80,22 +81,6 @@ std::string join(const std::string& path, const std::string& key) {
     return path.empty() ? key : path + "." + key;
 }
 
-size_t edit_distance(const std::string& a, const std::string& b) {
-    std::vector<size_t> row(b.size() + 1);
-    for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-    for (size_t i = 1; i <= a.size(); ++i) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b.size(); ++j) {
-            const size_t best =
-                std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
-            diagonal = row[j];
-            row[j] = best;
-        }
-    }
-    return row.back();
-}
-
 void collect_keys(const OptionNode& node, const std::string& path, std::vector<std::string>& keys) {
     for (const auto& child : node.children) {
         const std::string full = join(path, child.key);
@@ -111,7 +96,7 @@ std::string nearest_key(const OptionNode& root, const OptionNode& group, const s
     std::string best;
     size_t least = SIZE_MAX;
     for (const auto& child : group.children) {
-        const size_t distance = edit_distance(key, child.key);
+        const size_t distance = detail::edit_distance(key, child.key);
         if (distance < least) least = distance, best = join(path, child.key);
     }
     if (least <= std::max<size_t>(1, key.size() / 3)) return best;
@@ -175,15 +160,17 @@ Schedule schedule(const YAML::Node& node) {
     static constexpr const char* kForm =
         "a finite number or a schedule [[at, value], …] with `at` in [0,1], rising, the first 0";
     if (node.IsScalar()) return finite(node, kForm);
-    if (!node.IsSequence() || node.size() == 0) throw Expected{kForm};
-    std::vector<std::pair<double, double>> pieces;
+    if (!node.IsSequence()) throw Expected{kForm};
+    Schedule::Pieces pieces;
     for (const auto& piece : node) {
         if (!piece.IsSequence() || piece.size() != 2) throw Expected{kForm};
-        const double at = finite(piece[0], kForm);
-        if (pieces.empty() ? at != 0 : at <= pieces.back().first || at > 1) throw Expected{kForm};
-        pieces.emplace_back(at, finite(piece[1], kForm));
+        pieces.emplace_back(finite(piece[0], kForm), finite(piece[1], kForm));
     }
-    return pieces;
+    try {
+        return pieces;
+    } catch (const Error&) {
+        throw Expected{kForm};
+    }
 }
 
 struct Assign {
@@ -252,16 +239,18 @@ class Reader {
             throw Error(fmt::format("{}: '{}' is now called '{}'", where_(item.first), full,
                                     join(path, now->second)));
         }
-        if (options.kind == Kind::map && yaml.IsNull()) {
-            if (!target)
-                throw Error(fmt::format(
-                    "{}: {}: null removes an entry, but there is none; write {{}} for its defaults",
-                    where_(item.first), full));
+        const bool has_entries = static_cast<bool>(options.insert);
+        if (has_entries && yaml.IsNull() && (!target || target->kind == Kind::group)) {
+            if (!target || !target->is_entry)
+                throw Error(fmt::format("{}: {}: null removes an entry, but {}", where_(item.first),
+                                        full,
+                                        target ? "this one is always there"
+                                               : "there is none; write {} for its defaults"));
             options.erase(key);
             options.children.erase(options.children.begin() + (target - options.children.data()));
             return;
         }
-        if (!target && options.kind == Kind::map) {
+        if (!target && has_entries) {
             options.children.push_back(options.insert(key));
             target = &options.children.back();
         }
@@ -270,8 +259,7 @@ class Reader {
                                     where_(item.first), full,
                                     nearest_key(root_, options, path, key)));
         }
-        if (target->kind == Kind::group || target->kind == Kind::map)
-            return group(*target, yaml, full);
+        if (target->kind == Kind::group) return group(*target, yaml, full);
         try {
             std::visit(Assign{yaml}, target->slot);
         } catch (const Expected& expected) {

@@ -17,7 +17,9 @@
 ///           v.path("root", root, "folder");            // a std::string that is a path
 ///           v.group("grid", grid);                     // a nested struct
 ///           v.groups("fields", fields, "by name");     // a map of structs
-///           v.renamed("step_count", "steps");          // an old key: refused, the new one named
+///           v.others(more);                            // a map of structs: all keys but those
+///           above v.renamed("step_count", "steps");          // an old key: refused, the new one
+///           named
 ///       }
 ///   };
 #include <fmgs/core/config/schedule.h>
@@ -38,18 +40,20 @@ namespace detail {
 using OptionSlot = std::variant<bool*, int64_t*, double*, std::string*, std::vector<std::string>*,
                                 std::optional<std::vector<std::string>>*, Schedule*>;
 
-/// A field, struct or map of structs, pointing into the options it was made from.
+/// A field, or a struct whose further keys may be entries of a map, pointing into the options it
+/// was made from.
 struct OptionNode {
-    enum class Kind { value, path, group, map };
+    enum class Kind { value, path, group };
 
     Kind kind = Kind::group;
     std::string key, doc;
     OptionSlot slot;                             ///< of a value or path
-    std::vector<OptionNode> children;            ///< fields of a group in order; entries of a map
+    std::vector<OptionNode> children;            ///< fields of a group in order, then entries
     std::map<std::string, std::string> renamed;  ///< keys of earlier versions → their names now
-    std::shared_ptr<OptionNode> sample;          ///< of a map: an entry with its struct's defaults
-    std::function<OptionNode(const std::string&)> insert;  ///< of a map: adds an entry
-    std::function<void(const std::string&)> erase;         ///< of a map: removes an entry
+    bool is_entry = false;                       ///< of the map that `others` or `groups` named
+    std::shared_ptr<OptionNode> sample;  ///< with a map: an entry with its struct's defaults
+    std::function<OptionNode(const std::string&)> insert;  ///< with a map: adds an entry
+    std::function<void(const std::string&)> erase;         ///< with a map: removes an entry
     std::shared_ptr<void> owner;  ///< of a sample: the struct that it points into
 
     const OptionNode* find(const std::string& name) const;
@@ -79,21 +83,28 @@ class OptionVisitor {
     template <class Sub>
     void groups(const std::string& key, std::map<std::string, Sub>& map,
                 const std::string& doc = "") {
-        OptionNode& node = add(OptionNode::Kind::map, key, doc);
+        OptionVisitor(add(OptionNode::Kind::group, key, doc)).others(map);
+    }
+    /// Comes last in a visit: every key of the struct that was not named before it is an entry of
+    /// the map.
+    template <class Sub>
+    void others(std::map<std::string, Sub>& map) {
         auto make = [&map](const std::string& name) {
             OptionNode entry = option_tree(map[name]);
             entry.key = name;
+            entry.is_entry = true;
             return entry;
         };
-        for (auto& [name, sub] : map) node.children.push_back(make(name));
-        node.insert = make;
-        node.erase = [&map](const std::string& name) { map.erase(name); };
+        for (auto& [name, sub] : map) parent_.children.push_back(make(name));
+        parent_.insert = make;
+        parent_.erase = [&map](const std::string& name) { map.erase(name); };
         auto defaults = std::make_shared<Sub>();
-        node.sample = std::make_shared<OptionNode>(option_tree(*defaults));
-        node.sample->owner = defaults;
+        parent_.sample = std::make_shared<OptionNode>(option_tree(*defaults));
+        parent_.sample->owner = defaults;
     }
 
-    /// A key of an earlier version, of this struct or ("map.key") of one of its maps.
+    /// A key of an earlier version, of this struct or ("map.key") of one of its maps. `key` counts
+    /// from this struct, and so may lie deeper.
     void renamed(const std::string& old_key, const std::string& key);
 
   private:

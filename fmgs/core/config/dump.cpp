@@ -61,10 +61,9 @@ struct ValueText {
         return v->has_value() ? (*this)(&v->value()) : "null";
     }
     std::string operator()(const Schedule* v) const {
-        if (v->pieces.size() == 1 && v->pieces[0].first == 0)
-            return number_text(v->pieces[0].second);
+        if (v->pieces().size() == 1) return number_text(v->pieces()[0].second);
         std::string out;
-        for (const auto& [at, value] : v->pieces) {
+        for (const auto& [at, value] : v->pieces()) {
             out += (out.empty() ? "[" : ", [") + number_text(at) + ", " + number_text(value) + "]";
         }
         return "[" + out + "]";
@@ -100,14 +99,14 @@ void dump_children(const OptionNode& node, const OptionNode* defaults, bool with
             continue;
         }
         const OptionNode* start = defaults ? defaults->find(child.key) : nullptr;
-        if (!start && node.kind == Kind::map) start = node.sample.get();
+        if (!start && child.is_entry) start = node.sample.get();
         std::string inner;
         dump_children(child, start, with_docs, depth + 1, inner);
         out += head + (inner.empty() ? " {}" : "") + note + "\n" + inner;
     }
-    if (node.kind != Kind::map || !defaults) return;
+    if (!defaults) return;
     for (const auto& entry : defaults->children) {
-        if (!node.find(entry.key)) out += indent + quoted(entry.key) + ": null\n";
+        if (entry.is_entry && !node.find(entry.key)) out += indent + quoted(entry.key) + ": null\n";
     }
 }
 
@@ -117,8 +116,6 @@ std::string cell(std::string text) {
         text.insert(i, "\\");
     return text;
 }
-
-void rows(const OptionNode& node, const std::string& path, std::string& out);
 
 void row(const OptionNode& leaf, const std::string& path, std::string& out) {
     out += fmt::format("| `{}` | {} | `{}` | {} |\n", path,
@@ -140,22 +137,24 @@ void changed_rows(const OptionNode& node, const OptionNode* base, const std::str
     }
 }
 
+/// Fields in order; then, where there is a map, what an entry has and which there are.
 void rows(const OptionNode& node, const std::string& path, std::string& out) {
+    std::string names;
     for (const auto& child : node.children) {
         const std::string full = path.empty() ? child.key : path + "." + child.key;
         if (is_leaf(child)) {
             row(child, full, out);
-        } else if (child.kind == Kind::group) {
-            rows(child, full, out);
+        } else if (child.is_entry) {
+            names += (names.empty() ? "" : ", ") + child.key;
         } else {
-            std::string names;
-            for (const auto& entry : child.children)
-                names += (names.empty() ? "" : ", ") + entry.key;
-            out += fmt::format("| `{}` | map | `{{{}}}` | {} |\n", full, names, cell(child.doc));
-            rows(*child.sample, full + ".<name>", out);
-            for (const auto& entry : child.children)
-                changed_rows(entry, child.sample.get(), full + "." + entry.key, out);
+            rows(child, full, out);
         }
+    }
+    if (!node.sample) return;
+    out += fmt::format("| `{}` | map | `{{{}}}` | {} |\n", path, names, cell(node.doc));
+    rows(*node.sample, path + ".<name>", out);
+    for (const auto& child : node.children) {
+        if (child.is_entry) changed_rows(child, node.sample.get(), path + "." + child.key, out);
     }
 }
 
