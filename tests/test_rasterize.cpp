@@ -1,5 +1,5 @@
 #include <ATen/Parallel.h>
-#include <fmgs/raster/rasterize_op.h>
+#include <fmgs/raster/cpu/rasterize_cpu.h>
 
 #include <limits>
 

@@ -1,7 +1,6 @@
 // The CPU backend and the registered operator: threads, tiles, cotangents, checks.
 #include <ATen/Parallel.h>
-#include <ATen/core/dispatch/Dispatcher.h>
-#include <fmgs/raster/rasterize_op.h>
+#include <fmgs/raster/cpu/rasterize_cpu.h>
 
 #include <chrono>
 #include <mutex>
@@ -103,104 +102,60 @@ TEST_CASE("a second derivative raises", "[raster]") {
                          "second derivative"));
 }
 
-TEST_CASE("the operators are found by name", "[raster]") {
-    REQUIRE(c10::Dispatcher::singleton().findSchema({"fmgs::rasterize", ""}).has_value());
-    REQUIRE(c10::Dispatcher::singleton().findSchema({"fmgs::_rasterize_backward", ""}).has_value());
+namespace {
+
+/// What rasterize is given.
+struct Arguments {
+    torch::Tensor center, tangents, opacity, features, route, intrinsics;
+    Tiles tiles;
+
+    explicit Arguments(const Scene& s)
+        : center(s.center.unsqueeze(0)),
+          tangents(s.tangents.unsqueeze(0)),
+          opacity(s.opacity.unsqueeze(0)),
+          features(s.features.clone()),
+          route(torch::zeros({s.features.size(1)}, torch::kLong)),
+          intrinsics(s.intrinsics.clone()),
+          tiles(s.tiles()) {}
+};
+
+/// Does rasterize name what is wrong after this change?
+bool names(void (*change)(Arguments&), const char* words) {
+    Arguments a(random_scene(64, 10, 3));
+    change(a);
+    return throws_error(
+        [&] {
+            rasterize(a.center, a.tangents, a.opacity, a.features, a.route, a.intrinsics, a.tiles);
+        },
+        words);
 }
 
-TEST_CASE("wrong inputs are named", "[raster]") {
-    const auto s = random_scene(64, 10, 3);
-    const auto draw = [&](auto change) {
-        auto c = s.center.unsqueeze(0), t = s.tangents.unsqueeze(0), o = s.opacity.unsqueeze(0),
-             f = s.features.clone();
-        auto route = torch::zeros({3}, torch::kLong), k = s.intrinsics.clone();
-        auto tiles = s.tiles();
-        change(c, t, o, f, route, k, tiles);
-        rasterize(c, t, o, f, route, k, tiles);
-    };
-#define CHANGE [&](auto& c, auto& t, auto& o, auto& f, auto& route, auto& k, auto& tiles)
-#define UNUSED static_cast<void>(c), (void)t, (void)o, (void)f, (void)route, (void)k, (void)tiles
-    const auto raises = [&](auto change, const char* words) {
-        return throws_error([&] { draw(change); }, words);
-    };
-    REQUIRE(raises(
-        CHANGE {
-            UNUSED;
-            c = c[0];
-        },
-        "center: expected [R,N,3], got [10,3]"));
-    REQUIRE(raises(
-        CHANGE {
-            UNUSED;
-            c = torch::Tensor();
-        },
-        "center: expected a tensor"));
-    REQUIRE(raises(
-        CHANGE {
-            UNUSED;
-            t = t.transpose(2, 3);
-        },
-        "tangents: expected [1,10,3,2], got [1,10,2,3]"));
-    REQUIRE(raises(
-        CHANGE {
-            UNUSED;
-            o = o.to(torch::kFloat);
-        },
-        "opacity: expected Double"));
-    REQUIRE(raises(
-        CHANGE {
-            UNUSED;
-            f = f.slice(0, 1);
-        },
-        "features: expected [10,any], got [9,3]"));
-    REQUIRE(raises(
-        CHANGE {
-            UNUSED;
-            route = route + 1;
-        },
-        "channel_route[0]: expected a route in [0,1) or -1, got 1"));
-    REQUIRE(raises(
-        CHANGE {
-            UNUSED;
-            k = k.slice(0, 1);
-        },
-        "intrinsics: expected [4], got [3]"));
-    REQUIRE(raises(
-        CHANGE {
-            UNUSED;
-            tiles.indices = tiles.indices + 5;
-        },
-        "expected a surfel in [0,10)"));
-    REQUIRE(raises(
-        CHANGE {
-            UNUSED;
-            tiles.offsets = tiles.offsets + 1;
-        },
-        "rising from 0"));
-    REQUIRE(raises(
-        CHANGE {
-            UNUSED;
-            tiles.size = 8;
-        },
-        "tiles.offsets: expected [17]"));
-    REQUIRE(raises(
-        CHANGE {
-            UNUSED;
-            tiles.width = 0;
-        },
-        "at least 1 x 1"));
-    REQUIRE(raises(
-        CHANGE {
-            UNUSED;
-            tiles.near = NAN;
-        },
-        "near"));
-    REQUIRE(raises(
-        CHANGE {
-            UNUSED;
-            tiles.low_pass = 0;
-        },
-        "low_pass"));
-#undef CHANGE
-#undef UNUSED
+}  // namespace
+
+TEST_CASE("wrong tensors are named", "[raster]") {
+    using A = Arguments;
+    REQUIRE(names([](A& a) { a.center = a.center[0]; }, "center: expected [R,N,3], got [10,3]"));
+    REQUIRE(names([](A& a) { a.center = torch::Tensor(); }, "center: expected a tensor"));
+    REQUIRE(names([](A& a) { a.tangents = a.tangents.transpose(2, 3); },
+                  "tangents: expected [1,10,3,2], got [1,10,2,3]"));
+    REQUIRE(
+        names([](A& a) { a.opacity = a.opacity.to(torch::kFloat); }, "opacity: expected Double"));
+    REQUIRE(names([](A& a) { a.features = a.features.slice(0, 1); },
+                  "features: expected [10,any], got [9,3]"));
+    REQUIRE(names([](A& a) { a.route = a.route + 1; },
+                  "channel_route[0]: expected a route in [0,1) or -1, got 1"));
+    REQUIRE(names([](A& a) { a.intrinsics = a.intrinsics.slice(0, 1); },
+                  "intrinsics: expected [4], got [3]"));
+}
+
+TEST_CASE("wrong tiles are named", "[raster]") {
+    using A = Arguments;
+    REQUIRE(
+        names([](A& a) { a.tiles.indices = a.tiles.indices + 5; }, "expected a surfel in [0,10)"));
+    REQUIRE(names([](A& a) { a.tiles.offsets = a.tiles.offsets + 1; }, "rising from 0"));
+    REQUIRE(names([](A& a) { a.tiles.level = a.tiles.level + 1; }, "tiles.level"));
+    REQUIRE(names([](A& a) { a.tiles.size = 8; }, "tiles.offsets: expected [17]"));
+    REQUIRE(names([](A& a) { a.tiles.width = 0; }, "at least 1 x 1"));
+    REQUIRE(names([](A& a) { a.tiles.near = NAN; }, "near"));
+    REQUIRE(names([](A& a) { a.tiles.low_pass = 0; }, "low_pass"));
 }

@@ -1,6 +1,7 @@
 
 #include <fmgs/core/check.h>
 
+#include <fmgs/core/operators.h>
 #include <fmt/format.h>
 
 namespace fmgs {
@@ -29,17 +30,14 @@ void check_shape(const torch::Tensor& x, std::initializer_list<int64_t> shape, c
 }
 
 void check_device(torch::Device device, const char* name) {
-#if defined(FMGS_CUDA)
-    if (device.is_cpu() || device.is_cuda()) return;
-    throw Error(
-        fmt::format("{}: expected tensors on 'cpu' or 'cuda', got '{}'", name, device.str()));
-#else
-    if (device.is_cpu()) return;
+    if (detail::has_kernels(device)) return;
+    if (detail::has_kernels(torch::kCUDA))
+        throw Error(
+            fmt::format("{}: expected tensors on 'cpu' or 'cuda', got '{}'", name, device.str()));
     throw Error(fmt::format(
         "{}: expected tensors on 'cpu', got '{}': this build has no kernels for it; configure with "
         "FMGS_CUDA=ON",
         name, device.str()));
-#endif
 }
 
 }  // namespace fmgs

@@ -19,7 +19,7 @@ class Error : public std::runtime_error {
 /// "position: expected [55104,3], got [55104,4]"
 void check_shape(const torch::Tensor& x, std::initializer_list<int64_t> shape, const char* name);
 
-/// Throws Error unless this build has kernels for the device.
+/// Throws Error unless the operators have kernels for the device (operators.h).
 void check_device(torch::Device device, const char* name);
 
 /// "[55104,3]"

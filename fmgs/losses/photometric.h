@@ -5,10 +5,10 @@
 namespace fmgs {
 
 /// SSIM of Wang et al. 2004: Gaussian window 11 with σ 1.5, zero padding, C1 = 0.01², C2 = 0.03²,
-/// range 1; per channel, mean over all pixels and channels. x, y: [C,H,W] in [0,1]. Where both
-/// pictures are black SSIM is exactly 1; on the CPU only the box around the rest is computed, and
-/// on a GPU only the tiles, which changes neither value nor gradient. Float pictures on a GPU take
-/// one fused operation, without a second derivative.
+/// range 1; per channel, mean over all pixels and channels. x, y: [C,H,W] in [0,1], float or
+/// double, with gradients to both; a second derivative raises. Where both pictures are black SSIM
+/// is exactly 1; on the CPU only the box around the rest is computed, and on a GPU only the tiles,
+/// which changes neither value nor gradient.
 torch::Tensor ssim(const torch::Tensor& x, const torch::Tensor& y);
 
 struct PhotometricOptions {
@@ -31,8 +31,6 @@ class PhotometricLoss : public Loss {
 
   private:
     PhotometricOptions options_;
-    torch::Tensor
-        band_;  // cache of the blur's matrix, rebuilt when size, type or device change; never saved
 };
 
 }  // namespace fmgs

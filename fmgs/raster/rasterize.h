@@ -1,6 +1,6 @@
 #pragma once
-/// The differentiable 2D Gaussian surfel rasterizer (eq. 1), registered as fmgs::rasterize. One
-/// camera per call.
+/// The differentiable 2D Gaussian surfel rasterizer (eq. 1), registered as fmgs::find_tiles and
+/// fmgs::rasterize. One camera per call.
 #include <torch/types.h>
 
 #include <cstdint>
@@ -15,8 +15,8 @@ struct Tiles {
     /// [P] int32 surfel ids, by centre depth (ties by id) within each tile; longer on a GPU, where
     /// P is not waited for
     torch::Tensor indices;
-    /// [1] int32, on a GPU only: the tiles are size·2^level wide, because the surfels are too large
-    /// for lists of smaller ones
+    /// [1] int32: the tiles are size·2^level wide; above 0 on a GPU only, where the surfels are too
+    /// large for lists of smaller ones. Undefined: 0
     torch::Tensor level;
     int64_t width = 0;    ///< pixels
     int64_t height = 0;   ///< pixels

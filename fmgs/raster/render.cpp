@@ -46,6 +46,47 @@ Tensor normalized(const Tensor& normal) {
     return normal * torch::rsqrt((normal * normal).sum(0, true) + 1e-12);
 }
 
+/// What all routes draw together.
+struct Drawing {
+    std::vector<Tensor> center, tangents, opacity;  ///< of the routes with a row of their own
+    std::vector<Tensor> channels;                   ///< [N,C] of each name that has channels
+    std::vector<int64_t> widths;                    ///< C of each
+    std::vector<int64_t> channel_route;             ///< row of each single channel, or -1
+    std::vector<int64_t> row;                       ///< of each route, or -1
+
+    void add_row(const PosedSurfels& surfels, const Tensor& center_cam, const Camera& camera) {
+        center.push_back(center_cam);
+        tangents.push_back(tangents_to_camera(surfels.tangents, camera));
+        opacity.push_back(surfels.opacity);
+    }
+};
+
+Drawing collect(const std::vector<Route>& routes, const Camera& camera) {
+    const int64_t n = routes.front().surfels.center.size(0);
+    Drawing all;
+    for (const auto& route : routes) {
+        const auto& surfels = route.surfels;
+        check_shape(surfels.center, {n, 3}, "render: center");
+        check_shape(surfels.tangents, {n, 3, 2}, "render: tangents");
+        check_shape(surfels.opacity, {n, 1}, "render: opacity");
+        const auto center_cam = camera.to_camera(surfels.center);
+        all.row.push_back(route.features_only ? -1 : static_cast<int64_t>(all.center.size()));
+        if (!route.features_only) all.add_row(surfels, center_cam, camera);
+        for (const auto& name : route.names) {
+            if (name == "alpha" || name == "depth") continue;  // not drawn as channels
+            all.channels.push_back(channels_of(name, surfels, center_cam, camera));
+            all.widths.push_back(all.channels.back().size(1));
+            all.channel_route.insert(all.channel_route.end(),
+                                     static_cast<size_t>(all.widths.back()), all.row.back());
+        }
+    }
+    if (all.center.empty()) {  // every route is features_only: something has to say where they are
+        const auto& surfels = routes.front().surfels;
+        all.add_row(surfels, camera.to_camera(surfels.center), camera);
+    }
+    return all;
+}
+
 }  // namespace
 
 bool is_geometry(std::string_view map) {
@@ -71,55 +112,30 @@ std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera,
             "render: the tiles are for {}x{} pixels, the camera has {}x{}; find them for this "
             "camera",
             tiles->width, tiles->height, camera.width, camera.height));
-    const int64_t n = routes.front().surfels.center.size(0);
-    std::vector<Tensor> center, tangents, opacity, channels;
-    std::vector<int64_t> widths, channel_route, row(routes.size(), -1);
-    for (size_t r = 0; r < routes.size(); ++r) {
-        const auto& surfels = routes[r].surfels;
-        check_shape(surfels.center, {n, 3}, "render: center");
-        check_shape(surfels.tangents, {n, 3, 2}, "render: tangents");
-        check_shape(surfels.opacity, {n, 1}, "render: opacity");
-        const auto center_cam = camera.to_camera(surfels.center);
-        if (!routes[r].features_only) {
-            row[r] = static_cast<int64_t>(center.size());
-            center.push_back(center_cam);
-            tangents.push_back(tangents_to_camera(surfels.tangents, camera));
-            opacity.push_back(surfels.opacity);
-        }
-        for (const auto& name : routes[r].names) {
-            if (name == "alpha" || name == "depth") continue;  // not drawn as channels
-            channels.push_back(channels_of(name, surfels, center_cam, camera));
-            widths.push_back(channels.back().size(1));
-            channel_route.insert(channel_route.end(), static_cast<size_t>(widths.back()), row[r]);
-        }
-    }
-    if (center.empty()) {  // every route is features_only: something has to say where they are
-        const auto& surfels = routes.front().surfels;
-        center.push_back(camera.to_camera(surfels.center));
-        tangents.push_back(tangents_to_camera(surfels.tangents, camera));
-        opacity.push_back(surfels.opacity);
-    }
+    const Drawing all = collect(routes, camera);
     Tiles found;
     if (!tiles) {
-        found = find_tiles(center.front(), tangents.front(), opacity.front(), camera.intrinsics,
-                           camera.width, camera.height, camera.near, camera.low_pass);
+        found = find_tiles(all.center.front(), all.tangents.front(), all.opacity.front(),
+                           camera.intrinsics, camera.width, camera.height, camera.near,
+                           camera.low_pass);
         tiles = &found;
     }
-    const auto features =
-        channels.empty() ? torch::zeros({n, 0}, center.front().options()) : torch::cat(channels, 1);
-    const auto raster =
-        rasterize(torch::stack(center), torch::stack(tangents), torch::stack(opacity), features,
-                  torch::tensor(channel_route, torch::kLong), camera.intrinsics, *tiles);
+    const auto& center = all.center.front();
+    const auto features = all.channels.empty() ? torch::zeros({center.size(0), 0}, center.options())
+                                               : torch::cat(all.channels, 1);
+    const auto raster = rasterize(
+        torch::stack(all.center), torch::stack(all.tangents), torch::stack(all.opacity), features,
+        torch::tensor(all.channel_route, torch::kLong), camera.intrinsics, *tiles);
 
     // One split and one unbind: their backward passes assemble each cotangent once.
-    const auto images = raster.image.split_with_sizes(widths);
+    const auto images = raster.image.split_with_sizes(all.widths);
     const auto alpha = raster.alpha.unbind(), depth = raster.depth.unbind();
     std::vector<Maps> out(routes.size());
     size_t next = 0;
     for (size_t r = 0; r < routes.size(); ++r) {
         const auto drawn = [&](const std::vector<Tensor>& maps) {
             // Without a row of its own it borrows the first one's values, not its gradient.
-            return row[r] < 0 ? maps[0].detach() : maps[static_cast<size_t>(row[r])];
+            return all.row[r] < 0 ? maps[0].detach() : maps[static_cast<size_t>(all.row[r])];
         };
         for (const auto& name : routes[r].names) {
             if (name == "alpha") {

@@ -2,9 +2,6 @@
 // programs that link the real ones too.
 #define hash_encode_cuda shim_hash_encode_cuda
 #define hash_encode_cuda_backward shim_hash_encode_cuda_backward
-#ifndef FMGS_CUDA
-#define FMGS_CUDA
-#endif
 // clang-format off
 #include <fmgs/fields/hash/hash_grid_kernels.cu>
 #include <fmgs/fields/hash/hash_transpose_kernels.cu>

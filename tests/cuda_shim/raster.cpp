@@ -3,9 +3,6 @@
 #define rasterize_cuda shim_rasterize_cuda
 #define rasterize_cuda_backward shim_rasterize_cuda_backward
 #define find_tiles_cuda shim_find_tiles_cuda
-#ifndef FMGS_CUDA
-#define FMGS_CUDA
-#endif
 // clang-format off
 #include <fmgs/raster/cuda/composite_kernels.cu>
 #include <fmgs/raster/cuda/composite_backward_kernels.cu>
@@ -36,17 +33,12 @@ Tiles shim_find_tiles(const torch::Tensor& center, const torch::Tensor& tangents
                       const torch::Tensor& opacity, const torch::Tensor& intrinsics, int64_t width,
                       int64_t height, double near, double low_pass, int64_t tile_size,
                       int64_t capacity) {
-    Tiles tiles;
-    tiles.width = width;
-    tiles.height = height;
-    tiles.size = tile_size;
-    tiles.near = near;
-    tiles.low_pass = low_pass;
-    return center.scalar_type() == torch::kFloat
-               ? raster::bin_on_device<float>(center, tangents, opacity, intrinsics, tiles,
-                                              capacity)
-               : raster::bin_on_device<double>(center, tangents, opacity, intrinsics, tiles,
-                                               capacity);
+    const raster::TilesInputs in{center, tangents, opacity,  intrinsics, width,
+                                 height, near,     low_pass, tile_size};
+    const auto out = center.scalar_type() == torch::kFloat
+                         ? raster::bin_on_device<float>(in, capacity)
+                         : raster::bin_on_device<double>(in, capacity);
+    return {out.offsets, out.indices, out.level, width, height, tile_size, near, low_pass};
 }
 
 }  // namespace fmgs::test

@@ -1,7 +1,7 @@
 #pragma once
 /// What the tests of the rasterizer ask of a drawing: a scalar of all its outputs, gradients, the
 /// operator's own inputs.
-#include <fmgs/raster/rasterize_op.h>
+#include <fmgs/raster/cpu/rasterize_cpu.h>
 
 #include "support/reference_raster.h"
 #include "support/scenes.h"

@@ -5,16 +5,11 @@
 #include <fmgs/core/cuda/check.h>
 #include <fmgs/losses/ssim/ssim_kernels.h>
 #include <fmt/format.h>
-#include <torch/autograd.h>
 
 #include <limits>
 
 namespace fmgs::detail {
 namespace {
-
-using torch::Tensor;
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
 
 SsimShape shape_of(const Tensor& x) {
     constexpr int64_t kLargest = std::numeric_limits<int32_t>::max() / 2;
@@ -33,8 +28,10 @@ void set_window(Params& p) {
 
 /// The sum, and the slopes [3,C,H,W] if they are needed.
 template <class T>
-std::pair<Tensor, Tensor> sum_on_device(const Tensor& x, const Tensor& y, bool needs_slopes) {
-    const c10::cuda::CUDAGuard guard(x.device());
+std::tuple<Tensor, Tensor> sum_on_device(const Tensor& first, const Tensor& second,
+                                         bool needs_slopes) {
+    const c10::cuda::CUDAGuard guard(first.device());
+    const auto x = first.contiguous(), y = second.contiguous();
     SsimParams<T> p{};
     p.shape = shape_of(x);
     set_window<T>(p);
@@ -50,81 +47,45 @@ std::pair<Tensor, Tensor> sum_on_device(const Tensor& x, const Tensor& y, bool n
 }
 
 template <class T>
-Tensor gradient_on_device(const Tensor& grad, const Tensor& x, const Tensor& y,
+Tensor gradient_on_device(const Tensor& grad, const Tensor& first, const Tensor& second,
                           const Tensor& slopes) {
-    const c10::cuda::CUDAGuard guard(x.device());
-    const auto g = grad.contiguous();
+    const c10::cuda::CUDAGuard guard(first.device());
+    const auto x = first.contiguous(), y = second.contiguous(), all = slopes.contiguous();
     auto out = torch::empty_like(x);
     SsimBackwardParams<T> p{};
     p.shape = shape_of(x);
     set_window<T>(p);
     p.x = x.const_data_ptr<T>();
     p.y = y.const_data_ptr<T>();
-    p.slopes = slopes.const_data_ptr<T>();
-    p.grad = g.template const_data_ptr<T>();
+    p.slopes = all.const_data_ptr<T>();
+    p.grad = grad.const_data_ptr<T>();
     p.grad_x = out.template mutable_data_ptr<T>();
     check_cuda(launch_ssim_backward(p, stream_of(x)), "ssim: backward");
     return out;
 }
 
-/// The backward pass as a node of its own, so that differentiating through it is an error and not
-/// silently zero.
-template <class T>
-struct DissimilarityBackward : torch::autograd::Function<DissimilarityBackward<T>> {
-    static Tensor forward(AutogradContext*, const Tensor& grad, const Tensor& x, const Tensor& y,
-                          const Tensor& slopes) {
-        return gradient_on_device<T>(grad, x, y, slopes);
-    }
-    static variable_list backward(AutogradContext*, const variable_list&) {
+void check_float(const Tensor& x) {
+    if (x.scalar_type() != torch::kFloat)
         throw Error(
-            "ssim: on a GPU it has no second derivative; do not differentiate its gradient "
-            "(create_graph)");
-    }
-};
-
-template <class T>
-struct Dissimilarity : torch::autograd::Function<Dissimilarity<T>> {
-    static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& y,
-                          bool needs_slopes) {
-        const auto first = x.contiguous(), second = y.contiguous();
-        auto [sum, slopes] = sum_on_device<T>(first, second, needs_slopes);
-        ctx->save_for_backward({first, second, slopes});
-        return sum;
-    }
-    static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
-        const auto saved = ctx->get_saved_variables();
-        variable_list out(3);
-        if (ctx->needs_input_grad(0))
-            out[0] = DissimilarityBackward<T>::apply(grads[0], saved[0], saved[1], saved[2]);
-        // Hardly anybody asks for a gradient of the target: its slopes are found again, by the
-        // symmetry of SSIM, instead of always kept.
-        if (ctx->needs_input_grad(1)) {
-            const auto slopes = sum_on_device<T>(saved[1], saved[0], true).second;
-            out[1] = DissimilarityBackward<T>::apply(grads[0], saved[1], saved[0], slopes);
-        }
-        return out;
-    }
-};
-
-template <class T>
-Tensor dissimilarity_sum(const Tensor& x, const Tensor& y) {
-    check_shape(x, {-1, -1, -1}, "ssim: first picture");
-    check_shape(y, {x.size(0), x.size(1), x.size(2)}, "ssim: second picture");
-    if (y.scalar_type() != x.scalar_type() || y.device() != x.device())
-        throw Error(
-            fmt::format("ssim: second picture: expected {} on {} as the first, got {} on {}",
-                        toString(x.scalar_type()), x.device().str(), toString(y.scalar_type()),
-                        y.device().str()));
-    return Dissimilarity<T>::apply(x, y, torch::GradMode::is_enabled() && x.requires_grad());
+            fmt::format("ssim: expected float on a GPU, got {}", toString(x.scalar_type())));
 }
 
 }  // namespace
 
-Tensor dissimilarity_sum_cuda(const Tensor& x, const Tensor& y) {
-    if (x.scalar_type() != torch::kFloat)
-        throw Error(
-            fmt::format("ssim: expected float on a GPU, got {}", toString(x.scalar_type())));
-    return dissimilarity_sum<float>(x, y);
+Tensor ssim_cuda(const Tensor& x, const Tensor& y) {
+    check_float(x);
+    return std::get<0>(sum_on_device<float>(x, y, false));
+}
+
+std::tuple<Tensor, Tensor> ssim_slopes_cuda(const Tensor& x, const Tensor& y) {
+    check_float(x);
+    return sum_on_device<float>(x, y, true);
+}
+
+Tensor ssim_backward_cuda(const Tensor& grad, const Tensor& x, const Tensor& y,
+                          const Tensor& slopes) {
+    check_float(x);
+    return gradient_on_device<float>(grad, x, y, slopes);
 }
 
 }  // namespace fmgs::detail

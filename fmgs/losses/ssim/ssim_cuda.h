@@ -1,13 +1,13 @@
 #pragma once
-/// The fused SSIM of the CUDA backend.
-#include <torch/types.h>
+/// The fused SSIM of the CUDA backend, as torch sees it.
+#include <fmgs/losses/ssim/ssim.h>
 
 namespace fmgs::detail {
 
-#if defined(FMGS_CUDA)
-/// Σ (1 - SSIM) over all pixels and channels, [], of pictures [C,H,W], float, on a GPU; gradients
-/// to both. The same bits in every run. A second derivative raises.
-torch::Tensor dissimilarity_sum_cuda(const torch::Tensor& x, const torch::Tensor& y);
-#endif
+/// Checked pictures, float. The same bits in every run.
+Tensor ssim_cuda(const Tensor& x, const Tensor& y);
+std::tuple<Tensor, Tensor> ssim_slopes_cuda(const Tensor& x, const Tensor& y);
+Tensor ssim_backward_cuda(const Tensor& grad, const Tensor& x, const Tensor& y,
+                          const Tensor& slopes);
 
 }  // namespace fmgs::detail

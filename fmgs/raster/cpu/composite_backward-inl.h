@@ -1,4 +1,4 @@
-/// The gradient sums of a tile; part of composite_tile.h.
+/// The gradient sums of a tile; part of composite_tile-inl.h.
 namespace fmgs::raster::FMGS_SET {
 namespace {
 
@@ -130,9 +130,26 @@ FMGS_HD void load_features(const BackwardTile<typename M::Scalar>& t, BackwardSt
     }
 }
 
+/// Puts samples of weight zero, at the first sample's pixel, behind the n listed, to a whole pack.
+template <class M>
+FMGS_HD void fill_pack(const Samples<M>& p, int64_t n, int64_t routes, int64_t capacity) {
+    const auto zero = M::set(0);
+    M::store(p.dx + n, zero);
+    M::store(p.dy + n, zero);
+    M::store(p.before + n, zero);
+    M::store(p.weight + n, zero);
+    M::store(p.gauss + n, zero);
+    M::store_mask(p.pixel + n, M::set_lanes(p.pixel[0]));
+    for (int64_t r = 0; r < routes; ++r) {
+        M::store(p.value + r * capacity + n, zero);
+        M::store(p.suffix + r * capacity + n, zero);
+        M::store(p.grad_depth + r * capacity + n, zero);
+    }
+}
+
 /// Finds the samples of the surfel at position i, steps their pixels' transmittance back, and lists
-/// them, followed by samples of weight zero, at the first sample's pixel, to a whole pack. Returns
-/// their number. With few channels it does the work of weigh_pairs, too.
+/// them, filled up to a whole pack. Returns their number. With few channels it does the work of
+/// weigh_pairs, too.
 template <class M>
 FMGS_HD int64_t list_pairs(const BackwardTile<typename M::Scalar>& t, BackwardState<M>& state,
                            int64_t i) {
@@ -189,18 +206,7 @@ FMGS_HD int64_t list_pairs(const BackwardTile<typename M::Scalar>& t, BackwardSt
     });
     if (n == 0) return 0;
     state.samples.blocks = used;
-    const V zero = M::set(0);
-    M::store(p.dx + n, zero);
-    M::store(p.dy + n, zero);
-    M::store(p.before + n, zero);
-    M::store(p.weight + n, zero);
-    M::store(p.gauss + n, zero);
-    M::store_mask(p.pixel + n, M::set_lanes(p.pixel[0]));
-    for (int64_t r = 0; r < routes; ++r) {
-        M::store(p.value + r * capacity + n, zero);
-        M::store(p.suffix + r * capacity + n, zero);
-        M::store(p.grad_depth + r * capacity + n, zero);
-    }
+    fill_pack<M>(p, n, routes, capacity);
     if (few) M::template sums<kFewChannels>(grad_few, state.grad_row);
     return n;
 }

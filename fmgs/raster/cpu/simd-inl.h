@@ -1,4 +1,5 @@
-/// The SIMD policy of the tile functions, by the compiler's vector types; part of composite_tile.h.
+/// The SIMD policy of the tile functions, by the compiler's vector types; part of
+/// composite_tile-inl.h.
 #include <fmgs/raster/surfel_math.h>
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /// Torch's side of the CUDA backend of fmgs::rasterize.
 #include <fmgs/core/cuda/check.h>
 #include <fmgs/raster/cuda/composite_kernels.h>
-#include <fmgs/raster/rasterize_op.h>
+#include <fmgs/raster/cuda/rasterize_cuda.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -132,88 +132,87 @@ void set_runs(BackwardParams<T>& p, const std::vector<ChannelRun>& runs) {
     }
 }
 
-template <class T>
-RasterizeGradients backward_on_device(const RasterizeInputs& in,
-                                      const RasterizeCotangents& cotangents) {
-    if (in.center.size(1) == 0)
-        return {torch::zeros_like(in.center), torch::zeros_like(in.tangents),
-                torch::zeros_like(in.opacity), torch::zeros_like(in.features),
-                torch::zeros_like(in.intrinsics)};
-    const auto route = in.channel_route.contiguous();
-    const auto runs = cotangents.image.defined()
-                          ? runs_of(route.const_data_ptr<int64_t>(), route.numel())
-                          : std::vector<ChannelRun>{};
-    if (runs.size() > kMaxRuns) {
-        // Routes that change from channel to channel: put those of a route beside each other.
-        const auto order = route.argsort(/*stable=*/true, 0, false);
-        const auto device = order.to(in.center.device());
-        auto sorted = in;
-        sorted.features = in.features.index_select(1, device);
-        sorted.channel_route = route.index_select(0, order);
-        auto moved = cotangents;
-        moved.image = cotangents.image.index_select(0, device);
-        if (runs_of(sorted.channel_route.const_data_ptr<int64_t>(), route.numel()).size() >
-            kMaxRuns)
-            throw Error(fmt::format("rasterize: at most {} routes have channels on a GPU, got more",
-                                    kMaxRuns));
-        auto out = backward_on_device<T>(sorted, moved);
-        out.features = torch::empty_like(out.features).index_copy_(1, device, out.features);
-        return out;
-    }
-    const DeviceCall<T> call(in);
-    const auto contiguous = [](const Tensor& x) { return x.defined() ? x.contiguous() : x; };
-    const auto g_image = contiguous(cotangents.image), g_alpha = contiguous(cotangents.alpha),
-               g_depth = contiguous(cotangents.depth);
-    const auto final = cotangents.transmittance.contiguous(), last = cotangents.last.contiguous();
-    const auto options = in.center.options();
-    const int64_t slot_size = call.routes * kSums + call.channels;
-    if (slot_size > max_slot_size<T>())
-        throw Error(fmt::format(
-            "rasterize: {} channels and {} routes are too many for the backward on a GPU",
-            call.channels, call.routes));
-    const auto slots = torch::empty({call.lists.capacity, kHalves, slot_size}, options);
-    const auto touched = torch::zeros({call.lists.capacity, kHalves}, options.dtype(torch::kByte));
-    const bool needs_features = cotangents.needs_features && g_image.defined();
+/// Gradients of no surfels.
+RasterizeGradients empty_gradients(const RasterizeInputs& in) {
+    return {torch::zeros_like(in.center), torch::zeros_like(in.tangents),
+            torch::zeros_like(in.opacity), torch::zeros_like(in.features),
+            torch::zeros_like(in.intrinsics)};
+}
 
+/// Cotangents in one piece, where they are defined, and what the backward passes write into.
+template <class T>
+struct BackwardMemory {
+    Tensor image, alpha, depth, transmittance, last;
+    Tensor slots;    ///< [capacity, kHalves, routes·kSums + channels]
+    Tensor touched;  ///< [capacity, kHalves]
+    bool needs_features;
+
+    BackwardMemory(const DeviceCall<T>& call, const RasterizeCotangents& cotangents)
+        : image(contiguous(cotangents.image)),
+          alpha(contiguous(cotangents.alpha)),
+          depth(contiguous(cotangents.depth)),
+          transmittance(cotangents.transmittance.contiguous()),
+          last(cotangents.last.contiguous()),
+          needs_features(cotangents.needs_features && image.defined()) {
+        const int64_t slot_size = call.routes * kSums + call.channels;
+        if (slot_size > max_slot_size<T>())
+            throw Error(fmt::format(
+                "rasterize: {} channels and {} routes are too many for the backward on a GPU",
+                call.channels, call.routes));
+        const auto options = call.in.center.options();
+        slots = torch::empty({call.lists.capacity, kHalves, slot_size}, options);
+        touched = torch::zeros({call.lists.capacity, kHalves}, options.dtype(torch::kByte));
+    }
+    static Tensor contiguous(const Tensor& x) { return x.defined() ? x.contiguous() : x; }
+};
+
+/// Fills the slots, a few routes at a time.
+template <class T>
+void launch_passes(const DeviceCall<T>& call, const BackwardMemory<T>& memory,
+                   const std::vector<ChannelRun>& runs) {
     BackwardParams<T> p{};
     p.lists = call.lists;
     p.surfels = call.surfels();
     p.features = call.read(call.in.features);
-    p.grad_image = g_image.defined() ? call.read(g_image) : nullptr;
-    p.transmittance = call.read(final);
-    p.last = last.template const_data_ptr<int32_t>();
+    p.grad_image = memory.image.defined() ? call.read(memory.image) : nullptr;
+    p.transmittance = call.read(memory.transmittance);
+    p.last = memory.last.template const_data_ptr<int32_t>();
     p.channels = static_cast<int32_t>(call.channels);
     p.all_routes = static_cast<int32_t>(call.routes);
-    p.slots = slots.template mutable_data_ptr<T>();
-    p.touched = touched.template mutable_data_ptr<uint8_t>();
-    const int64_t pixels = in.width * in.height;
+    p.slots = memory.slots.template mutable_data_ptr<T>();
+    p.touched = memory.touched.template mutable_data_ptr<uint8_t>();
+    const int64_t pixels = call.in.width * call.in.height;
     for (int64_t first = 0; first < call.routes; first += kPassRoutes) {
         p.first_route = static_cast<int32_t>(first);
         p.routes = static_cast<int32_t>(std::min<int64_t>(call.routes - first, kPassRoutes));
-        p.needs_features = needs_features && first == 0;
-        p.grad_alpha = g_alpha.defined() ? call.read(g_alpha) + first * pixels : nullptr;
-        p.grad_depth = g_depth.defined() ? call.read(g_depth) + first * pixels : nullptr;
+        p.needs_features = memory.needs_features && first == 0;
+        p.grad_alpha = memory.alpha.defined() ? call.read(memory.alpha) + first * pixels : nullptr;
+        p.grad_depth = memory.depth.defined() ? call.read(memory.depth) + first * pixels : nullptr;
         set_runs(p, runs);
-        if (first > 0) touched.zero_();
+        if (first > 0) memory.touched.zero_();
         check_cuda(launch_backward(p, call.stream), "rasterize: backward");
     }
+}
 
+/// Adds the slots up.
+template <class T>
+RasterizeGradients launch_reduction(const DeviceCall<T>& call, const BackwardMemory<T>& memory) {
     RasterizeGradients out{torch::empty_like(call.in.center), torch::empty_like(call.in.tangents),
                            torch::empty_like(call.in.opacity), torch::empty_like(call.in.features),
                            Tensor()};
-    const auto shares = torch::empty({call.n, 4}, options);
+    const auto shares = torch::empty({call.n, 4}, call.in.center.options());
     ReduceParams<T> r{};
     r.lists = call.lists;
     r.center = call.read(call.in.center);
     r.tangents = call.read(call.in.tangents);
     r.opacity = call.read(call.in.opacity);
     r.intrinsics = call.read(call.in.intrinsics);
-    r.surfels = p.surfels;
-    r.slots = p.slots;
-    r.touched = p.touched;
-    r.channels = p.channels;
-    r.routes = p.all_routes;
-    r.needs_features = needs_features;
+    r.surfels = call.surfels();
+    r.slots = call.read(memory.slots);
+    r.touched = memory.touched.template const_data_ptr<uint8_t>();
+    r.channels = static_cast<int32_t>(call.channels);
+    r.routes = static_cast<int32_t>(call.routes);
+    r.needs_features = memory.needs_features;
     r.grad_center = out.center.template mutable_data_ptr<T>();
     r.grad_tangents = out.tangents.template mutable_data_ptr<T>();
     r.grad_opacity = out.opacity.template mutable_data_ptr<T>();
@@ -222,6 +221,44 @@ RasterizeGradients backward_on_device(const RasterizeInputs& in,
     check_cuda(launch_reduce(r, call.stream), "rasterize: reduction");
     out.intrinsics = shares.sum(0);
     return out;
+}
+
+template <class T>
+RasterizeGradients backward_on_device(const RasterizeInputs& in,
+                                      const RasterizeCotangents& cotangents);
+
+/// Routes that change from channel to channel: puts those of a route beside each other.
+template <class T>
+RasterizeGradients backward_by_route(const RasterizeInputs& in,
+                                     const RasterizeCotangents& cotangents, const Tensor& route) {
+    const auto order = route.argsort(/*stable=*/true, 0, false);
+    const auto device = order.to(in.center.device());
+    auto sorted = in;
+    sorted.features = in.features.index_select(1, device);
+    sorted.channel_route = route.index_select(0, order);
+    auto moved = cotangents;
+    moved.image = cotangents.image.index_select(0, device);
+    if (runs_of(sorted.channel_route.const_data_ptr<int64_t>(), route.numel()).size() > kMaxRuns)
+        throw Error(
+            fmt::format("rasterize: at most {} routes have channels on a GPU, got more", kMaxRuns));
+    auto out = backward_on_device<T>(sorted, moved);
+    out.features = torch::empty_like(out.features).index_copy_(1, device, out.features);
+    return out;
+}
+
+template <class T>
+RasterizeGradients backward_on_device(const RasterizeInputs& in,
+                                      const RasterizeCotangents& cotangents) {
+    if (in.center.size(1) == 0) return empty_gradients(in);
+    const auto route = in.channel_route.contiguous();
+    const auto runs = cotangents.image.defined()
+                          ? runs_of(route.const_data_ptr<int64_t>(), route.numel())
+                          : std::vector<ChannelRun>{};
+    if (runs.size() > kMaxRuns) return backward_by_route<T>(in, cotangents, route);
+    const DeviceCall<T> call(in);
+    const BackwardMemory<T> memory(call, cotangents);
+    launch_passes(call, memory, runs);
+    return launch_reduction(call, memory);
 }
 
 void check_float(const Tensor& center) {

@@ -24,6 +24,43 @@ __global__ void __launch_bounds__(kProjectThreads) project_surfels(ProjectParams
     p.surfels[i] = out;
 }
 
+/// Stages the surfels that stand at [first, first + 32) in the list, one per lane, and a group of
+/// channels of those that reach the half cell; returns which do.
+template <class T, int kGroup>
+__device__ __forceinline__ unsigned stage_surfels(const ForwardParams<T>& p, const HalfCell& at,
+                                                  const Range& list, int32_t first,
+                                                  int32_t first_channel, int lane,
+                                                  Projected<T> (&staged)[32],
+                                                  T (&features)[32][kGroup]) {
+    int32_t surfel = -1;
+    bool reaches = false;
+    if (first + lane < list.end) {
+        surfel = surfel_at(p.lists, first + lane);
+        staged[lane] = p.surfels[surfel];
+        reaches = at.overlaps(staged[lane]);
+    }
+    const unsigned hits = __ballot_sync(kWholeWarp, reaches);
+    for (unsigned rest = hits; rest != 0; rest &= rest - 1) {
+        const int j = __ffs(static_cast<int>(rest)) - 1;
+        const int64_t row = int64_t{__shfl_sync(kWholeWarp, surfel, j)} * p.channels;
+        for (int c = lane; c < kGroup; c += 32) {
+            const int32_t channel = first_channel + c;
+            features[j][c] = channel < p.channels ? p.features[row + channel] : T(0);
+        }
+    }
+    return hits;
+}
+
+template <class T, int kGroup>
+__device__ __forceinline__ void write_channels(const ForwardParams<T>& p, int32_t first,
+                                               int64_t pixel, const T (&sum)[kGroup]) {
+    const int64_t pixels = int64_t{p.lists.width} * p.lists.height;
+#pragma unroll
+    for (int c = 0; c < kGroup; ++c) {
+        if (first + c < p.channels) p.image[(first + c) * pixels + pixel] = sum[c];
+    }
+}
+
 /// One warp per half cell and group of channels; the first group writes what is not an image.
 template <class T, int kGroup>
 __global__ void __launch_bounds__(32) composite_forward(ForwardParams<T> p, int32_t groups) {
@@ -50,22 +87,8 @@ __global__ void __launch_bounds__(32) composite_forward(ForwardParams<T> p, int3
     bool open = inside;
     for (int32_t first = list.begin; first < list.end; first += 32) {
         if (!__any_sync(kWholeWarp, open)) break;
-        int32_t surfel = -1;
-        bool reaches = false;
-        if (first + lane < list.end) {
-            surfel = surfel_at(lists, first + lane);
-            staged[lane] = p.surfels[surfel];
-            reaches = at.overlaps(staged[lane]);
-        }
-        const unsigned hits = __ballot_sync(kWholeWarp, reaches);
-        for (unsigned rest = hits; rest != 0; rest &= rest - 1) {
-            const int j = __ffs(static_cast<int>(rest)) - 1;
-            const int64_t row = int64_t{__shfl_sync(kWholeWarp, surfel, j)} * p.channels;
-            for (int c = lane; c < kGroup; c += 32) {
-                const int32_t channel = first_channel + c;
-                features[j][c] = channel < p.channels ? p.features[row + channel] : T(0);
-            }
-        }
+        const unsigned hits =
+            stage_surfels<T, kGroup>(p, at, list, first, first_channel, lane, staged, features);
         __syncwarp();
         for (unsigned rest = hits; rest != 0; rest &= rest - 1) {
             const int j = __ffs(static_cast<int>(rest)) - 1;
@@ -89,12 +112,8 @@ __global__ void __launch_bounds__(32) composite_forward(ForwardParams<T> p, int3
         __syncwarp();  // the stage is read to the end before it is filled again
     }
     if (!inside) return;
-    const int64_t pixel = int64_t{at.y} * lists.width + at.x,
-                  pixels = int64_t{lists.width} * lists.height;
-#pragma unroll
-    for (int c = 0; c < kGroup; ++c) {
-        if (first_channel + c < p.channels) p.image[(first_channel + c) * pixels + pixel] = sum[c];
-    }
+    const int64_t pixel = int64_t{at.y} * lists.width + at.x;
+    write_channels(p, first_channel, pixel, sum);
     if (group != 0) return;
     p.alpha[pixel] = T(1) - transmittance;
     p.depth[pixel] = depth;

@@ -28,46 +28,53 @@ __device__ __forceinline__ int32_t position_in(const ReduceParams<T>& p, Range l
     return -1;
 }
 
+/// Adds the slots of a surfel up, in the order of the tiles; false when it has none. sum:
+/// [slot_size] of the warp, element v belongs to lane v % 32.
+template <class T>
+__device__ __forceinline__ bool add_up(const ReduceParams<T>& p, const Projected<T>& s,
+                                       int32_t surfel, int lane, T* sum) {
+    const int64_t sums = int64_t{p.routes} * kSums, slot_size = sums + p.channels;
+    const int64_t used = p.needs_features ? slot_size : sums;
+    bool any = false;
+    if (s.x1 < s.x0) return any;
+    const Tiling tiling(p.lists);
+    const int32_t x0 = s.x0 / tiling.edge, y0 = s.y0 / tiling.edge;
+    const int32_t across = s.x1 / tiling.edge - x0 + 1, down = s.y1 / tiling.edge - y0 + 1;
+    for (int32_t first = 0; first < across * down; first += 32) {
+        const int32_t t = first + lane;
+        int32_t position = -1, halves = 0;
+        if (t < across * down) {
+            const int32_t tile = (y0 + t / across) * tiling.across + x0 + t % across;
+            position = position_in(p, tile_range(p.lists, tile), surfel);
+            for (int h = 0; h < kHalves && position >= 0; ++h)
+                halves |= p.touched[int64_t{position} * kHalves + h] ? 1 << h : 0;
+        }
+        unsigned listed = __ballot_sync(kWholeWarp, halves != 0);
+        for (; listed != 0; listed &= listed - 1) {
+            const int j = __ffs(static_cast<int>(listed)) - 1;
+            const int64_t at = int64_t{__shfl_sync(kWholeWarp, position, j)} * kHalves;
+            const int32_t which = __shfl_sync(kWholeWarp, halves, j);
+            for (int h = 0; h < kHalves; ++h) {
+                if (!(which >> h & 1)) continue;
+                const T* const slot = p.slots + (at + h) * slot_size;
+                for (int64_t v = lane; v < used; v += 32) sum[v] = any ? sum[v] + slot[v] : slot[v];
+                any = true;
+            }
+        }
+    }
+    return any;
+}
+
 /// One warp per surfel.
 template <class T>
 __global__ void __launch_bounds__(32) reduce_slots(ReduceParams<T> p) {
     FMGS_DYNAMIC_SHARED(memory);
-    T* const sum = reinterpret_cast<T*>(memory);  // [slot_size]; element v belongs to lane v % 32
+    T* const sum = reinterpret_cast<T*>(memory);
     const int lane = static_cast<int>(threadIdx.x);
     const auto surfel = static_cast<int32_t>(blockIdx.x);
     const int32_t n = p.lists.surfels, sums = p.routes * kSums;
-    const int64_t slot_size = int64_t{sums} + p.channels;
-    const int64_t used = p.needs_features ? slot_size : sums;
     const Projected<T>& s = p.surfels[surfel];
-    bool any = false;
-    if (s.x1 >= s.x0) {
-        const Tiling tiling(p.lists);
-        const int32_t x0 = s.x0 / tiling.edge, y0 = s.y0 / tiling.edge;
-        const int32_t across = s.x1 / tiling.edge - x0 + 1, down = s.y1 / tiling.edge - y0 + 1;
-        for (int32_t first = 0; first < across * down; first += 32) {
-            const int32_t t = first + lane;
-            int32_t position = -1, halves = 0;
-            if (t < across * down) {
-                const int32_t tile = (y0 + t / across) * tiling.across + x0 + t % across;
-                position = position_in(p, tile_range(p.lists, tile), surfel);
-                for (int h = 0; h < kHalves && position >= 0; ++h)
-                    halves |= p.touched[int64_t{position} * kHalves + h] ? 1 << h : 0;
-            }
-            unsigned listed = __ballot_sync(kWholeWarp, halves != 0);
-            for (; listed != 0; listed &= listed - 1) {
-                const int j = __ffs(static_cast<int>(listed)) - 1;
-                const int64_t at = int64_t{__shfl_sync(kWholeWarp, position, j)} * kHalves;
-                const int32_t which = __shfl_sync(kWholeWarp, halves, j);
-                for (int h = 0; h < kHalves; ++h) {
-                    if (!(which >> h & 1)) continue;
-                    const T* const slot = p.slots + (at + h) * slot_size;
-                    for (int64_t v = lane; v < used; v += 32)
-                        sum[v] = any ? sum[v] + slot[v] : slot[v];
-                    any = true;
-                }
-            }
-        }
-    }
+    const bool any = add_up(p, s, surfel, lane, sum);
     __syncwarp();
     T intrinsics[4] = {0, 0, 0, 0};
     const T *c = p.center + 3 * int64_t{surfel}, *t = p.tangents + 6 * int64_t{surfel};
