@@ -51,7 +51,7 @@ torch::Tensor by_definition(const HashGridOptions& o, const torch::Tensor& table
                 const bool dense = r * r * r <= (int64_t{1} << o.log2_hashmap_size);
                 const uint32_t row = dense ? uint32_t(v[0] + v[1] * r + v[2] * r * r)
                                            : v[0] ^ (v[1] * 2654435761u) ^ (v[2] * 805459861u);
-                out[n].slice(0, l * o.features, (l + 1) * o.features_per_level) +=
+                out[n].slice(0, l * o.features_per_level, (l + 1) * o.features_per_level) +=
                     weight * table[start + row % entries].detach();
             }
         }
@@ -80,7 +80,7 @@ TEST_CASE("the table starts within 1e-4, from its own seed", "[hash_grid]") {
 TEST_CASE("the encoding is the definition, for live and for fixed points", "[hash_grid]") {
     for (const int64_t features : {1, 2, 3, 4}) {
         auto options = small();
-        options.features = features;
+        options.features_per_level = features;
         HashGrid grid(options, unit_box());
         grid->to(torch::kDouble);
         const auto points = random_points(20).to(torch::kDouble);
@@ -193,14 +193,16 @@ TEST_CASE("grids of equal options and box share fixed points, others do not", "[
     auto options = small();
     options.finest_resolution = 50;
     HashGrid finer(options, unit_box());
-    REQUIRE(a->same_layout(*b));
-    REQUIRE_FALSE(a->same_layout(*wider));
-    REQUIRE_FALSE(a->same_layout(*finer));
+    REQUIRE(a->layout() == b->layout());
+    REQUIRE_FALSE(a->layout() == wider->layout());
+    REQUIRE_FALSE(a->layout() == finer->layout());
     const auto points = random_points(10);
     REQUIRE(torch::equal(b->forward(a->locate(points)), b->forward(points)));
     options.levels = 5;
     HashGrid shorter(options, unit_box());
-    REQUIRE(test::throws_error([&] { shorter->forward(a->locate(points)); }, "expected"));
+    for (auto* other : {&wider, &finer, &shorter})
+        REQUIRE(test::throws_error([&] { (*other)->forward(a->locate(points)); },
+                                   "a grid with the same options and box"));
 }
 
 TEST_CASE("a cached corner outside the table is refused", "[hash_grid]") {

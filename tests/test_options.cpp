@@ -61,3 +61,9 @@ TEST_CASE("a device that this build cannot use is refused", "[options]") {
     if (torch::cuda::device_count() == 0)
         REQUIRE(test::throws_error([] { read_options({"train.device=cuda"}); }, "train.device"));
 }
+
+TEST_CASE("the switch of the geometry field has its new name told", "[options]") {
+    REQUIRE(test::throws_error([] { read_options({"avatar.geometry_field=false"}); },
+                               "'avatar.geometry_field' is now called 'avatar.geometry.type'"));
+    REQUIRE(read_options({"avatar.geometry.type=none"}).avatar.geometry.type == "none");
+}

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace fmgs {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 struct Group {
     Reach reach;
     PosedSurfels posed;
+    Maps features;                   // what its terms may draw or read, uncut
     std::vector<std::string> names;  // of the route; empty: nothing to render
 };
 
@@ -66,8 +68,12 @@ class Plan {
         for (size_t g = 0; g < groups.size(); ++g) {
             if (groups[g].reach.same_geometry(reach)) return g;
         }
-        groups.push_back({reach, surfels_.posed(reach), {}});
-        groups.back().posed.features = {};  // each term brings its own, cut by its own reach
+        // Shaded features depend on the posed surfel: they are this route's, and the columns stay
+        // open until a term's own reach cuts them.
+        Reach open = reach;
+        open.all_features = true;
+        groups.push_back({reach, surfels_.posed(open), {}, {}});
+        groups.back().features = std::exchange(groups.back().posed.features, {});
         return groups.size() - 1;
     }
 
@@ -81,7 +87,8 @@ class Plan {
     }
 
     std::string column(const Term& term, const std::string& feature) {
-        const auto* value = term.canonical.features.find(feature);
+        const auto features = restricted(groups[term.group].features, term.entry->reach);
+        const auto* value = features.find(feature);
         if (!value) {
             throw Error(fmt::format(
                 "loss '{}' reads the map '{}', which is neither alpha, depth, normal nor a feature "
@@ -155,7 +162,7 @@ LossReport ObjectiveImpl::forward(const Surfels& surfels, const Frame& frame, co
         for (const auto& [name, drawn_as] : term.maps)
             rendered.set(name, maps[term.group].at(drawn_as));
         PosedSurfels posed = plan.groups[term.group].posed;
-        posed.features = term.canonical.features;
+        posed.features = restricted(plan.groups[term.group].features, term.entry->reach);
 
         const auto value =
             term.entry->loss->forward({term.canonical, posed, rendered, frame, random,

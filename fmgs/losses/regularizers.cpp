@@ -46,7 +46,7 @@ torch::Tensor IsoCovarianceLoss::forward(const LossInput& input) {
     return isometry(covariance(tangents), covariance(input.posed.tangents), neighbours_);
 }
 
-SkinLoss::SkinLoss(std::shared_ptr<SkinningFieldImpl> field, const Mesh& canonical,
+SkinLoss::SkinLoss(std::shared_ptr<Skinning> field, const Mesh& canonical,
                    const torch::Tensor& weights, int64_t points)
     : field_(std::move(field)),
       vertices_(register_buffer("vertices", canonical.vertices)),

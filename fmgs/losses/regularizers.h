@@ -37,12 +37,12 @@ class SkinLoss : public Loss {
   public:
     /// canonical: template; weights: [V,J] of its vertices. The field stays the caller's: its
     /// parameters are not this module's.
-    SkinLoss(std::shared_ptr<SkinningFieldImpl> field, const Mesh& canonical,
-             const torch::Tensor& weights, int64_t points = 1024);
+    SkinLoss(std::shared_ptr<Skinning> field, const Mesh& canonical, const torch::Tensor& weights,
+             int64_t points = 1024);
     torch::Tensor forward(const LossInput& input) override;
 
   private:
-    std::shared_ptr<SkinningFieldImpl> field_;
+    std::shared_ptr<Skinning> field_;
     torch::Tensor vertices_, faces_, weights_;  // buffers
     SurfaceSampler sampler_;  // of the template; its areas are on the CPU, where draws are made
     int64_t points_;
