@@ -19,8 +19,8 @@ struct FieldInput {
     torch::Tensor pose_code;
     /// [N,16] z_g; [N,0] without a geometry field, undefined for the geometry field itself
     torch::Tensor geometry_code;
-    /// [N,3] unit view direction, carried back to the canonical frame; no gradient. Undefined, as the
-    /// eye is, for the geometry and for plain features, which look the same from everywhere.
+    /// [N,3] unit view direction, carried back to the canonical frame; no gradient. Undefined, as
+    /// the eye is, for the geometry and for plain features, which look the same from everywhere.
     torch::Tensor direction;
     /// [3] centre of the camera in the world, metres; no gradient
     torch::Tensor eye;
