@@ -45,9 +45,6 @@ function(fmgs_add_library target name)
     else()
         add_library(${target} STATIC ${ARGN})
         target_link_options(${target} INTERFACE -fopenmp)
-        if(target STREQUAL fmgs)  # kernels that register themselves are named by nobody: all of it is linked
-            target_link_options(fmgs INTERFACE "LINKER:--whole-archive,$<TARGET_FILE:$<TARGET_NAME:fmgs>>,--no-whole-archive")
-        endif()
     endif()
     fmgs_configure(${target})
     set_target_properties(${target} PROPERTIES

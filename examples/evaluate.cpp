@@ -23,7 +23,7 @@ using namespace fmgs;
 Maps draw_template(const Run& run, const SurfelSet& surfels, const Frame& taken) {
     const torch::NoGradGuard guard;
     const auto bare =
-        template_surfels(run.body, surfels, run.options.avatar.subdivisions, taken.pose);
+        template_surfels(*run.body, *surfels, run.options.avatar.subdivisions, taken.pose);
     return render(bare.posed(), taken.camera, {"alpha", "depth", "normal"}).to(torch::kCPU);
 }
 
@@ -77,7 +77,7 @@ int run_program(const std::string& folder_name, const std::vector<std::string>& 
     auto run = open_run(read_options(keys));
     const auto step = load_latest(run, folder);
     splits = chosen_splits(run, splits);
-    const SurfelSet untrained(canonical_template(run.body, run.options.avatar.subdivisions).mesh,
+    const SurfelSet untrained(canonical_template(*run.body, run.options.avatar.subdivisions).mesh,
                               run.options.avatar.surfels);
 
     std::filesystem::create_directories(folder.eval());

@@ -5,6 +5,9 @@
 #include <fmgs/core/names.h>
 #include <fmgs/core/rotation.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 namespace fmgs {
 namespace {
@@ -25,10 +28,178 @@ torch::Tensor canonical_direction(const torch::Tensor& observed, const torch::Te
     return side * turned / (turned.square().sum(1, true) + 1e-24).sqrt();
 }
 
+std::optional<Random> value_of(const Random* random) {
+    return random ? std::optional(*random) : std::nullopt;
+}
+
+void check_type(const torch::Tensor& x, const torch::Tensor& avatar, const char* name) {
+    if (!x.defined() || x.scalar_type() == avatar.scalar_type()) return;
+    throw Error(fmt::format("{}: expected {} like the avatar, got {}; convert one with to(dtype)",
+                            name, c10::toString(avatar.scalar_type()),
+                            c10::toString(x.scalar_type())));
+}
+
 }  // namespace
 
-Template canonical_template(const BodyModel& body, int64_t subdivisions) {
-    Template out{body->canonical(), body->weights()};
+Surfels AvatarImpl::forward(const Camera& camera, const BodyPose& pose, const Random* random,
+                            double progress) {
+    const auto& [body, surfels, encoder, geometry, skinning, appearance, features] = parts_;
+    check_type(pose.rotations, centers_.centers(), "rotations of the pose");
+    check_type(pose.bones, centers_.centers(), "bones of the pose");
+    FieldInput in{.at = centers_, .random = value_of(random), .progress = progress};
+
+    Surfels s;
+    // Z_p. The encoder reads the pose detached: bones are the only path to θ_p.
+    s.pose_code = encoder->forward(body->local_rotations(pose).detach(), random);
+    s.position = surfels->position();  // (2)
+    s.rotation = surfels->rotation();
+    s.scale = surfels->scale();
+    s.opacity = surfels->opacity();
+    s.geometry_code = torch::empty({s.size(), 0}, centers_.centers().options());
+    in.pose_code = s.pose_code;
+    in.position = s.position.detach();  // a field is told where it is; it moves nothing by that
+    if (geometry) {
+        const auto delta = geometry->forward(in);  // (3)
+        const bool free = delta.offset.size(1) == 3;
+        s.position = s.position + (free ? delta.offset : surfels->normal() * delta.offset);  // (4)
+        s.scale = s.scale * delta.scale.exp();                                               // (5)
+        s.rotation = torch::matmul(s.rotation, exp_map(delta.rotation));                     // (6)
+        s.geometry_code = delta.code;
+    }
+    in.geometry_code = s.geometry_code;
+    in.position = s.position.detach();           // likewise
+    s.skinning = skinning->forward(s.position);  // (9)
+    s.bones = body->bones(pose);
+    s = seen_from(std::move(s), camera, random);  // (7)
+    for (const auto& [name, field] : features) {
+        if (field->reads_posed()) continue;
+        const auto sample = field->forward(in);  // (8)
+        s.features.set(name, sample.value);
+        if (sample.latent.defined()) s.latents.set(name, sample.latent);
+    }
+    return s;
+}
+
+Surfels AvatarImpl::seen_from(Surfels s, const Camera& camera, const Random* random) const {
+    check_type(camera.rotation, centers_.centers(), "rotation of the camera");
+    if (!s.pose_code.defined() || !s.geometry_code.defined())
+        throw Error("seen_from: expected surfels that this avatar's forward() returned");
+    // The view direction moves nothing: position, T and camera enter it detached.
+    const auto T = blend_bones(s.skinning, s.bones).detach();
+    const auto position = s.position.detach(), eye = camera.center().detach();  // likewise
+    const auto observed =
+        torch::matmul(T.narrow(1, 0, 3).narrow(2, 0, 3), position.unsqueeze(2)).squeeze(2) +
+        T.narrow(1, 0, 3).select(2, 3);
+    const FieldInput in{.at = centers_,
+                        .position = position,
+                        .pose_code = s.pose_code,
+                        .geometry_code = s.geometry_code,
+                        .direction = canonical_direction(observed, T, eye),
+                        .eye = eye,
+                        .random = value_of(random)};
+    s.shaded.clear();
+    // What reads the posed surfel waits for the reach at which it is posed.
+    const auto shade = [&](const std::string& name, auto evaluate) {
+        s.shaded.emplace_back(name, [=](const Surfels& canonical, const PosedSurfels& posed) {
+            auto shaded = in;
+            shaded.position = canonical.position;
+            shaded.posed = &posed;
+            return evaluate(shaded);
+        });
+    };
+    if (const auto& field = parts_.appearance; field->reads_posed())
+        shade("color", [field](const FieldInput& shaded) { return field->forward(shaded); });
+    else
+        s.features.set("color", field->forward(in));  // (7)
+    for (const auto& [name, field] : parts_.features) {
+        if (!field->reads_posed()) continue;
+        shade(name, [field = field](const FieldInput& shaded) {
+            return field->forward(shaded).value;  // (8)
+        });
+    }
+    return s;
+}
+
+AvatarImpl::AvatarImpl(AvatarParts parts) : parts_(std::move(parts)) {
+    const auto add = [&](const std::string& name, const std::string& member, const auto& part) {
+        if (!part) throw Error(fmt::format("AvatarParts::{}: expected a part, got none", member));
+        register_module(name, part);
+    };
+    add("body", "body", parts_.body);
+    add("surfels", "surfels", parts_.surfels);
+    add("encoder", "encoder", parts_.encoder);
+    if (parts_.geometry) add("geometry", "geometry", parts_.geometry);
+    add("skinning", "skinning", parts_.skinning);
+    add("appearance", "appearance", parts_.appearance);
+    for (const auto& [name, field] : parts_.features) {
+        check_name("modality", name);
+        add("feature_" + name, "features: '" + name + "'", field);
+    }
+    centers_ = LocatedPoints(parts_.surfels->center());
+}
+
+std::shared_ptr<torch::nn::Module> AvatarImpl::clone(
+    const std::optional<torch::Device>& device) const {
+    std::map<const torch::nn::Module*, std::shared_ptr<torch::nn::Module>> copies;
+    const auto copy = [&](const auto& part) {
+        using Part = typename std::decay_t<decltype(part)>::element_type;
+        if (!part) return part;
+        auto& made = copies[part.get()];
+        if (!made) made = part->clone(device);
+        return std::dynamic_pointer_cast<Part>(made);
+    };
+    const auto& [body, surfels, encoder, geometry, skinning, appearance, features] = parts_;
+    AvatarParts parts{
+        copy(body), copy(surfels), copy(encoder), copy(geometry), copy(skinning), copy(appearance),
+        {}};
+    for (const auto& [name, field] : features) parts.features.emplace_back(name, copy(field));
+    return std::make_shared<AvatarImpl>(std::move(parts));
+}
+
+AvatarParts paper_parts(std::shared_ptr<Body> body, const AvatarOptions& options, uint64_t seed) {
+    if (!body) throw Error("paper_parts: body: expected a body, got none");
+    if (options.subdivisions < 0)
+        throw Error(
+            fmt::format("avatar.subdivisions: expected 0 or more, got {}", options.subdivisions));
+    const auto expect = [](const std::string& key, const std::string& type,
+                           std::initializer_list<std::string> types) {
+        if (std::find(types.begin(), types.end(), type) != types.end()) return;
+        throw Error(
+            fmt::format("{}.type: expected {}, got '{}'", key, fmt::join(types, " or "), type));
+    };
+    expect("avatar.encoder", options.encoder.type, {"leap"});
+    expect("avatar.geometry", options.geometry.type, {"field", "none"});
+    expect("avatar.skinning", options.skinning.type, {"field"});
+    expect("avatar.appearance", options.appearance.type, {"field"});
+
+    const auto mesh = canonical_template(*body, options.subdivisions).mesh;
+    const auto box = padded_box(mesh.vertices, options.box_padding);
+    const auto seed_of = [&](std::string_view part) { return Random{seed}.number(part); };
+    const bool has_geometry = options.geometry.type == "field";
+    AvatarParts parts;
+    parts.surfels = std::make_shared<SurfelSetImpl>(mesh, options.surfels);
+    parts.encoder = std::make_shared<PoseEncoderImpl>(
+        body->parents(), body->joints(), body->shaped(), options.encoder, seed_of("encoder"));
+    if (has_geometry) {
+        parts.geometry = std::make_shared<GeometryFieldImpl>(
+            options.geometry, box, options.encoder.width, seed_of("geometry"));
+    }
+    parts.skinning = std::make_shared<SkinningFieldImpl>(options.skinning, box, body->joint_count(),
+                                                         seed_of("skinning"));
+    parts.appearance = std::make_shared<AppearanceFieldImpl>(
+        options.appearance, box, has_geometry ? options.geometry.code : 0, options.encoder.width,
+        seed_of("appearance"));
+    for (const auto& [name, modality] : options.modalities) {
+        expect("modalities." + name, modality.type, {"field"});
+        parts.features.emplace_back(
+            name, std::make_shared<FeatureFieldImpl>(modality, box, seed_of(name)));
+    }
+    parts.body = std::move(body);
+    return parts;
+}
+
+Template canonical_template(const Body& body, int64_t subdivisions) {
+    Template out{body.canonical(), body.weights()};
     for (int64_t k = 0; k < subdivisions; ++k) {
         auto finer = subdivide(out.mesh);
         out.weights = out.weights.index_select(0, finer.parents.reshape({-1}))
@@ -39,133 +210,26 @@ Template canonical_template(const BodyModel& body, int64_t subdivisions) {
     return out;
 }
 
-int64_t choose_subdivisions(const BodyModel& body, const SurfelSetOptions& options,
-                            const Camera& camera, const BodyPose& pose) {
-    const auto scale = face_frames(body->canonical()).scale.prod(1).sqrt().median() *
-                       (0.5 * options.initial_scale);
-    const auto distance = camera.to_camera(body->posed(pose)).select(1, 2).median();
+int64_t choose_subdivisions(const Body& body, const SurfelSetOptions& options, const Camera& camera,
+                            const BodyPose& pose) {
+    const auto scale =
+        face_frames(body.canonical()).scale.prod(1).sqrt().median() * (0.5 * options.initial_scale);
+    const auto distance = camera.to_camera(body.posed(pose)).select(1, 2).median();
     return (scale * camera.intrinsics[0] / distance).item<double>() >= 0.8 ? 1 : 0;
 }
 
-AvatarParts paper_parts(const BodyModel& body, const AvatarOptions& options, uint64_t seed) {
-    if (options.subdivisions < 0)
-        throw Error(
-            fmt::format("avatar.subdivisions: expected 0 or more, got {}", options.subdivisions));
-    const auto mesh = canonical_template(body, options.subdivisions).mesh;
-    const auto box = padded_box(mesh.vertices, options.box_padding);
-    const auto seed_of = [&](std::string_view part) { return Random{seed}.number(part); };
-
-    AvatarParts parts;
-    parts.body = body;
-    parts.surfels = SurfelSet(mesh, options.surfels);
-    parts.encoder = PoseEncoder(body->parents(), body->joints(), body->shaped(), options.encoder,
-                                seed_of("encoder"));
-    if (options.geometry_field) {
-        parts.geometry = std::make_shared<GeometryFieldImpl>(
-            options.geometry, box, options.encoder.width, seed_of("geometry"));
-    }
-    parts.skinning = std::make_shared<SkinningFieldImpl>(options.skinning, box, body->joint_count(),
-                                                         seed_of("skinning"));
-    parts.appearance =
-        std::make_shared<AppearanceFieldImpl>(options.appearance, box, options.geometry.code,
-                                              options.encoder.width, seed_of("appearance"));
-    for (const auto& [name, modality] : options.modalities) {
-        parts.features.emplace_back(
-            name, std::make_shared<FeatureFieldImpl>(modality, box, seed_of(name)));
-    }
-    return parts;
-}
-
-AvatarImpl::AvatarImpl(AvatarParts parts) : parts_(std::move(parts)) {
-    register_module("body", parts_.body);
-    register_module("surfels", parts_.surfels);
-    register_module("encoder", parts_.encoder);
-    if (parts_.geometry) register_module("geometry", parts_.geometry);
-    register_module("skinning", parts_.skinning);
-    register_module("appearance", parts_.appearance);
-    for (const auto& [name, field] : parts_.features) {
-        check_name("modality", name);
-        register_module("feature_" + name, field);
-    }
-    locate_surfels();
-}
-
-void AvatarImpl::locate_surfels() {
-    std::vector<std::pair<HashGrid, FixedPoints>> found;
-    const auto locate = [&](const HashGrid& volume) {
-        for (const auto& [grid, at] : found) {
-            if (volume->same_layout(*grid)) return at;
-        }
-        found.emplace_back(volume, volume->locate(parts_.surfels->position()));
-        return found.back().second;
-    };
-    if (parts_.geometry) at_geometry_ = locate(parts_.geometry->volume());
-    at_appearance_ = locate(parts_.appearance->volume());
-    at_features_.clear();
-    for (const auto& [name, field] : parts_.features)
-        at_features_.push_back(locate(field->volume()));
-}
-
-void AvatarImpl::to(torch::Device device, bool non_blocking) {
-    Module::to(device, non_blocking);
-    locate_surfels();
-}
-
-Surfels AvatarImpl::forward(const Camera& camera, const BodyPose& pose, const Random* random,
-                            double progress) {
-    auto& [body, surfels, encoder, geometry, skinning, appearance, features] = parts_;
-    // Z_p. The encoder reads the pose detached: bones are the only path to θ_p.
-    const auto pose_code = encoder->forward(pose.rotations.detach(), random);
-
-    Surfels s;
-    s.position = surfels->position();  // (2)
-    s.rotation = surfels->rotation();
-    s.scale = surfels->scale();
-    s.opacity = surfels->opacity();
-    auto geometry_code =
-        torch::zeros({surfels->size(), appearance->geometry_code_width()}, s.position.options());
-    if (geometry && progress >= geometry->start()) {
-        const auto delta = geometry->forward(at_geometry_, pose_code);  // (3)
-        // (4)
-        s.position = s.position +
-                     (delta.offset.size(1) == 1 ? surfels->normal() * delta.offset : delta.offset);
-        s.scale = s.scale * delta.scale.exp();                            // (5)
-        s.rotation = torch::matmul(s.rotation, exp_map(delta.rotation));  // (6)
-        geometry_code = delta.code;
-    }
-
-    s.skinning = skinning->forward(s.position);  // (9)
-    s.bones = body->bones(pose);
-
-    // The view direction moves nothing: position and T enter it detached.
-    const auto T = blend_bones(s.skinning, s.bones).detach();
-    const auto observed =
-        torch::matmul(T.narrow(1, 0, 3).narrow(2, 0, 3), s.position.detach().unsqueeze(2))
-            .squeeze(2) +
-        T.narrow(1, 0, 3).select(2, 3);
-    const auto direction = canonical_direction(observed, T, camera.center().detach());
-    s.features.set("color", appearance->forward(at_appearance_, geometry_code, pose_code, direction,
-                                                random));  // (7)
-    for (size_t m = 0; m < features.size(); ++m) {
-        const auto sample = features[m].second->forward(at_features_[m]);  // (8)
-        s.features.set(features[m].first, sample.value);
-        s.latents.set(features[m].first, sample.latent);
-    }
-    return s;
-}
-
-Surfels template_surfels(const BodyModel& body, const SurfelSet& surfels, int64_t subdivisions,
+Surfels template_surfels(const Body& body, const SurfelSetImpl& surfels, int64_t subdivisions,
                          const BodyPose& pose) {
     const auto shape = canonical_template(body, subdivisions);
     Surfels s;
-    s.position = surfels->position();
-    s.rotation = surfels->rotation();
-    s.scale = surfels->scale();
-    s.opacity = surfels->opacity();
+    s.position = surfels.position();
+    s.rotation = surfels.rotation();
+    s.scale = surfels.scale();
+    s.opacity = surfels.opacity();
     s.skinning = shape.weights.index_select(0, shape.mesh.faces.reshape({-1}))
                      .view({-1, 3, shape.weights.size(1)})
                      .mean(1);
-    s.bones = body->bones(pose);
+    s.bones = body.bones(pose);
     s.features.set("color", torch::full({s.size(), 3}, 0.5, s.position.options()));
     return s;
 }

@@ -17,9 +17,8 @@ namespace fmgs {
 struct AvatarOptions {
     /// midpoint subdivisions of the template; -1: chosen from the capture (`auto`)
     int64_t subdivisions = -1;
-    double star_degrees = 30;    ///< each leg's spread in the canonical pose
-    double box_padding = 0.1;    ///< of the canonical box, share of the extent
-    bool geometry_field = true;  ///< off: the surfels stay on the template
+    double star_degrees = 30;  ///< each leg's spread in the canonical pose
+    double box_padding = 0.1;  ///< of the canonical box, share of the extent
     SurfelSetOptions surfels = {};
     PoseEncoderOptions encoder = {};
     GeometryFieldOptions geometry = {};
@@ -35,13 +34,12 @@ struct AvatarOptions {
         v("star_degrees", star_degrees,
           "how far each leg is spread in the canonical pose, degrees (3DGS-Avatar: 45)");
         v("box_padding", box_padding, "padding of the canonical box, share of its extent");
-        v("geometry_field", geometry_field,
-          "learn residual geometry (eq. 3); off keeps the surfels on the template");
         v.group("surfels", surfels);
         v.group("encoder", encoder);
         v.group("geometry", geometry);
         v.group("skinning", skinning);
         v.group("appearance", appearance);
+        v.renamed("geometry_field", "geometry.type");
         // `modalities` is a table of its own at the top of a configuration.
     }
 };
@@ -51,55 +49,64 @@ struct Template {
     Mesh mesh;
     torch::Tensor weights;  ///< [V,J]
 };
-Template canonical_template(const BodyModel& body, int64_t subdivisions);
+Template canonical_template(const Body& body, int64_t subdivisions);
 
 /// `auto`: 1 when the median surfel of the once subdivided template still has σ ≥ 0.8 px in this
 /// camera and pose, else 0 (surfels finer than the pixels take three times as long to train).
-int64_t choose_subdivisions(const BodyModel& body, const SurfelSetOptions& options,
-                            const Camera& camera, const BodyPose& pose);
+int64_t choose_subdivisions(const Body& body, const SurfelSetOptions& options, const Camera& camera,
+                            const BodyPose& pose);
 
-/// The exchangeable parts. Replace a member, then construct the Avatar. `geometry` may be null.
+/// The exchangeable parts. Replace a member, then construct the Avatar. Only `geometry` may be
+/// null: the surfels then stay on the template.
 struct AvatarParts {
-    BodyModel body{nullptr};
-    SurfelSet surfels{nullptr};
-    PoseEncoder encoder{nullptr};
-    std::shared_ptr<GeometryFieldImpl> geometry;
-    std::shared_ptr<SkinningFieldImpl> skinning;
-    std::shared_ptr<AppearanceFieldImpl> appearance;
-    std::vector<std::pair<std::string, std::shared_ptr<FeatureFieldImpl>>> features;
+    std::shared_ptr<Body> body;
+    std::shared_ptr<SurfelSetImpl> surfels;
+    std::shared_ptr<PoseEncoderImpl> encoder;
+    std::shared_ptr<Geometry> geometry;
+    std::shared_ptr<Skinning> skinning;
+    std::shared_ptr<Appearance> appearance;
+    /// by name of the rendered map
+    std::vector<std::pair<std::string, std::shared_ptr<Feature>>> features;
 };
 
-/// The paper's parts for this body. options.subdivisions must be ≥ 0 here.
-AvatarParts paper_parts(const BodyModel& body, const AvatarOptions& options, uint64_t seed = 0);
+/// The paper's parts for this body. options.subdivisions must be ≥ 0 here. Error for a part of an
+/// unknown type.
+AvatarParts paper_parts(std::shared_ptr<Body> body, const AvatarOptions& options,
+                        uint64_t seed = 0);
+template <class Impl>
+AvatarParts paper_parts(const torch::nn::ModuleHolder<Impl>& body, const AvatarOptions& options,
+                        uint64_t seed = 0) {
+    return paper_parts(std::shared_ptr<Body>(body.ptr()), options, seed);
+}
 
-class AvatarImpl : public torch::nn::Module {
+class AvatarImpl : public Module {
   public:
+    /// Error that names a part which is missing.
     explicit AvatarImpl(AvatarParts parts);
     /// Canonical surfels with colour for this camera and pose. With `random` (training) encoder
-    /// input and view direction are perturbed. progress = step / steps: before geometry.start the
-    /// geometry field is off (no residuals, z_g = 0).
+    /// input and view direction are perturbed. progress = step / steps, for what starts later
+    /// (geometry.start).
     Surfels forward(const Camera& camera, const BodyPose& pose, const Random* random = nullptr,
                     double progress = 1);
+    /// The same surfels, of which geometry, skinning and features stay, coloured for another
+    /// camera. So a step over several cameras costs one forward() and one seen_from() for each
+    /// further camera; add up the totals of the objective and go backward once.
+    Surfels seen_from(Surfels surfels, const Camera& camera, const Random* random = nullptr) const;
     const AvatarParts& parts() const { return parts_; }
-    using torch::nn::Module::to;
-    /// The corners that are found once move along.
-    void to(torch::Device device, bool non_blocking = false) override;
+    /// A deep copy that trains on its own; a part that stands in two places is copied once. Error
+    /// when a part of one's own does not implement clone().
+    std::shared_ptr<torch::nn::Module> clone(
+        const std::optional<torch::Device>& device = std::nullopt) const override;
 
   private:
-    /// μ never moves, so its corners in each volume are found once; volumes of one layout share
-    /// them.
-    void locate_surfels();
-
     AvatarParts parts_;
-    /// corners of μ in the volumes; caches, never saved; one storage where layouts agree
-    FixedPoints at_geometry_, at_appearance_;
-    std::vector<FixedPoints> at_features_;
+    LocatedPoints centers_;  // μ never moves: its corners in the volumes are found once
 };
 TORCH_MODULE(Avatar);
 
 /// The bare posed template as surfels, with exact skinning weights and grey colour: what an
 /// untrained avatar looks like.
-Surfels template_surfels(const BodyModel& body, const SurfelSet& surfels, int64_t subdivisions,
+Surfels template_surfels(const Body& body, const SurfelSetImpl& surfels, int64_t subdivisions,
                          const BodyPose& pose);
 
 }  // namespace fmgs

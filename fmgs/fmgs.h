@@ -3,12 +3,15 @@
 /// losses. The headers of fmgs/train and the file formats of fmgs::data are included one by one.
 #include <fmgs/avatar.h>
 #include <fmgs/avatar_file.h>
+#include <fmgs/core/body.h>
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/config/config.h>
 #include <fmgs/core/config/schedule.h>
 #include <fmgs/core/io/npz.h>
+#include <fmgs/core/joints.h>
 #include <fmgs/core/mesh.h>
+#include <fmgs/core/module.h>
 #include <fmgs/core/names.h>
 #include <fmgs/core/random.h>
 #include <fmgs/core/rotation.h>
@@ -17,8 +20,10 @@
 #include <fmgs/core/types.h>
 #include <fmgs/fields/appearance.h>
 #include <fmgs/fields/feature.h>
+#include <fmgs/fields/field_input.h>
 #include <fmgs/fields/geometry.h>
 #include <fmgs/fields/hash_grid.h>
+#include <fmgs/fields/located_points.h>
 #include <fmgs/fields/mlp.h>
 #include <fmgs/fields/pose_encoder.h>
 #include <fmgs/fields/pose_table.h>

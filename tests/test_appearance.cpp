@@ -26,15 +26,17 @@ torch::Tensor unit(const torch::Tensor& x) { return x / x.norm(2, 1, true); }
 /// A field of 7 points with its inputs.
 struct Scene {
     AppearanceField field;
-    FixedPoints at;
+    LocatedPoints at{draw({7, 3}, 6).clamp(-1, 1)};
     torch::Tensor geometry_code = draw({7, 4}), pose_code = draw({5}, 4),
                   direction = unit(draw({7, 3}, 5));
 
-    explicit Scene(double noise = 45, uint64_t seed = 0) : field(small(noise), box(), 4, 5, seed) {
-        at = field->volume()->locate(draw({7, 3}, 6).clamp(-1, 1));
-    }
-    torch::Tensor color(const Random* random = nullptr) {
-        return field->forward(at, geometry_code, pose_code, direction, random);
+    explicit Scene(double noise = 45, uint64_t seed = 0) : field(small(noise), box(), 4, 5, seed) {}
+    torch::Tensor color(std::optional<Random> random = std::nullopt) {
+        return field->forward({.at = at,
+                               .pose_code = pose_code,
+                               .geometry_code = geometry_code,
+                               .direction = direction,
+                               .random = random});
     }
 };
 
@@ -89,9 +91,9 @@ TEST_CASE("colours lie in (0,1) and depend on every input", "[appearance_field]"
 TEST_CASE("gradients of the appearance field are right in double", "[appearance_field]") {
     Scene scene;
     scene.field->to(torch::kDouble);
-    scene.at = scene.field->volume()->locate(draw({7, 3}, 6).clamp(-1, 1));
     const auto value = [&](const std::vector<torch::Tensor>& in) {
-        return scene.field->forward(scene.at, in[0], in[1], in[2]).mul(3).sin().sum();
+        scene.geometry_code = in[0], scene.pose_code = in[1], scene.direction = in[2];
+        return scene.color().mul(3).sin().sum();
     };
     const std::vector<torch::Tensor> inputs{scene.geometry_code.to(torch::kDouble),
                                             scene.pose_code.to(torch::kDouble),
@@ -105,10 +107,10 @@ TEST_CASE("view noise is one draw per seed and step, and off without a Random",
     Scene scene, calm(0);
     const Random one{1, 1}, two{1, 2};
     REQUIRE(torch::equal(scene.color(), scene.color()));
-    REQUIRE(torch::equal(scene.color(&one), scene.color(&one)));
-    REQUIRE_FALSE(torch::equal(scene.color(&one), scene.color(&two)));
-    REQUIRE_FALSE(torch::equal(scene.color(&one), scene.color()));
-    REQUIRE(torch::equal(calm.color(&one), calm.color()));
+    REQUIRE(torch::equal(scene.color(one), scene.color(one)));
+    REQUIRE_FALSE(torch::equal(scene.color(one), scene.color(two)));
+    REQUIRE_FALSE(torch::equal(scene.color(one), scene.color()));
+    REQUIRE(torch::equal(calm.color(one), calm.color()));
 }
 
 TEST_CASE("an appearance field with copied parameters gives the same bits", "[appearance_field]") {

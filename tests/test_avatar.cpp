@@ -49,7 +49,7 @@ TEST_CASE("an untrained avatar is exactly the template", "[avatar]") {
     Avatar avatar(paper_parts(body(), options));
     const auto pose = bent_pose();
     const auto surfels = avatar->forward(camera(), pose);
-    const auto bare = template_surfels(body(), avatar->parts().surfels, 0, pose);
+    const auto bare = template_surfels(*body(), *avatar->parts().surfels, 0, pose);
     REQUIRE(torch::equal(surfels.position, bare.position));
     REQUIRE(torch::equal(surfels.scale, bare.scale));
     REQUIRE(torch::equal(surfels.opacity, bare.opacity));
@@ -61,8 +61,8 @@ TEST_CASE("the posed template follows exact linear blend skinning", "[avatar]") 
     const auto pose = bent_pose();
     const auto miss = [&](double star_degrees, bool with_bend) {
         const BodyModel model(procedural_body(), torch::zeros({0}), star_degrees);
-        SurfelSet set(canonical_template(model, 0).mesh, SurfelSetOptions{});
-        const auto center = template_surfels(model, set, 0, pose).posed().center;
+        SurfelSet set(canonical_template(*model, 0).mesh, SurfelSetOptions{});
+        const auto center = template_surfels(*model, *set, 0, pose).posed().center;
         const auto corners = [&](const torch::Tensor& x) {
             return x.index_select(0, model->faces().reshape({-1})).view({-1, 3, x.size(1)});
         };
@@ -82,8 +82,8 @@ TEST_CASE("the posed template follows exact linear blend skinning", "[avatar]") 
 
 TEST_CASE("a subdivided template has four times the faces and weights that still sum to one",
           "[avatar]") {
-    const auto coarse_template = canonical_template(body(), 0),
-               fine = canonical_template(body(), 1);
+    const auto coarse_template = canonical_template(*body(), 0),
+               fine = canonical_template(*body(), 1);
     REQUIRE(fine.mesh.faces.size(0) == 4 * coarse_template.mesh.faces.size(0));
     REQUIRE_CLOSE(fine.weights.sum(1), torch::ones({fine.weights.size(0)}), 1e-5);
 }
@@ -107,25 +107,104 @@ TEST_CASE(
 
 TEST_CASE("an avatar without the geometry field keeps its surfels on the template", "[avatar]") {
     auto options = small_options();
-    options.geometry_field = false;
+    options.geometry.type = "none";
     Avatar avatar(paper_parts(body(), options));
     const auto surfels = avatar->forward(camera(), bent_pose());
     REQUIRE(torch::equal(surfels.position, avatar->parts().surfels->position()));
 }
 
-TEST_CASE("a part can be replaced before the avatar is made", "[avatar]") {
-    struct Grey : AppearanceFieldImpl {
-        using AppearanceFieldImpl::AppearanceFieldImpl;
-        torch::Tensor forward(const FixedPoints& at, const torch::Tensor&, const torch::Tensor&,
-                              const torch::Tensor&, const Random*) override {
-            return torch::full({at.size(), 3}, 0.25);
+TEST_CASE("without the geometry field nobody owns weights for its code", "[avatar]") {
+    auto options = small_options();
+    options.geometry.type = "none";
+    const auto count = [&] {
+        return Avatar(paper_parts(body(), options))
+            ->named_parameters()["appearance.mlp.weight0"]
+            .size(1);
+    };
+    const auto without = count();
+    options.geometry.type = "field";
+    REQUIRE(count() - without == options.geometry.code);
+}
+
+TEST_CASE("a part of one's own owns what it uses and nothing else", "[avatar]") {
+    struct OneTint : Appearance {
+        torch::Tensor tint = register_parameter("tint", torch::tensor({0.F, 0.25F, 0.5F}));
+        torch::Tensor forward(const FieldInput& input) override {
+            return tint.expand({input.at.size(), 3});
         }
     };
-    const auto options = small_options();
-    auto parts = paper_parts(body(), options);
-    const auto box = padded_box(canonical_template(body(), 0).mesh.vertices);
-    parts.appearance = std::make_shared<Grey>(options.appearance, box, 16, 16);
+    auto parts = paper_parts(body(), small_options());
+    parts.appearance = std::make_shared<OneTint>();
     Avatar avatar(parts);
     REQUIRE(avatar->forward(camera(), bent_pose()).features.at("color").max().item<float>() ==
-            0.25f);
+            0.5F);
+    int64_t numbers = 0;
+    for (const auto& p : grouped_parameters(*avatar)) {
+        if (!p.name.starts_with("appearance.")) continue;
+        REQUIRE(p.group == "network");
+        numbers += p.tensor.numel();
+    }
+    REQUIRE(numbers == 3);
+}
+
+TEST_CASE("a body of one's own needs a template and bones", "[avatar]") {
+    // A stick of two joints that slides: no SMPL, no rotations.
+    struct Stick : Body {
+        torch::Tensor vertices = register_buffer(
+            "vertices", torch::tensor({{0.F, 0.F, 0.F}, {0.1F, 0.F, 0.F}, {0.F, 1.F, 0.1F}}));
+        torch::Tensor tree = register_buffer("tree", torch::tensor({-1, 0}, torch::kLong));
+        torch::Tensor rest =
+            register_buffer("rest", torch::tensor({{0.F, 0.F, 0.F}, {0.F, 0.5F, 0.F}}));
+        torch::Tensor share =
+            register_buffer("share", torch::tensor({{1.F, 0.F}, {1.F, 0.F}, {0.F, 1.F}}));
+        int64_t joint_count() const override { return 2; }
+        const torch::Tensor& parents() const override { return tree; }
+        const torch::Tensor& joints() const override { return rest; }
+        const torch::Tensor& shaped() const override { return vertices; }
+        const torch::Tensor& weights() const override { return share; }
+        Mesh canonical() const override { return {vertices, torch::tensor({{0, 1, 2}})}; }
+        torch::Tensor bones(const BodyPose& pose) const override { return pose.bones; }
+    };
+    auto options = small_options();
+    const auto stick = std::make_shared<Stick>();
+    Avatar avatar(paper_parts(stick, options));
+    BodyPose pose;
+    pose.bones = torch::eye(4).repeat({2, 1, 1});
+    pose.bones.select(2, 3).narrow(1, 0, 3).fill_(0.25);
+    const auto posed = avatar->forward(camera(), pose).posed();
+    REQUIRE_CLOSE(posed.center, stick->vertices.mean(0, true) + 0.25, 1e-6);
+    REQUIRE_CLOSE(stick->posed(pose), stick->vertices + 0.25, 1e-6);
+}
+
+TEST_CASE("a missing part is named", "[avatar]") {
+    const auto whole = [] { return paper_parts(body(), small_options()); };
+    const auto refused = [&](auto remove, const std::string& words) {
+        auto parts = whole();
+        remove(parts);
+        return test::throws_error([&] { Avatar avatar(parts); }, words);
+    };
+    REQUIRE(refused([](auto& p) { p.body = nullptr; }, "AvatarParts::body: expected a part"));
+    REQUIRE(refused([](auto& p) { p.surfels = nullptr; }, "AvatarParts::surfels"));
+    REQUIRE(refused([](auto& p) { p.encoder = nullptr; }, "AvatarParts::encoder"));
+    REQUIRE(refused([](auto& p) { p.skinning = nullptr; }, "AvatarParts::skinning"));
+    REQUIRE(refused([](auto& p) { p.appearance = nullptr; }, "AvatarParts::appearance"));
+    REQUIRE(refused([](auto& p) { p.features[0].second = nullptr; }, "features: 'semantic'"));
+    REQUIRE(test::throws_error([] { paper_parts(std::shared_ptr<Body>(), small_options()); },
+                               "expected a body, got none"));
+}
+
+TEST_CASE("a type of a part that does not exist is refused with those that do", "[avatar]") {
+    const auto refused = [](auto change, const std::string& words) {
+        auto options = small_options();
+        change(options);
+        return test::throws_error([&] { paper_parts(body(), options); }, words);
+    };
+    REQUIRE(refused([](auto& o) { o.geometry.type = "mesh"; },
+                    "avatar.geometry.type: expected field or none, got 'mesh'"));
+    REQUIRE(
+        refused([](auto& o) { o.skinning.type = "smpl"; }, "avatar.skinning.type: expected field"));
+    REQUIRE(refused([](auto& o) { o.appearance.type = ""; }, "avatar.appearance.type"));
+    REQUIRE(refused([](auto& o) { o.encoder.type = "mlp"; }, "avatar.encoder.type: expected leap"));
+    REQUIRE(
+        refused([](auto& o) { o.modalities["semantic"].type = "x"; }, "modalities.semantic.type"));
 }

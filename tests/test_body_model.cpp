@@ -1,6 +1,7 @@
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/random.h>
 #include <fmgs/core/rotation.h>
+#include <fmgs/data/synthetic/procedural_body.h>
 
 #include <numbers>
 #include <set>
@@ -255,4 +256,56 @@ TEST_CASE("a broken body is named by file and key", "[body_model]") {
     REQUIRE(refused("weights", torch::ones({19, 5}) / 5, "weights: expected [20,any], got [19,5]"));
     REQUIRE(
         refused("posedirs", torch::ones({20, 3, 9}), "posedirs: expected [20,3,36], got [20,3,9]"));
+}
+
+TEST_CASE("bones of any rig are taken as they are, and give back the rotations", "[body_model]") {
+    const BodyModel upright(procedural_body(), torch::zeros({0}), /*star_degrees=*/0),
+        star(procedural_body(), torch::zeros({0}), /*star_degrees=*/30);
+    const int64_t J = upright->joint_count();
+    const BodyPose pose{exp_map(0.4 * torch::randn({J, 3}, Random{8}.generator("pose"))),
+                        torch::tensor({0.1F, 0.2F, 0.3F})};
+    BodyPose rig;
+    rig.bones = upright->bones(pose);  // without a star, from rest to observed
+    for (const auto* body : {&upright, &star}) {
+        REQUIRE_CLOSE((*body)->bones(rig), (*body)->bones(pose), 1e-5);
+        REQUIRE_CLOSE((*body)->posed(rig), (*body)->posed(pose), 1e-5);
+        REQUIRE_CLOSE((*body)->local_rotations(rig), pose.rotations, 1e-5);
+    }
+    REQUIRE(torch::equal(upright->local_rotations(pose), pose.rotations));
+    rig.bones = rig.bones.slice(0, 1);
+    REQUIRE(test::throws_error([&] { upright->bones(rig); }, "pose bones: expected [24,4,4]"));
+}
+
+TEST_CASE("a body in double poses in double, and its copy is the same body", "[body_model]") {
+    BodyModel body(procedural_body(), torch::zeros({0}));
+    const BodyPose pose{exp_map(0.4 * torch::randn({24, 3}, Random{8}.generator("pose"))),
+                        torch::tensor({0.1F, 0.2F, 0.3F})};
+    const auto single = body->posed(pose);
+    body->to(torch::kDouble);
+    REQUIRE(body->faces().scalar_type() == torch::kLong);
+    REQUIRE(body->canonical().vertices.scalar_type() == torch::kDouble);
+    const auto twice = body->posed(pose.to(torch::kDouble));
+    REQUIRE(twice.scalar_type() == torch::kDouble);
+    REQUIRE_CLOSE(single, twice, 1e-6);
+    BodyModel copy(std::dynamic_pointer_cast<BodyModelImpl>(body->clone()));
+    REQUIRE(torch::equal(copy->posed(pose.to(torch::kDouble)), twice));
+    REQUIRE(torch::equal(copy->parents(), body->parents()));
+}
+
+TEST_CASE("a body's buffers that do not fit each other are refused", "[body_model]") {
+    const BodyModel body(procedural_body(), torch::zeros({0}));
+    const auto with = [&](const char* name, const torch::Tensor& value) {
+        TensorDict buffers;
+        for (const auto& item : body->named_buffers()) buffers.set(item.key(), item.value());
+        buffers.set(name, value);
+        return buffers;
+    };
+    REQUIRE(test::throws_error(
+        [&] {
+            BodyModelImpl(with("joints", torch::zeros({23, 3})));
+        },
+        "joints of the body: expected [24,3]"));
+    REQUIRE(test::throws_error([&] { BodyModelImpl(with("faces", body->faces() + 100000)); },
+                               "expected indices in"));
+    REQUIRE(test::throws_error([] { BodyModelImpl(TensorDict{}); }, "there is no tensor"));
 }

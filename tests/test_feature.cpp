@@ -26,20 +26,20 @@ torch::Tensor points() {
 
 TEST_CASE("a feature field decodes the latent that it samples", "[feature_field]") {
     FeatureField field(small(), box());
-    const auto at = field->volume()->locate(points());
-    const auto out = field->forward(at);
+    const FieldInput in{.at = LocatedPoints(points())};
+    const auto out = field->forward(in);
     REQUIRE(out.latent.sizes() == torch::IntArrayRef({9, 6}));
     REQUIRE(out.value.sizes() == torch::IntArrayRef({9, 5}));
     HashGrid volume = field->volume();
-    REQUIRE(torch::equal(out.latent, volume->forward(at)));
+    REQUIRE(torch::equal(out.latent, volume->forward(in.at)));
 }
 
 TEST_CASE("gradients of the feature field are right in double", "[feature_field]") {
     FeatureField field(small(), box());
     field->to(torch::kDouble);
-    const auto at = field->volume()->locate(points());
+    const FieldInput in{.at = LocatedPoints(points())};
     const auto value = [&] {
-        const auto out = field->forward(at);
+        const auto out = field->forward(in);
         return out.value.sin().sum() + out.latent.square().sum();
     };
     REQUIRE(test::parameter_gradient_error(*field, value) < 1e-7);
@@ -47,10 +47,10 @@ TEST_CASE("gradients of the feature field are right in double", "[feature_field]
 
 TEST_CASE("a feature field with copied parameters gives the same bits", "[feature_field]") {
     FeatureField a(small(), box(), 1), b(small(), box(), 2);
-    const auto at = a->volume()->locate(points());
-    REQUIRE_FALSE(torch::equal(a->forward(at).value, b->forward(at).value));
+    const FieldInput in{.at = LocatedPoints(points())};
+    REQUIRE_FALSE(torch::equal(a->forward(in).value, b->forward(in).value));
     REQUIRE(test::copy_state(*a, *b));
-    REQUIRE(torch::equal(a->forward(at).value, b->forward(at).value));
+    REQUIRE(torch::equal(a->forward(in).value, b->forward(in).value));
 }
 
 TEST_CASE("a feature field learns labels that follow position", "[feature_field]") {
@@ -58,14 +58,14 @@ TEST_CASE("a feature field learns labels that follow position", "[feature_field]
     const auto x = torch::rand({400, 3}, Random{5}.generator("points"), torch::kFloat32) * 2 - 1;
     const auto label =
         (x.select(1, 0) > 0).to(torch::kInt64) + 2 * (x.select(1, 1) > 0).to(torch::kInt64);
-    const auto at = field->volume()->locate(x);
+    const FieldInput in{.at = LocatedPoints(x)};
     torch::optim::Adam optimizer(field->parameters(), torch::optim::AdamOptions(2e-2));
     for (int step = 0; step < 150; ++step) {
         optimizer.zero_grad();
-        torch::nn::functional::cross_entropy(field->forward(at).value, label).backward();
+        torch::nn::functional::cross_entropy(field->forward(in).value, label).backward();
         optimizer.step();
     }
     const auto share =
-        (field->forward(at).value.argmax(1) == label).to(torch::kFloat32).mean().item<double>();
+        (field->forward(in).value.argmax(1) == label).to(torch::kFloat32).mean().item<double>();
     REQUIRE(share > 0.95);
 }

@@ -22,6 +22,9 @@ torch::Tensor box() { return torch::tensor({{-1.0f, -1.0f, -1.0f}, {1.0f, 1.0f, 
 torch::Tensor draw(std::initializer_list<int64_t> shape, uint64_t seed = 3) {
     return torch::rand(shape, Random{seed}.generator("draw"), torch::kFloat32) * 2 - 1;
 }
+FieldInput input(std::initializer_list<int64_t> points, const torch::Tensor& code = draw({5})) {
+    return {.at = LocatedPoints(draw(points)), .pose_code = code};
+}
 void perturb(torch::nn::Module& module, double size = 0.5) {
     torch::NoGradGuard guard;
     uint64_t seed = 0;
@@ -37,7 +40,7 @@ TEST_CASE("a fresh geometry field leaves the template exactly as it is", "[geome
         auto options = small();
         options.free_offset = free;
         GeometryField field(options, box(), 5);
-        const auto out = field->forward(field->volume()->locate(draw({10, 3})), draw({5}));
+        const auto out = field->forward(input({10, 3}));
         REQUIRE(out.offset.sizes() == torch::IntArrayRef({10, free ? 3 : 1}));
         REQUIRE(out.scale.sizes() == torch::IntArrayRef({10, 2}));
         REQUIRE(out.rotation.sizes() == torch::IntArrayRef({10, 3}));
@@ -51,7 +54,7 @@ TEST_CASE("a fresh geometry field leaves the template exactly as it is", "[geome
 TEST_CASE("residuals stay within their bounds however far the network goes", "[geometry_field]") {
     GeometryField field(small(), box(), 5);
     perturb(*field, 20);
-    const auto out = field->forward(field->volume()->locate(draw({50, 3})), draw({5}));
+    const auto out = field->forward(input({50, 3}));
     REQUIRE(out.offset.abs().max().item<float>() <= 0.05f);
     REQUIRE(out.rotation.abs().max().item<float>() <= 0.8f);
     REQUIRE(out.scale.abs().max().item<float>() <= 1.0f);
@@ -62,9 +65,8 @@ TEST_CASE("gradients of the geometry field are right in double", "[geometry_fiel
     GeometryField field(small(), box(), 5);
     field->to(torch::kDouble);
     perturb(*field);
-    const auto at = field->volume()->locate(draw({6, 3}));
     const auto value = [&](const std::vector<torch::Tensor>& in) {
-        const auto out = field->forward(at, in[0]);
+        const auto out = field->forward(input({6, 3}, in[0]));
         return torch::cat({20 * out.offset, out.scale, out.rotation, out.code}, 1).sin().sum();
     };
     const auto code = draw({5}).to(torch::kDouble);
@@ -75,19 +77,21 @@ TEST_CASE("gradients of the geometry field are right in double", "[geometry_fiel
 TEST_CASE("a geometry field with copied parameters gives the same bits", "[geometry_field]") {
     GeometryField a(small(), box(), 5, 1), b(small(), box(), 5, 2);
     perturb(*a);
-    const auto at = a->volume()->locate(draw({6, 3}));
-    const auto code = draw({5});
-    REQUIRE_FALSE(torch::equal(a->forward(at, code).rotation, b->forward(at, code).rotation));
+    const auto in = input({6, 3});
+    REQUIRE_FALSE(torch::equal(a->forward(in).rotation, b->forward(in).rotation));
     REQUIRE(test::copy_state(*a, *b));
-    REQUIRE(torch::equal(a->forward(at, code).rotation, b->forward(at, code).rotation));
-    REQUIRE(torch::equal(a->forward(at, code).code, b->forward(at, code).code));
+    REQUIRE(torch::equal(a->forward(in).rotation, b->forward(in).rotation));
+    REQUIRE(torch::equal(a->forward(in).code, b->forward(in).code));
 }
 
 TEST_CASE("a geometry field refuses a pose code of another width and senseless bounds",
           "[geometry_field]") {
     GeometryField field(small(), box(), 5);
-    const auto at = field->volume()->locate(draw({6, 3}));
-    REQUIRE(test::throws_error([&] { field->forward(at, draw({4})); }, "input of the Mlp"));
+    REQUIRE(test::throws_error(
+        [&] {
+            field->forward(input({6, 3}, draw({4})));
+        },
+        "input of the Mlp"));
     auto options = small();
     options.offset_bound = 0;
     REQUIRE(test::throws_error([&] { GeometryField(options, box(), 5); }, "offset_bound"));

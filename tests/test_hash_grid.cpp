@@ -193,14 +193,16 @@ TEST_CASE("grids of equal options and box share fixed points, others do not", "[
     auto options = small();
     options.finest_resolution = 50;
     HashGrid finer(options, unit_box());
-    REQUIRE(a->same_layout(*b));
-    REQUIRE_FALSE(a->same_layout(*wider));
-    REQUIRE_FALSE(a->same_layout(*finer));
+    REQUIRE(a->layout() == b->layout());
+    REQUIRE_FALSE(a->layout() == wider->layout());
+    REQUIRE_FALSE(a->layout() == finer->layout());
     const auto points = random_points(10);
     REQUIRE(torch::equal(b->forward(a->locate(points)), b->forward(points)));
     options.levels = 5;
     HashGrid shorter(options, unit_box());
-    REQUIRE(test::throws_error([&] { shorter->forward(a->locate(points)); }, "expected"));
+    for (auto* other : {&wider, &finer, &shorter})
+        REQUIRE(test::throws_error([&] { (*other)->forward(a->locate(points)); },
+                                   "a grid with the same options and box"));
 }
 
 TEST_CASE("a cached corner outside the table is refused", "[hash_grid]") {

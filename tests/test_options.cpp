@@ -69,3 +69,9 @@ TEST_CASE("a modality whose name is a path or a map is refused when options are 
     REQUIRE(test::throws_error([] { read_options({"modalities={normal: {}}"}); },
                                "modality 'normal': the word has a meaning already"));
 }
+
+TEST_CASE("the switch of the geometry field has its new name told", "[options]") {
+    REQUIRE(test::throws_error([] { read_options({"avatar.geometry_field=false"}); },
+                               "'avatar.geometry_field' is now called 'avatar.geometry.type'"));
+    REQUIRE(read_options({"avatar.geometry.type=none"}).avatar.geometry.type == "none");
+}

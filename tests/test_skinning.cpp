@@ -110,12 +110,12 @@ TEST_CASE("a pre-fitted field poses the template as its own weights do", "[skinn
     options.prefit_points = 1024;
     SkinningField field(options, padded_box(arm.mesh.vertices), 3);
     int64_t calls = 0, last = 0;
-    const double loss =
-        field->prefit(arm.mesh, arm.weights, 1, [&](int64_t step, int64_t steps, double) {
-            ++calls;
-            last = step;
-            REQUIRE(steps == 200);
-        });
+    const double loss = prefit_skinning(*field, arm.mesh, arm.weights, options, 1,
+                                        [&](int64_t step, int64_t steps, double) {
+                                            ++calls;
+                                            last = step;
+                                            REQUIRE(steps == 200);
+                                        });
     REQUIRE(calls >= 2);
     REQUIRE(last == 200);
     const auto distance =
@@ -137,6 +137,47 @@ TEST_CASE("a skinning field with copied parameters gives the same bits", "[skinn
 TEST_CASE("a pre-fit refuses weights of another joint count", "[skinning_field]") {
     const Arm arm;
     SkinningField field(small(), box(), 5);
-    REQUIRE(test::throws_error([&] { field->prefit(arm.mesh, arm.weights, 1); },
-                               "expected [792,5], got [792,3]"));
+    REQUIRE(test::throws_error([&] { prefit_skinning(*field, arm.mesh, arm.weights, small(), 1); },
+                               "expected [4096,3], got [4096,5]"));
+}
+
+TEST_CASE("a skinning of one's own is pre-fitted through its own forward", "[skinning_field]") {
+    // Weights from the height alone, with two numbers for each joint. The parent's network is there
+    // and is never asked.
+    struct Heights : SkinningFieldImpl {
+        Heights() : SkinningFieldImpl(small(), box(), 3) {}
+        torch::Tensor forward(const torch::Tensor& x) override {
+            return torch::softmax(x.narrow(1, 1, 1) * slope + shift, 1);
+        }
+        torch::Tensor slope = register_parameter("slope", torch::zeros({3}));
+        torch::Tensor shift = register_parameter("shift", torch::zeros({3}));
+    };
+    const Arm arm;
+    auto options = small();
+    options.prefit_steps = 300, options.prefit_points = 512;
+    const auto field = std::make_shared<Heights>();
+    const auto untouched = field->named_parameters()["mlp.weight0"].clone();
+    double first = 0;
+    const double last = prefit_skinning(*field, arm.mesh, arm.weights, options, 1,
+                                        [&](int64_t step, int64_t, double loss) {
+                                            if (step == 50) first = loss;
+                                        });
+    REQUIRE(torch::equal(field->named_parameters()["mlp.weight0"], untouched));
+    const auto found = field->forward(arm.mesh.vertices);
+    const double at_vertices = (found - arm.weights).square().sum(1).mean().item<double>();
+    CAPTURE(first, last, at_vertices);
+    REQUIRE(last < 0.9 * first);
+    REQUIRE(std::abs(at_vertices - last) < 0.2 * last);  // what is reported is what forward() gives
+}
+
+TEST_CASE("a pre-fit of nothing is refused", "[skinning_field]") {
+    struct Even : Skinning {
+        torch::Tensor forward(const torch::Tensor& x) override {
+            return torch::full({x.size(0), 3}, 1.F / 3);
+        }
+    };
+    const Arm arm;
+    Even even;
+    REQUIRE(test::throws_error([&] { prefit_skinning(even, arm.mesh, arm.weights, small(), 1); },
+                               "this skinning has no parameters"));
 }

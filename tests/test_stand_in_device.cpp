@@ -1,10 +1,11 @@
 // Everything that draws or learns takes its device from its tensors: the same on a second device,
 // where a tensor left on the CPU is refused.
-#include <fmgs/core/config/config.h>
-#include <fmgs/losses/paper_objective.h>
 #include <fmgs/raster/render.h>
+#include <fmgs/run/draw.h>
+#include <fmgs/run/influence.h>
 
 #include "support/person.h"
+#include "support/stage.h"
 #include "support/stand_in_device.h"
 #include "support/test.h"
 
@@ -18,22 +19,6 @@ constexpr HashGridOptions kCoarse{.levels = 2,
                                   .base_resolution = 8,
                                   .finest_resolution = 16,
                                   .log2_hashmap_size = 10};
-
-const std::vector<std::string> kLosses{
-    "photometric",  "mask",           "depth_ranking", "normal_consistency",
-    "normal",       "normal_tv",      "semantic",      "semantic_smoothness",
-    "iso_position", "iso_covariance", "skin"};
-
-/// The losses of the paper for which `chosen` holds, at weight 1.
-template <class Chosen>
-ObjectiveOptions losses(Chosen&& chosen) {
-    Config config;
-    for (const auto& name : kLosses)
-        config.add_argument("losses." + name + (chosen(name) ? ".weight=1" : ".weight=0"));
-    ObjectiveOptions options;
-    config.read(options);
-    return options;
-}
 
 /// The objective of an avatar in a frame of noise, and its gradients on the CPU.
 struct Step {
@@ -80,7 +65,7 @@ TEST_CASE("an avatar draws on another device what it draws on the CPU", "[device
     const auto draw = [&](const Frame& f) {
         const torch::NoGradGuard guard;
         const auto bare =
-            template_surfels(avatar->parts().body, avatar->parts().surfels, 0, f.pose);
+            template_surfels(*avatar->parts().body, *avatar->parts().surfels, 0, f.pose);
         return std::pair{render(avatar->forward(f.camera, f.pose).posed(), f.camera, names),
                          render(bare.posed(), f.camera, {"color", "depth", "normal"})};
     };
@@ -98,14 +83,15 @@ TEST_CASE("an avatar draws on another device what it draws on the CPU", "[device
     }
 }
 
-// Away from the CPU, the ranking of depths draws its pairs from the whole picture: other pairs.
 TEST_CASE("a training step is the same on another device", "[device]") {
-    const auto compared = losses([](const auto& name) { return name != "depth_ranking"; });
-    const Step cpu(torch::kCPU, compared), device(kStandIn, compared);
+    auto options = only(table_rows(), "measured");
+    options.static_shapes = "true";  // or the CPU draws other pairs of pixels
+    const Step cpu(torch::kCPU, options), device(kStandIn, options);
     REQUIRE(device.report.total.device() == kStandIn);
-    REQUIRE(cpu.report.terms.size() == kLosses.size() - 1);
+    REQUIRE(cpu.report.terms.size() == table_rows().size());
     for (size_t k = 0; k < cpu.report.terms.size(); ++k) {
         INFO(cpu.report.terms[k].name);
+        REQUIRE(cpu.report.terms[k].value.item<float>() > 0);
         REQUIRE_CLOSE(device.report.terms[k].value.cpu(), cpu.report.terms[k].value, 1e-6);
     }
     REQUIRE(device.gradients.size() == cpu.gradients.size());
@@ -113,14 +99,38 @@ TEST_CASE("a training step is the same on another device", "[device]") {
         REQUIRE_CLOSE(device.gradients[k], cpu.gradients[k], 1e-5);
 }
 
-TEST_CASE("the ranking of depths runs on another device", "[device]") {
-    const Step device(kStandIn, losses([](const auto& name) { return name == "depth_ranking"; }));
-    REQUIRE(device.report.terms.size() == 1);
-    REQUIRE(device.report.total.item<float>() > 0);
-    double largest = 0;
-    for (const auto& gradient : device.gradients) {
-        REQUIRE(gradient.isfinite().all().item<bool>());
-        if (gradient.numel()) largest = std::max(largest, gradient.abs().max().item<double>());
+TEST_CASE("views are drawn wherever the avatar is, from cameras and poses anywhere", "[device]") {
+    auto avatar = small_avatar(kCoarse);
+    const auto frame = noise_frame(32, 60, avatar->parts().body->joint_count());
+    const auto maps = draw(avatar, frame.camera, frame.pose);
+    avatar->to(kStandIn);
+    for (const auto& [name, map] : draw(avatar, frame.camera, frame.pose)) {
+        INFO(name);
+        REQUIRE(map.is_cpu());
+        REQUIRE_CLOSE(map, maps.at(name), 1e-6);
     }
-    REQUIRE(largest > 0);
+}
+
+TEST_CASE("which surfels a loss moves is drawn on another device", "[device]") {
+    const auto drawn = [](torch::Device device) {
+        auto avatar = small_avatar(kCoarse);
+        auto objective = paper_objective(avatar->parts(), only({"photometric"}, "measured"));
+        avatar->to(device);
+        objective->to(device);
+        const auto frame = noise_frame(32, 60, avatar->parts().body->joint_count()).to(device);
+        auto surfels = avatar->forward(frame.camera, frame.pose);
+        const auto columns = make_leaves(surfels);
+        const auto sizes = gradient_sizes(objective->entries().at(0), surfels, columns, frame);
+        const torch::NoGradGuard guard;
+        auto posed = surfels.posed();
+        std::vector<torch::Tensor> pictures;
+        for (const auto& size : sizes) {
+            posed.features = {{"size", heat(size, surfels.size(), posed.center.options())}};
+            pictures.push_back(render(posed, frame.camera, {"size"}).at("size").cpu());
+        }
+        return torch::stack(pictures);
+    };
+    const auto cpu = drawn(torch::kCPU);
+    REQUIRE(cpu.size(0) > 1);
+    REQUIRE_CLOSE(drawn(kStandIn), cpu, 1e-5);
 }

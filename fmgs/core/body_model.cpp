@@ -2,6 +2,7 @@
 #include <fmgs/core/body_model.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/joints.h>
 #include <fmgs/core/rotation.h>
 #include <fmt/format.h>
 #include <torch/types.h>
@@ -31,13 +32,14 @@ torch::Tensor star_transforms(const torch::Tensor& joints, double degrees) {
     const int64_t count = joints.size(0);
     auto rotation = torch::eye(3, joints.options()).repeat({count, 1, 1});
     auto translation = torch::zeros({count, 3}, joints.options());
-    if (count < 12) return rigid(rotation, translation);
-    for (const int64_t hip : {1, 2}) {
-        const double angle = (hip == 1 ? 1 : -1) * degrees * std::numbers::pi / 180;
+    if (count < smpl::kJointsWithLegs) return rigid(rotation, translation);
+    for (const auto& [leg, side] : {std::pair(smpl::kLeftLeg, 1), std::pair(smpl::kRightLeg, -1)}) {
+        const double angle = side * degrees * std::numbers::pi / 180;
         const auto turn = exp_map(torch::tensor({{0.0, 0.0, angle}}, joints.options()))[0];
-        for (int64_t joint = hip; joint < 12; joint += 3) {  // hip, knee, ankle, foot
+        const auto hip = joints[leg.front()];
+        for (const auto joint : leg) {
             rotation[joint].copy_(turn);
-            translation[joint].copy_(joints[hip] - torch::mv(turn, joints[hip]));
+            translation[joint].copy_(hip - torch::mv(turn, hip));
         }
     }
     return rigid(rotation, translation);
@@ -54,13 +56,9 @@ int64_t tree_depth(const torch::Tensor& parents) {
     return deepest;
 }
 
-// x' = (Σ_j w_j T_j) x for each vertex.
-torch::Tensor skin(const torch::Tensor& weights, const torch::Tensor& transforms,
-                   const torch::Tensor& vertices) {
-    const auto blended =
-        torch::matmul(weights, transforms.slice(1, 0, 3).reshape({-1, 12})).view({-1, 3, 4});
-    return torch::matmul(blended.slice(2, 0, 3), vertices.unsqueeze(2)).squeeze(2) +
-           blended.select(2, 3);
+/// The type in which a pose is given.
+torch::Dtype type_of(const BodyPose& pose) {
+    return (pose.bones.defined() ? pose.bones : pose.rotations).scalar_type();
 }
 
 }  // namespace
@@ -82,25 +80,45 @@ BodyModelImpl::BodyModelImpl(const BodyData& data, const torch::Tensor& betas,
         data.shape_directions.to(device, torch::kDouble).slice(2, 0, used.size(0));
     const auto shaped = data.vertices.to(device, torch::kDouble) + torch::matmul(directions, used);
     const auto joints = torch::matmul(data.joint_regressor.to(device, torch::kDouble), shaped);
-    const auto buffer = [&](const char* name, const torch::Tensor& value) {
-        return register_buffer(
-            name, value.is_floating_point() ? value.to(torch::kFloat).clone() : value.clone());
-    };
-    betas_ = buffer("betas", used);
-    shaped_ = buffer("shaped", shaped);
-    faces_ = buffer("faces", data.faces.to(device));
-    weights_ = buffer("weights", data.weights.to(device));
-    joints_ = buffer("joints", joints);
-    parents_ = buffer("parents", data.parents.to(device));
-    if (data.pose_directions.defined()) {
-        pose_directions_ = buffer("pose_directions", data.pose_directions.to(device));
-    }
-    canonical_inverse_ =
-        buffer("canonical_inverse", rigid_inverse(star_transforms(joints, star_degrees)));
-    depth_ = tree_depth(parents_);
+    TensorDict buffers{{"betas", used},
+                       {"shaped", shaped},
+                       {"faces", data.faces.to(device)},
+                       {"weights", data.weights.to(device)},
+                       {"joints", joints},
+                       {"parents", data.parents.to(device)},
+                       {"canonical_inverse", rigid_inverse(star_transforms(joints, star_degrees))}};
+    if (data.pose_directions.defined())
+        buffers.set("pose_directions", data.pose_directions.to(device));
+    keep(buffers.to(torch::kFloat));
 }
 
 BodyModelImpl::BodyModelImpl(const TensorDict& buffers) {
+    // What holds for a body file holds here; the regressor has done its work, any will do.
+    const auto& shaped = buffers.at("shaped");
+    const auto& parents = buffers.at("parents");
+    check_shape(shaped, {-1, 3}, "shaped template of the body");
+    check_shape(parents, {-1}, "parents of the body");
+    const int64_t vertices = shaped.size(0), count = parents.size(0);
+    const auto* directions = buffers.find("pose_directions");
+    check_body(
+        {.vertices = shaped,
+         .faces = buffers.at("faces"),
+         .weights = buffers.at("weights"),
+         .joint_regressor = torch::full({count, vertices}, 1.0 / static_cast<double>(vertices)),
+         .parents = parents,
+         .shape_directions = torch::zeros({vertices, 3, 0}),
+         .pose_directions = directions ? *directions : torch::Tensor()});
+    check_shape(buffers.at("betas"), {-1}, "betas of the body");
+    check_shape(buffers.at("joints"), {count, 3}, "joints of the body");
+    check_shape(buffers.at("canonical_inverse"), {count, 4, 4}, "canonical transforms of the body");
+    for (const auto* name : {"betas", "joints", "canonical_inverse"}) {
+        if (!buffers.at(name).is_floating_point() || !buffers.at(name).isfinite().all().item<bool>())
+            throw Error(fmt::format("{} of the body: expected finite numbers", name));
+    }
+    keep(buffers);
+}
+
+void BodyModelImpl::keep(const TensorDict& buffers) {
     const auto buffer = [&](const char* name) {
         return register_buffer(name, buffers.at(name).clone());
     };
@@ -112,24 +130,14 @@ BodyModelImpl::BodyModelImpl(const TensorDict& buffers) {
     parents_ = buffer("parents");
     if (buffers.contains("pose_directions")) pose_directions_ = buffer("pose_directions");
     canonical_inverse_ = buffer("canonical_inverse");
-    check_shape(weights_, {-1, -1}, "weights");
-    const int64_t vertices = weights_.size(0), joints = weights_.size(1);
-    // The joints are there already: any regressor whose rows sum to one stands in for the body's.
-    check_body({.vertices = shaped_,
-                .faces = faces_,
-                .weights = weights_,
-                .joint_regressor = torch::full({joints, vertices}, 1.0 / double(vertices)),
-                .parents = parents_,
-                .shape_directions = torch::zeros({vertices, 3, 0}),
-                .pose_directions = pose_directions_});
-    check_shape(betas_, {-1}, "betas");
-    check_shape(joints_, {joints, 3}, "joints");
-    check_shape(canonical_inverse_, {joints, 4, 4}, "canonical_inverse");
-    for (const auto* value : {&betas_, &shaped_, &weights_, &joints_, &canonical_inverse_}) {
-        if (value->scalar_type() != torch::kFloat || !value->isfinite().all().item<bool>())
-            throw Error("body: expected finite float32 values");
-    }
-    depth_ = tree_depth(parents_);
+    depth_ = tree_depth(parents_.cpu());
+}
+
+std::shared_ptr<torch::nn::Module> BodyModelImpl::clone(
+    const std::optional<torch::Device>& device) const {
+    TensorDict buffers;
+    for (const auto& item : named_buffers(/*recurse=*/false)) buffers.set(item.key(), item.value());
+    return cloned(*this, device, buffers);
 }
 
 Mesh BodyModelImpl::canonical() const {
@@ -138,6 +146,10 @@ Mesh BodyModelImpl::canonical() const {
 
 torch::Tensor BodyModelImpl::skeleton(const BodyPose& pose) const {
     const int64_t count = joint_count();
+    if (pose.bones.defined()) {
+        check_shape(pose.bones, {count, 4, 4}, "pose bones");
+        return pose.bones;
+    }
     check_shape(pose.rotations, {count, 3, 3}, "pose rotations");
     check_shape(pose.translation, {3}, "pose translation");
     const auto type = pose.rotations.scalar_type();
@@ -163,14 +175,14 @@ torch::Tensor BodyModelImpl::skeleton(const BodyPose& pose) const {
 }
 
 torch::Tensor BodyModelImpl::bones(const BodyPose& pose) const {
-    return torch::matmul(skeleton(pose), canonical_inverse_.to(pose.rotations.scalar_type()));
+    return torch::matmul(skeleton(pose), canonical_inverse_.to(type_of(pose)));
 }
 
 torch::Tensor BodyModelImpl::posed(const BodyPose& pose, bool blend_shapes) const {
-    const auto type = pose.rotations.scalar_type();
+    const auto type = type_of(pose);
     auto vertices = shaped_.to(type);
     if (blend_shapes && pose_directions_.defined()) {
-        const auto bent = pose.rotations.slice(0, 1) - torch::eye(3, pose.rotations.options());
+        const auto bent = local_rotations(pose).slice(0, 1) - torch::eye(3, vertices.options());
         vertices = vertices + torch::matmul(pose_directions_.to(type), bent.reshape({-1}));
     }
     return skin(weights_.to(type), skeleton(pose), vertices);

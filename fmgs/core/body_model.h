@@ -1,10 +1,8 @@
 #pragma once
 /// A skinned body in SMPL's key layout: shape, joints, bones, linear blend skinning. Any number of
 /// joints and vertices.
+#include <fmgs/core/body.h>
 #include <fmgs/core/io/npz.h>
-#include <fmgs/core/mesh.h>
-#include <fmgs/core/types.h>
-#include <torch/nn/module.h>
 
 namespace fmgs {
 
@@ -31,37 +29,41 @@ BodyData read_body(const std::filesystem::path& file);
 void write_body(const std::filesystem::path& file, const BodyData& body);
 
 /// The shaped body (betas fixed at construction) and its kinematics.
-class BodyModelImpl : public torch::nn::Module {
+class BodyModelImpl : public Body {
   public:
     /// betas: [b], b ≤ B (missing ones are zero). `star_degrees`: how far each leg is spread in the
-    /// canonical pose; bodies of fewer than 12 joints have no legs in SMPL's numbering, and their
-    /// canonical pose is the T-pose.
+    /// canonical pose; bodies without legs in SMPL's numbering (core/joints.h) have the T-pose as
+    /// their canonical pose.
     BodyModelImpl(const BodyData& data, const torch::Tensor& betas, double star_degrees = 30);
     /// The body whose buffers these are, by name (core/named_tensors.h), as an avatar file holds
     /// them. Error: one is missing, does not fit the others or is not finite.
     explicit BodyModelImpl(const TensorDict& buffers);
 
-    int64_t joint_count() const { return parents_.size(0); }
+    int64_t joint_count() const override { return parents_.size(0); }
     const torch::Tensor& betas() const { return betas_; }  ///< [b], as given
     /// Template in the T-pose, [V,3].
-    const torch::Tensor& shaped() const { return shaped_; }
-    /// Template in the canonical star pose: legs (SMPL joints 1,4,7,10 / 2,5,8,11) turned
-    /// ±star_degrees about z under their skinning weights.
-    Mesh canonical() const;
+    const torch::Tensor& shaped() const override { return shaped_; }
+    /// Template in the canonical star pose: legs turned ±star_degrees about z under their skinning
+    /// weights.
+    Mesh canonical() const override;
     const torch::Tensor& faces() const { return faces_; }
-    const torch::Tensor& weights() const { return weights_; }  ///< [V,J]
+    const torch::Tensor& weights() const override { return weights_; }  ///< [V,J]
     /// [J,3] rest joints of the shaped body
-    const torch::Tensor& joints() const { return joints_; }
-    const torch::Tensor& parents() const { return parents_; }  ///< [J] int64
+    const torch::Tensor& joints() const override { return joints_; }
+    const torch::Tensor& parents() const override { return parents_; }  ///< [J] int64
 
-    /// B: canonical → observed transforms [J,4,4] = A_j(θ)·C_j⁻¹, translation added. Differentiable
-    /// in the pose, whose dtype the result has; the body's own buffers are float32.
-    torch::Tensor bones(const BodyPose& pose) const;
-    /// The shaped template under exact LBS (no pose blend shapes unless `blend_shapes` and the body
-    /// has them): [V,3].
-    torch::Tensor posed(const BodyPose& pose, bool blend_shapes = false) const;
+    /// B: canonical → observed transforms [J,4,4] = A_j(θ)·C_j⁻¹, translation added; A are the
+    /// pose's bones where it has them. Differentiable in the pose, whose dtype the result has.
+    torch::Tensor bones(const BodyPose& pose) const override;
+    /// The shaped template under exact LBS, without pose blend shapes: [V,3].
+    torch::Tensor posed(const BodyPose& pose) const override { return posed(pose, false); }
+    /// With them, if the body has any and `blend_shapes` is true.
+    torch::Tensor posed(const BodyPose& pose, bool blend_shapes) const;
+    std::shared_ptr<torch::nn::Module> clone(
+        const std::optional<torch::Device>& device = std::nullopt) const override;
 
   private:
+    void keep(const TensorDict& buffers);
     /// A: T-pose → observed [J,4,4], translation included.
     torch::Tensor skeleton(const BodyPose& pose) const;
 

@@ -19,6 +19,12 @@ class ParameterGroups {
     virtual std::string parameter_group(const std::string& name) const = 0;
 };
 
+/// The answer of a module that names a group for its own parameters and lets its submodules speak
+/// for theirs.
+inline std::string own_group(const std::string& name, const std::string& group) {
+    return name.find('.') == std::string::npos ? group : "";
+}
+
 /// A parameter with its dotted name and its group.
 struct Parameter {
     std::string name, group;

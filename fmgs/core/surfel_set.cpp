@@ -26,7 +26,12 @@ torch::Tensor four_neighbours(const torch::Tensor& center) {
 
 }  // namespace
 
-SurfelSetImpl::SurfelSetImpl(const Mesh& canonical, const SurfelSetOptions& options) {
+SurfelSetImpl::SurfelSetImpl(const Mesh& canonical, const SurfelSetOptions& options)
+    : SurfelSetImpl(face_frames(canonical), {}, options) {}
+
+SurfelSetImpl::SurfelSetImpl(const FaceFrames& frames, const torch::Tensor& neighbours,
+                             const SurfelSetOptions& options)
+    : options_(options) {
     if (!(options.initial_opacity > 0 && options.initial_opacity < 1)) {
         throw Error(
             fmt::format("surfels.initial_opacity: expected a number between 0 and 1, got {}",
@@ -36,12 +41,13 @@ SurfelSetImpl::SurfelSetImpl(const Mesh& canonical, const SurfelSetOptions& opti
         throw Error(fmt::format("surfels.initial_scale: expected a positive number, got {}",
                                 options.initial_scale));
     }
-    const auto frames = face_frames(canonical);
     const int64_t count = frames.center.size(0);
     if (count == 0) throw Error("surfels: the mesh has no face");
     center_ = register_buffer("center", frames.center.clone());
     frame_ = register_buffer("frame", frames.rotation.clone());
-    neighbours_ = register_buffer("neighbours", four_neighbours(center_).to(center_.device()));
+    neighbours_ = register_buffer(
+        "neighbours",
+        neighbours.defined() ? neighbours.clone() : four_neighbours(center_).to(center_.device()));
     log_scale_ = register_parameter(
         "log_scale", (options.initial_scale * frames.scale).clamp_min(kSmallestScale).log());
     const double logit = std::log(options.initial_opacity / (1 - options.initial_opacity));
@@ -56,6 +62,12 @@ SurfelSetImpl::SurfelSetImpl(const Mesh& canonical, const SurfelSetOptions& opti
 
 std::string SurfelSetImpl::parameter_group(const std::string& name) const {
     return name == "log_scale" ? "scale" : name == "opacity_logit" ? "opacity" : name;
+}
+
+std::shared_ptr<torch::nn::Module> SurfelSetImpl::clone(
+    const std::optional<torch::Device>& device) const {
+    const FaceFrames frames{center_, frame_, torch::ones({size(), 2}, center_.options())};
+    return cloned(*this, device, frames, neighbours_, options_);
 }
 
 torch::Tensor SurfelSetImpl::position() const {

@@ -2,8 +2,8 @@
 /// One surfel per face of the (subdivided) canonical template (§4.1.1, eq. 2). Their number never
 /// changes.
 #include <fmgs/core/mesh.h>
+#include <fmgs/core/module.h>
 #include <fmgs/core/parameter_group.h>
-#include <torch/nn/module.h>
 
 namespace fmgs {
 
@@ -23,11 +23,17 @@ struct SurfelSetOptions {
     }
 };
 
-class SurfelSetImpl : public torch::nn::Module, public ParameterGroups {
+class SurfelSetImpl : public Module, public ParameterGroups {
   public:
     explicit SurfelSetImpl(const Mesh& canonical, const SurfelSetOptions& options = {});
+    /// From frames and neighbours ([N,4] int64) that are there already.
+    SurfelSetImpl(const FaceFrames& frames, const torch::Tensor& neighbours,
+                  const SurfelSetOptions& options);
 
     int64_t size() const { return center_.size(0); }
+    /// [N,3] where the surfels were put, metres: the buffer itself; μ but for the offset of free
+    /// ones
+    const torch::Tensor& center() const { return center_; }
     torch::Tensor position() const;  ///< [N,3] μ (eq. 2), metres
     torch::Tensor rotation() const;  ///< [N,3,3] columns t_u, t_v, n
     torch::Tensor normal() const;    ///< [N,3] the face normal n
@@ -37,8 +43,11 @@ class SurfelSetImpl : public torch::nn::Module, public ParameterGroups {
     const torch::Tensor& neighbours() const { return neighbours_; }
     /// scale, opacity, offset or turn.
     std::string parameter_group(const std::string& name) const override;
+    std::shared_ptr<torch::nn::Module> clone(
+        const std::optional<torch::Device>& device = std::nullopt) const override;
 
   private:
+    SurfelSetOptions options_;
     torch::Tensor center_, frame_, neighbours_;  // buffers
     torch::Tensor log_scale_, opacity_logit_;    // parameters
     torch::Tensor offset_, turn_;  // parameters when free: [N,3] metres, [N,3] radians

@@ -70,19 +70,36 @@ namespace {
 
 torch::Tensor cut_unless(bool open, const torch::Tensor& x) { return open ? x : x.detach(); }
 
-}  // namespace
-
-Maps restricted(const Maps& features, const Reach& reach) {
+Maps cut_unless(const Reach& reach, const Maps& maps, const std::string& suffix) {
     Maps out;
-    for (const auto& [name, value] : features)
-        out.set(name, cut_unless(reach.feature(name), value));
+    for (const auto& [name, value] : maps)
+        out.set(name, cut_unless(reach.feature(name + suffix), value));
     return out;
 }
 
+// What a shader finds is a feature: its own column is cut as well.
+std::vector<std::pair<std::string, Shader>> cut_unless(
+    const Reach& reach, std::vector<std::pair<std::string, Shader>> shaded) {
+    for (auto& [name, shader] : shaded) {
+        if (reach.feature(name)) continue;
+        shader = [open = std::move(shader)](const Surfels& canonical, const PosedSurfels& posed) {
+            return cut_unless(false, open(canonical, posed));
+        };
+    }
+    return shaded;
+}
+
+torch::Tensor cut_code(bool open, const torch::Tensor& code) {
+    return code.defined() ? cut_unless(open, code) : code;
+}
+
+}  // namespace
+
+Maps restricted(const Maps& features, const Reach& reach) {
+    return cut_unless(reach, features, "");
+}
+
 Surfels Surfels::restricted(const Reach& reach) const {
-    Maps cut_latents;
-    for (const auto& [name, value] : latents)
-        cut_latents.set(name, cut_unless(reach.feature(name + ".latent"), value));
     return {.position = cut_unless(reach.position, position),
             .rotation = cut_unless(reach.rotation, rotation),
             .scale = cut_unless(reach.scale, scale),
@@ -90,7 +107,11 @@ Surfels Surfels::restricted(const Reach& reach) const {
             .skinning = cut_unless(reach.skinning, skinning),
             .bones = cut_unless(reach.skinning, bones),
             .features = fmgs::restricted(features, reach),
-            .latents = cut_latents};
+            .latents = cut_unless(reach, latents, ".latent"),
+            .shaded = cut_unless(reach, shaded),
+            // Codes are no column of a loss: only `everything` keeps them.
+            .pose_code = cut_code(reach.all_features, pose_code),
+            .geometry_code = cut_code(reach.all_features, geometry_code)};
 }
 
 PosedSurfels Surfels::posed(const Reach& reach) const {
@@ -109,7 +130,13 @@ PosedSurfels Surfels::posed(const Reach& reach) const {
     const auto directions = torch::matmul(T3, s.rotation.narrow(2, 0, 2));
     const auto cross = torch::cross(directions.select(2, 0), directions.select(2, 1), 1);
     const auto normal = cross / (cross.square().sum(1, true) + 1e-24).sqrt();
-    return {center, directions * s.scale.unsqueeze(1), normal, s.opacity, s.features};
+    PosedSurfels posed{center, directions * s.scale.unsqueeze(1),
+                       normal, s.opacity,
+                       {},     cut_unless(reach.position && reach.rotation, T)};
+    Maps columns = s.features;
+    for (const auto& [name, shader] : s.shaded) columns.set(name, shader(s, posed));
+    posed.features = std::move(columns);
+    return posed;
 }
 
 }  // namespace fmgs

@@ -3,6 +3,7 @@
 /// strategy of §4.5).
 #include <fmgs/core/types.h>
 
+#include <functional>
 #include <set>
 
 namespace fmgs {
@@ -45,7 +46,14 @@ struct PosedSurfels {
     torch::Tensor normal;   ///< [N,3] unit, T₃t_u × T₃t_v
     torch::Tensor opacity;  ///< [N,1] in (0,1)
     Maps features;          ///< name → [N,C]
+    /// [N,4,4] T (eq. 10); carries a gradient where both position and rotation are open
+    torch::Tensor transform{};
 };
+
+struct Surfels;
+/// A feature [N,C] that depends on the posed surfel. Both arguments are cut by the reach at which
+/// the surfels are posed; the posed ones have no features yet.
+using Shader = std::function<torch::Tensor(const Surfels& canonical, const PosedSurfels& posed)>;
 
 /// Surfels in the canonical pose with everything needed to pose them; differentiable.
 struct Surfels {
@@ -57,12 +65,18 @@ struct Surfels {
     torch::Tensor bones;     ///< [J,4,4] B, canonical → observed
     Maps features;           ///< name → [N,C]: color, semantic, …
     Maps latents;            ///< name → [N,32]: the features sampled from a modality's volume
+    /// Further features by name, evaluated by posed(): once for each reach, so that a shader moves
+    /// the surfel only as far as that reach allows.
+    std::vector<std::pair<std::string, Shader>> shaded{};
+    /// What the fields were given, so that colour can be found again for another camera: Z_p [16]
+    /// and z_g [N,16]; undefined for surfels without an avatar.
+    torch::Tensor pose_code{}, geometry_code{};
 
     int64_t size() const { return position.size(0); }
     /// The same values, with every attribute outside `reach` cut off from the gradient.
     Surfels restricted(const Reach& reach) const;
-    /// Forward skinning (eqs. 10–12). Every value is the same whatever the reach; only gradients
-    /// differ.
+    /// Forward skinning (eqs. 10–12), and the features: the plain and the shaded. Every value is
+    /// the same whatever the reach; only gradients differ.
     PosedSurfels posed(const Reach& reach = Reach::everything()) const;
 };
 

@@ -40,4 +40,11 @@ TensorDict TensorDict::to(torch::Device device) const {
     return out;
 }
 
+TensorDict TensorDict::to(torch::Dtype dtype) const {
+    TensorDict out;
+    for (const auto& [key, tensor] : entries_)
+        out.set(key, tensor.is_floating_point() ? tensor.to(dtype) : tensor);
+    return out;
+}
+
 }  // namespace fmgs

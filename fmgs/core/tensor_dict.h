@@ -30,6 +30,8 @@ class TensorDict {
     size_t size() const { return entries_.size(); }
     bool empty() const { return entries_.empty(); }
     TensorDict to(torch::Device device) const;
+    /// Floating-point tensors take the type, others stay.
+    TensorDict to(torch::Dtype dtype) const;
 
   private:
     std::vector<Entry> entries_;

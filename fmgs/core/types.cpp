@@ -59,12 +59,35 @@ Camera Camera::to(torch::Device device) const {
     return out;
 }
 
-BodyPose BodyPose::to(torch::Device device) const {
-    return {rotations.to(device), translation.to(device)};
+Camera Camera::to(torch::Dtype dtype) const {
+    Camera out = *this;
+    out.rotation = rotation.to(dtype);
+    out.translation = translation.to(dtype);
+    out.intrinsics = intrinsics.to(dtype);
+    return out;
 }
+
+namespace {
+
+template <class Target>
+BodyPose converted(const BodyPose& pose, Target target) {
+    BodyPose out = pose;  // one that has bones may lack the rest
+    for (auto* x : {&out.rotations, &out.translation, &out.bones})
+        if (x->defined()) *x = x->to(target);
+    return out;
+}
+
+}  // namespace
+
+BodyPose BodyPose::to(torch::Device device) const { return converted(*this, device); }
+BodyPose BodyPose::to(torch::Dtype dtype) const { return converted(*this, dtype); }
 
 Frame Frame::to(torch::Device device) const {
     return {index, name, camera.to(device), pose.to(device), maps.to(device), truth.to(device)};
+}
+
+Frame Frame::to(torch::Dtype dtype) const {
+    return {index, name, camera.to(dtype), pose.to(dtype), maps.to(dtype), truth.to(dtype)};
 }
 
 }  // namespace fmgs

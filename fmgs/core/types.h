@@ -31,6 +31,7 @@ struct Camera {
     static Camera look_at(const torch::Tensor& eye, const torch::Tensor& target,
                           const torch::Tensor& up, double focal, int64_t width, int64_t height);
     Camera to(torch::Device device) const;
+    Camera to(torch::Dtype dtype) const;
 };
 
 /// Maps by name. One name serves the target, the render, the surfel feature and the column of the
@@ -39,12 +40,16 @@ struct Camera {
 /// logits [K,H,W], or labels [H,W] int64 as a target.
 using Maps = TensorDict;
 
-/// Joint rotations and a translation: SMPL's θ as matrices.
+/// Joint rotations and a translation: SMPL's θ as matrices. Or the bones of any rig.
 struct BodyPose {
     torch::Tensor rotations;  ///< [J,3,3] local to the parent joint; row 0 is the root orientation
     torch::Tensor translation;  ///< [3] metres, added after the root rotation about joint 0
+    /// [J,4,4] rest → observed transforms, translation included; where defined, they are taken
+    /// instead of rotations and translation.
+    torch::Tensor bones{};
 
     BodyPose to(torch::Device device) const;
+    BodyPose to(torch::Dtype dtype) const;
 };
 
 /// One picture of a capture with what is known about it.
@@ -60,6 +65,8 @@ struct Frame {
     Maps truth;  ///< exact maps, for evaluation only; losses never see it
 
     Frame to(torch::Device device) const;
+    /// Camera, pose and floating-point maps; labels stay integers.
+    Frame to(torch::Dtype dtype) const;
 };
 
 }  // namespace fmgs

@@ -52,7 +52,9 @@ torch::Tensor spherical_harmonics(const torch::Tensor& direction) {
 AppearanceFieldImpl::AppearanceFieldImpl(const AppearanceFieldOptions& options,
                                          const torch::Tensor& box, int64_t geometry_code_width,
                                          int64_t pose_code_width, uint64_t seed)
-    : options_(options), geometry_code_width_(geometry_code_width) {
+    : options_(options),
+      geometry_code_width_(geometry_code_width),
+      pose_code_width_(pose_code_width) {
     constexpr int64_t kHarmonics = 15;
     const Random random{seed};
     volume_ = register_module("volume",
@@ -62,21 +64,23 @@ AppearanceFieldImpl::AppearanceFieldImpl(const AppearanceFieldOptions& options,
                                       random.number("appearance.mlp")));
 }
 
-torch::Tensor AppearanceFieldImpl::forward(const FixedPoints& at,
-                                           const torch::Tensor& geometry_code,
-                                           const torch::Tensor& pose_code,
-                                           const torch::Tensor& direction, const Random* random) {
-    check_shape(geometry_code, {at.size(), geometry_code_width_}, "geometry_code");
-    check_shape(direction, {at.size(), 3}, "direction");
-    auto seen = direction;
-    if (random && options_.view_noise > 0) {
-        const auto turn = upload(random_turn(options_.view_noise, *random),
+torch::Tensor AppearanceFieldImpl::forward(const FieldInput& in) {
+    check_shape(in.geometry_code, {in.at.size(), geometry_code_width_}, "geometry_code");
+    check_shape(in.direction, {in.at.size(), 3}, "direction");
+    auto direction = in.direction;
+    if (in.random && options_.view_noise > 0) {
+        const auto turn = upload(random_turn(options_.view_noise, *in.random),
                                  direction.options().requires_grad(false));
-        seen = direction.matmul(turn.t());
+        direction = direction.matmul(turn.t());
     }
-    const auto input =
-        torch::cat({volume_->forward(at), geometry_code, spherical_harmonics(seen)}, 1);
-    return torch::sigmoid(mlp_->forward(input, pose_code));
+    const auto x =
+        torch::cat({volume_->forward(in.at), in.geometry_code, spherical_harmonics(direction)}, 1);
+    return torch::sigmoid(mlp_->forward(x, in.pose_code));
+}
+
+std::shared_ptr<torch::nn::Module> AppearanceFieldImpl::clone(
+    const std::optional<torch::Device>& device) const {
+    return cloned(*this, device, options_, volume_->box(), geometry_code_width_, pose_code_width_);
 }
 
 }  // namespace fmgs

@@ -1,13 +1,29 @@
 #pragma once
 /// F_c (eq. 7): colour from V_c(μ), z_g, Z_p and the canonicalised view direction in spherical
 /// harmonics.
-#include <fmgs/core/random.h>
-#include <fmgs/fields/hash_grid.h>
+#include <fmgs/core/module.h>
+#include <fmgs/fields/field_input.h>
 #include <fmgs/fields/mlp.h>
 
 namespace fmgs {
 
+/// Colour of the surfels: derive from it for an appearance of your own.
+class Appearance : public Module, public ParameterGroups {
+  public:
+    using Module::Module;
+    /// color [N,3] in [0,1].
+    virtual torch::Tensor forward(const FieldInput& input) = 0;
+    /// Does forward need input.posed? Then it is evaluated once for each route of the objective,
+    /// with that route's posed surfel, and moves the surfel as far as the route allows.
+    virtual bool reads_posed() const { return false; }
+    /// Parameters that it owns directly; submodules speak for theirs.
+    std::string parameter_group(const std::string& name) const override {
+        return own_group(name, "network");
+    }
+};
+
 struct AppearanceFieldOptions {
+    std::string type = "field";
     HashGridOptions volume = {};
     int64_t hidden = 64;
     /// degrees: the training-time turn of all view directions (3DGS-Avatar)
@@ -15,6 +31,7 @@ struct AppearanceFieldOptions {
 
     template <class V>
     void visit(V& v) {
+        v("type", type, "field: the paper's (eq. 7)");
         v.group("volume", volume);
         v("hidden", hidden, "width of the hidden layer");
         v("view_noise", view_noise, "training noise on the view direction, degrees");
@@ -24,21 +41,19 @@ struct AppearanceFieldOptions {
 /// Real spherical harmonics of degree 1–3 of unit directions [N,3], without the constant: [N,15].
 torch::Tensor spherical_harmonics(const torch::Tensor& direction);
 
-class AppearanceFieldImpl : public torch::nn::Module {
+class AppearanceFieldImpl : public Appearance {
   public:
     AppearanceFieldImpl(const AppearanceFieldOptions& options, const torch::Tensor& box,
                         int64_t geometry_code_width, int64_t pose_code_width, uint64_t seed = 0);
-    /// geometry_code [N,16], pose_code [16], direction [N,3] unit canonical; `random` (training)
-    /// turns it. Returns color [N,3] in (0,1).
-    virtual torch::Tensor forward(const FixedPoints& at, const torch::Tensor& geometry_code,
-                                  const torch::Tensor& pose_code, const torch::Tensor& direction,
-                                  const Random* random = nullptr);
-    const HashGrid& volume() const { return volume_; }
-    int64_t geometry_code_width() const { return geometry_code_width_; }
+    /// Reads at, geometry_code, pose_code and direction, which `random` (training) turns. Returns
+    /// color [N,3] in (0,1).
+    torch::Tensor forward(const FieldInput& input) override;
+    std::shared_ptr<torch::nn::Module> clone(
+        const std::optional<torch::Device>& device = std::nullopt) const override;
 
   private:
     AppearanceFieldOptions options_;
-    int64_t geometry_code_width_;
+    int64_t geometry_code_width_, pose_code_width_;
     HashGrid volume_{nullptr};
     Mlp mlp_{nullptr};
 };

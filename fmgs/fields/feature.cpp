@@ -7,7 +7,8 @@
 namespace fmgs {
 
 FeatureFieldImpl::FeatureFieldImpl(const FeatureFieldOptions& options, const torch::Tensor& box,
-                                   uint64_t seed) {
+                                   uint64_t seed)
+    : options_(options) {
     const Random random{seed};
     volume_ =
         register_module("volume", HashGrid(options.volume, box, random.number("feature.volume")));
@@ -16,10 +17,15 @@ FeatureFieldImpl::FeatureFieldImpl(const FeatureFieldOptions& options, const tor
                    random.number("feature.mlp")));
 }
 
-FeatureSample FeatureFieldImpl::forward(const FixedPoints& at) {
-    auto latent = volume_->forward(at);
+FeatureSample FeatureFieldImpl::forward(const FieldInput& input) {
+    auto latent = volume_->forward(input.at);
     auto value = mlp_->forward(latent);
     return {latent, value};
+}
+
+std::shared_ptr<torch::nn::Module> FeatureFieldImpl::clone(
+    const std::optional<torch::Device>& device) const {
+    return cloned(*this, device, options_, volume_->box());
 }
 
 }  // namespace fmgs

@@ -1,12 +1,13 @@
 #pragma once
 /// F_s (eq. 8) and any further modality: a volume and a decoder. value = mlp(V(μ)).
-#include <fmgs/core/parameter_group.h>
-#include <fmgs/fields/hash_grid.h>
+#include <fmgs/core/module.h>
+#include <fmgs/fields/field_input.h>
 #include <fmgs/fields/mlp.h>
 
 namespace fmgs {
 
 struct FeatureFieldOptions {
+    std::string type = "field";
     HashGridOptions volume = {};
     int64_t channels = 28;
     int64_t hidden = 64;
@@ -14,6 +15,7 @@ struct FeatureFieldOptions {
 
     template <class V>
     void visit(V& v) {
+        v("type", type, "field: the paper's volume and decoder (eq. 8)");
         v.group("volume", volume);
         v("channels", channels, "channels of the modality");
         v("hidden", hidden, "width of the decoder's hidden layer");
@@ -22,21 +24,38 @@ struct FeatureFieldOptions {
 };
 
 struct FeatureSample {
-    torch::Tensor latent;  ///< [N,32] f, as sampled from the volume
+    torch::Tensor latent;  ///< [N,32] f, as sampled from the volume; undefined where there is none
     torch::Tensor value;   ///< [N,K]
 };
 
-class FeatureFieldImpl : public torch::nn::Module, public ParameterGroups {
+/// A further modality of the surfels: derive from it for one of your own.
+class Feature : public Module, public ParameterGroups {
+  public:
+    using Module::Module;
+    virtual FeatureSample forward(const FieldInput& input) = 0;
+    /// As Appearance::reads_posed; such a feature has no latent for losses to read.
+    virtual bool reads_posed() const { return false; }
+    /// Parameters that it owns directly; submodules speak for theirs.
+    std::string parameter_group(const std::string& name) const override {
+        return own_group(name, "network");
+    }
+};
+
+class FeatureFieldImpl : public Feature {
   public:
     FeatureFieldImpl(const FeatureFieldOptions& options, const torch::Tensor& box,
                      uint64_t seed = 0);
-    virtual FeatureSample forward(const FixedPoints& at);
+    /// Reads `at` alone.
+    FeatureSample forward(const FieldInput& input) override;
     const HashGrid& volume() const { return volume_; }
     std::string parameter_group(const std::string& name) const override {
         return name.starts_with("volume.") ? "feature_volume" : "";
     }
+    std::shared_ptr<torch::nn::Module> clone(
+        const std::optional<torch::Device>& device = std::nullopt) const override;
 
   private:
+    FeatureFieldOptions options_;
     HashGrid volume_{nullptr};
     Mlp mlp_{nullptr};
 };

@@ -10,7 +10,7 @@ namespace fmgs {
 
 GeometryFieldImpl::GeometryFieldImpl(const GeometryFieldOptions& options, const torch::Tensor& box,
                                      int64_t pose_code_width, uint64_t seed)
-    : options_(options) {
+    : options_(options), pose_code_width_(pose_code_width) {
     if (options.layers < 1 || options.code < 1 || !(options.offset_bound > 0) ||
         !(options.rotation_bound > 0) || !(options.scale_bound > 0)) {
         throw Error(fmt::format(
@@ -31,15 +31,27 @@ GeometryFieldImpl::GeometryFieldImpl(const GeometryFieldOptions& options, const 
     mlp_->zero_outputs(0, heads);
 }
 
-GeometryResidual GeometryFieldImpl::forward(const FixedPoints& at, const torch::Tensor& pose_code) {
+GeometryResidual GeometryFieldImpl::forward(const FieldInput& in) {
+    const int64_t axes = options_.free_offset ? 3 : 1;
+    if (in.progress < options_.start) {
+        const auto none = [&](int64_t width) {
+            return in.at.centers().new_zeros({in.at.centers().size(0), width});
+        };
+        return {none(axes), none(2), none(3), none(options_.code)};
+    }
     // [f, Z_p] → (δd, δs, δr, z_g)
-    const auto out = mlp_->forward(volume_->forward(at), pose_code);
-    const auto part = out.split_with_sizes({options_.free_offset ? 3 : 1, 2, 3, options_.code}, 1);
+    const auto out = mlp_->forward(volume_->forward(in.at), in.pose_code);
+    const auto part = out.split_with_sizes({axes, 2, 3, options_.code}, 1);
     const auto bounded = [](const torch::Tensor& m, double bound) {
         return bound * torch::tanh(m / bound);
     };
     return {options_.offset_bound * torch::tanh(part[0]), bounded(part[1], options_.scale_bound),
             bounded(part[2], options_.rotation_bound), part[3]};
+}
+
+std::shared_ptr<torch::nn::Module> GeometryFieldImpl::clone(
+    const std::optional<torch::Device>& device) const {
+    return cloned(*this, device, options_, volume_->box(), pose_code_width_);
 }
 
 }  // namespace fmgs

@@ -1,11 +1,13 @@
 #pragma once
 /// F_g (eq. 3): pose-dependent residuals of every surfel. (δd, δs, δr, z_g) = mlp([V_g(μ), Z_p]).
-#include <fmgs/fields/hash_grid.h>
+#include <fmgs/core/module.h>
+#include <fmgs/fields/field_input.h>
 #include <fmgs/fields/mlp.h>
 
 namespace fmgs {
 
 struct GeometryFieldOptions {
+    std::string type = "field";
     HashGridOptions volume = {};
     int64_t hidden = 128;
     int64_t layers = 3;           ///< hidden layers
@@ -18,6 +20,7 @@ struct GeometryFieldOptions {
 
     template <class V>
     void visit(V& v) {
+        v("type", type, "field: residuals (eq. 3); none: the surfels stay on the template");
         v.group("volume", volume);
         v("hidden", hidden, "width of the hidden layers");
         v("layers", layers, "hidden layers");
@@ -37,17 +40,31 @@ struct GeometryResidual {
     torch::Tensor code;      ///< [N,16] z_g
 };
 
-class GeometryFieldImpl : public torch::nn::Module {
+/// Pose-dependent residuals of the surfels: derive from it for a geometry of your own.
+class Geometry : public Module, public ParameterGroups {
+  public:
+    using Module::Module;
+    /// input.geometry_code, direction, eye and posed are not there yet.
+    virtual GeometryResidual forward(const FieldInput& input) = 0;
+    /// Parameters that it owns directly; submodules speak for theirs.
+    std::string parameter_group(const std::string& name) const override {
+        return own_group(name, "network");
+    }
+};
+
+class GeometryFieldImpl : public Geometry {
   public:
     GeometryFieldImpl(const GeometryFieldOptions& options, const torch::Tensor& box,
                       int64_t pose_code_width, uint64_t seed = 0);
-    /// pose_code: [16]. The heads of δd, δs, δr start at zero: step 0 is exactly the template.
-    virtual GeometryResidual forward(const FixedPoints& at, const torch::Tensor& pose_code);
-    const HashGrid& volume() const { return volume_; }
-    double start() const { return options_.start; }  ///< fraction of the run
+    /// Reads `at`, pose_code and progress. The heads of δd, δs, δr start at zero: step 0 is exactly
+    /// the template, and so is every step before `start`, with z_g = 0.
+    GeometryResidual forward(const FieldInput& input) override;
+    std::shared_ptr<torch::nn::Module> clone(
+        const std::optional<torch::Device>& device = std::nullopt) const override;
 
   private:
     GeometryFieldOptions options_;
+    int64_t pose_code_width_;
     HashGrid volume_{nullptr};
     Mlp mlp_{nullptr};
 };

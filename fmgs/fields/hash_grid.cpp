@@ -5,6 +5,7 @@
 #include <fmgs/core/random.h>
 #include <fmgs/fields/hash/hash_encode.h>
 #include <fmgs/fields/hash/hash_levels.h>
+#include <fmgs/fields/located_points.h>
 #include <fmt/format.h>
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -100,12 +101,14 @@ HashGridImpl::HashGridImpl(const HashGridOptions& options, const torch::Tensor& 
     }
 }
 
-bool HashGridImpl::same_layout(const HashGridImpl& other) const {
-    const auto &a = options_, &b = other.options_;
-    return a.levels == b.levels && a.features_per_level == b.features_per_level &&
-           a.base_resolution == b.base_resolution && a.finest_resolution == b.finest_resolution &&
-           a.log2_hashmap_size == b.log2_hashmap_size && box_.device() == other.box_.device() &&
-           box_.scalar_type() == other.box_.scalar_type() && torch::equal(box_, other.box_);
+GridLayout HashGridImpl::layout() const {
+    const std::lock_guard lock(layout_mutex_);
+    if (const TensorStamp now(box_); !(now == layout_stamp_)) {
+        const auto corners = box_.to(torch::kCPU, torch::kDouble).contiguous();
+        std::copy_n(corners.const_data_ptr<double>(), 6, layout_box_.begin());
+        layout_stamp_ = now;
+    }
+    return {options_, layout_box_};
 }
 
 torch::Tensor HashGridImpl::to_unit(const torch::Tensor& x) const {
@@ -135,15 +138,23 @@ FixedPoints HashGridImpl::locate(const torch::Tensor& points) const {
     for (auto* x :
          {&at.points, &at.indices, &at.fractions, &at.row_offsets, &at.columns, &at.values})
         *x = x->to(box_.device());
+    at.layout = layout();
     return at;
 }
 
 torch::Tensor HashGridImpl::forward(const FixedPoints& at) {
     if (!at.points.defined())
         throw Error("HashGrid: fixed points: got none; find them with locate(points)");
+    if (!(at.layout == layout())) {
+        throw Error(
+            "HashGrid: fixed points: expected those of a grid with the same options and box; find "
+            "them with this grid's locate(points)");
+    }
     return detail::hash_encode(table_, at.points, options_,
                                {at.indices, at.fractions, at.row_offsets, at.columns, at.values});
 }
+
+torch::Tensor HashGridImpl::forward(const LocatedPoints& at) { return forward(at.in(*this)); }
 
 torch::Tensor HashGridImpl::forward(const torch::Tensor& x) {
     return detail::hash_encode(table_, to_unit(x), options_, {});

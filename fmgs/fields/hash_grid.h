@@ -2,9 +2,12 @@
 /// A multi-resolution hash grid (Müller et al. 2022) over a box, with tiny-cuda-nn's level rule;
 /// float or double.
 #include <fmgs/core/parameter_group.h>
+#include <fmgs/core/tensor_stamp.h>
 #include <torch/nn/module.h>
 
+#include <array>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 namespace fmgs {
@@ -15,6 +18,8 @@ struct HashGridOptions {
     int64_t base_resolution = 16;  ///< resolution of the coarsest level
     int64_t finest_resolution = 2048;
     int64_t log2_hashmap_size = 16;
+
+    bool operator==(const HashGridOptions&) const = default;
 
     template <class V>
     void visit(V& v) {
@@ -29,6 +34,16 @@ struct HashGridOptions {
         v.renamed("log2_entries", "log2_hashmap_size");
     }
 };
+
+/// Where the corners of a point are: grids of equal layouts find the same.
+struct GridLayout {
+    HashGridOptions options;
+    std::array<double, 6> box{};  ///< lower and upper corner
+
+    bool operator==(const GridLayout&) const = default;
+};
+
+class LocatedPoints;
 
 /// Points that never move, with their 8 corners per level found once, and the matrix of trilinear
 /// weights transposed, as compressed sparse rows: a row per entry of the table, a column per point.
@@ -48,6 +63,8 @@ struct FixedPoints {
     torch::Tensor columns;
     /// [N·L·8] trilinear weights
     torch::Tensor values;
+    /// of the grid that found them; another one refuses them
+    GridLayout layout{};
 
     int64_t size() const { return points.defined() ? points.size(0) : 0; }
 };
@@ -59,17 +76,21 @@ class HashGridImpl : public torch::nn::Module, public ParameterGroups {
     HashGridImpl(const HashGridOptions& options, const torch::Tensor& box, uint64_t seed = 0);
 
     int64_t width() const { return options_.levels * options_.features_per_level; }
-    /// Do FixedPoints located by `other` fit this grid?
-    bool same_layout(const HashGridImpl& other) const;
+    /// What FixedPoints of this grid fit. Reads the box back from a GPU when it has changed, else
+    /// nothing.
+    GridLayout layout() const;
     /// Finds the corners of points [N,3] once; the search runs on the CPU wherever the grid is.
     FixedPoints locate(const torch::Tensor& points) const;
     /// [N,width]; gradient to the table only. Error when `at` was located by a grid of other
-    /// options.
+    /// options or with another box.
     torch::Tensor forward(const FixedPoints& at);
+    /// The same at points that look after their corners themselves (fields/located_points.h).
+    torch::Tensor forward(const LocatedPoints& at);
     /// x: [N,3]. Returns [N,width]; gradients to the table and to x.
     torch::Tensor forward(const torch::Tensor& x);
 
     const HashGridOptions& options() const { return options_; }
+    const torch::Tensor& box() const { return box_; }  ///< [2,3] lower and upper corner
     /// Rows of the table: Σ_l min(round_up(r_l³, 8), 2^log2_hashmap_size).
     int64_t entries() const { return table_.size(0); }
     std::string parameter_group(const std::string&) const override { return "volume"; }
@@ -79,6 +100,10 @@ class HashGridImpl : public torch::nn::Module, public ParameterGroups {
 
     HashGridOptions options_;
     torch::Tensor table_, box_;  // parameter [entries,features]; buffer
+    // The box as numbers, and the box that they were read from.
+    mutable std::mutex layout_mutex_;
+    mutable TensorStamp layout_stamp_;
+    mutable std::array<double, 6> layout_box_{};
 };
 TORCH_MODULE(HashGrid);
 

@@ -16,13 +16,7 @@ namespace {
 constexpr int64_t kCode = 6;                   // of one joint
 constexpr int64_t kInput = 9 + 3 + 1 + kCode;  // rotation, joint, bone length, parent's code
 
-/// The joints in order of depth, how many have each depth, and the place of each one's parent among
-/// those one level above.
-struct Tree {
-    std::vector<int64_t> order, level_sizes, parent_slot;
-};
-
-Tree sort_by_depth(const torch::Tensor& parents) {
+PoseEncoderImpl::Tree sort_by_depth(const torch::Tensor& parents) {
     const int64_t count = parents.size(0);
     const auto list = parents.to(torch::kCPU, torch::kInt64).contiguous();
     const int64_t* parent = list.const_data_ptr<int64_t>();
@@ -40,14 +34,17 @@ Tree sort_by_depth(const torch::Tensor& parents) {
         slot[k] = static_cast<int64_t>(levels[depth[k]].size());
         levels[depth[k]].push_back(j);
     }
-    Tree tree;
+    PoseEncoderImpl::Tree tree;
+    std::vector<int64_t> order, parent_slot;
     for (const auto& [level, joints] : levels) {
         tree.level_sizes.push_back(static_cast<int64_t>(joints.size()));
         for (const int64_t j : joints) {
-            tree.order.push_back(j);
-            tree.parent_slot.push_back(j == 0 ? 0 : slot[static_cast<size_t>(parent[j])]);
+            order.push_back(j);
+            parent_slot.push_back(j == 0 ? 0 : slot[static_cast<size_t>(parent[j])]);
         }
     }
+    tree.order = torch::tensor(order, torch::kInt64);
+    tree.parent_slot = torch::tensor(parent_slot, torch::kInt64);
     return tree;
 }
 
@@ -62,27 +59,35 @@ torch::Tensor rest_features(const torch::Tensor& parents, const torch::Tensor& j
     return torch::cat({normalised, (normalised - origin).norm(2, 1, true)}, 1);
 }
 
+PoseEncoderImpl::Tree tree_of(const torch::Tensor& parents, const torch::Tensor& joints,
+                              const torch::Tensor& vertices) {
+    check_shape(parents, {-1}, "parents");
+    check_shape(joints, {parents.size(0), 3}, "joints");
+    check_shape(vertices, {-1, 3}, "vertices");
+    auto tree = sort_by_depth(parents);
+    torch::NoGradGuard guard;  // the shape of the body is a constant of the encoder
+    const auto rest =
+        rest_features(parents.to(torch::kCPU, torch::kInt64), joints.cpu(), vertices.cpu());
+    tree.rest = rest.to(torch::kFloat32).index_select(0, tree.order);
+    return tree;
+}
+
 }  // namespace
 
 PoseEncoderImpl::PoseEncoderImpl(const torch::Tensor& parents, const torch::Tensor& joints,
                                  const torch::Tensor& vertices, const PoseEncoderOptions& options,
                                  uint64_t seed)
-    : options_(options) {
-    check_shape(parents, {-1}, "parents");
-    const int64_t J = parents.size(0);
-    check_shape(joints, {J, 3}, "joints");
-    check_shape(vertices, {-1, 3}, "vertices");
+    : PoseEncoderImpl(tree_of(parents, joints, vertices), options, seed) {}
+
+PoseEncoderImpl::PoseEncoderImpl(const Tree& tree, const PoseEncoderOptions& options, uint64_t seed)
+    : options_(options), level_sizes_(tree.level_sizes) {
     if (options.width < 1)
         throw Error(
             fmt::format("PoseEncoder: width: expected a number >= 1, got {}", options.width));
-    auto tree = sort_by_depth(parents);
-    level_sizes_ = tree.level_sizes;
-    order_ = register_buffer("order", torch::tensor(tree.order, torch::kInt64));
-    parent_slot_ = register_buffer("parent_slot", torch::tensor(tree.parent_slot, torch::kInt64));
-    torch::NoGradGuard guard;  // the shape of the body is a constant of the encoder
-    const auto rest =
-        rest_features(parents.to(torch::kCPU, torch::kInt64), joints.cpu(), vertices.cpu());
-    rest_ = register_buffer("rest", rest.to(torch::kFloat32).index_select(0, order_));
+    const int64_t J = tree.order.size(0);
+    order_ = register_buffer("order", tree.order.clone());
+    parent_slot_ = register_buffer("parent_slot", tree.parent_slot.clone());
+    rest_ = register_buffer("rest", tree.rest.clone());
 
     const auto generator = Random{seed}.generator("pose_encoder");
     const auto uniform = [&](const char* name, std::initializer_list<int64_t> shape,
@@ -100,10 +105,13 @@ PoseEncoderImpl::PoseEncoderImpl(const torch::Tensor& parents, const torch::Tens
     output_bias_ = uniform("output_bias", {options.width}, kCode * J);
 }
 
+std::shared_ptr<torch::nn::Module> PoseEncoderImpl::clone(
+    const std::optional<torch::Device>& device) const {
+    return cloned(*this, device, Tree{level_sizes_, order_, parent_slot_, rest_}, options_);
+}
+
 torch::Tensor PoseEncoderImpl::forward(const torch::Tensor& rotations, const Random* random) {
     const int64_t J = order_.size(0);
-    // Module::to(kDouble) converts buffers of integers as well.
-    const auto order = order_.to(torch::kInt64), parent_slot = parent_slot_.to(torch::kInt64);
     check_shape(rotations, {J, 3, 3}, "rotations");
     const auto identity = torch::eye(3, rotations.options().requires_grad(false)).view({1, 9});
     auto local = torch::cat({identity, rotations.slice(0, 1).reshape({J - 1, 9})});  // [J,9]
@@ -116,7 +124,7 @@ torch::Tensor PoseEncoderImpl::forward(const torch::Tensor& rotations, const Ran
             local = local + options_.noise * upload(noise, local.options().requires_grad(false));
         }
     }
-    local = local.index_select(0, order);
+    local = local.index_select(0, order_);
     const auto joint = rest_.narrow(1, 0, 3);
     const auto everything = torch::cat({local.flatten(), joint.flatten()});
     // [1,6]
@@ -124,7 +132,7 @@ torch::Tensor PoseEncoderImpl::forward(const torch::Tensor& rotations, const Ran
     std::vector<torch::Tensor> codes;
     int64_t start = 0;
     for (const int64_t count : level_sizes_) {
-        const auto from_parent = parent_code.index_select(0, parent_slot.narrow(0, start, count));
+        const auto from_parent = parent_code.index_select(0, parent_slot_.narrow(0, start, count));
         const auto input = torch::cat(
             {local.narrow(0, start, count), rest_.narrow(0, start, count), from_parent}, 1);
         const auto hidden =

@@ -29,6 +29,19 @@ PoseTableImpl::PoseTableImpl(const std::vector<BodyPose>& poses) {
     translation_ = register_parameter("translation", torch::stack(translations));
 }
 
+PoseTableImpl::PoseTableImpl(const torch::Tensor& axis_angle, const torch::Tensor& translation) {
+    check_shape(axis_angle, {-1, -1, 3}, "axis angles of the pose table");
+    check_shape(translation, {axis_angle.size(0), 3}, "translations of the pose table");
+    torch::NoGradGuard guard;  // initial values: parameters are leaves
+    axis_angle_ = register_parameter("axis_angle", axis_angle.clone());
+    translation_ = register_parameter("translation", translation.clone());
+}
+
+std::shared_ptr<torch::nn::Module> PoseTableImpl::clone(
+    const std::optional<torch::Device>& device) const {
+    return cloned(*this, device, axis_angle_, translation_);
+}
+
 BodyPose PoseTableImpl::forward(int64_t index) {
     if (index < 0 || index >= size()) {
         throw Error(

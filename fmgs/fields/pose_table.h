@@ -1,20 +1,34 @@
 #pragma once
 /// θ_p: the poses of the training frames as parameters.
+#include <fmgs/core/module.h>
 #include <fmgs/core/parameter_group.h>
 #include <fmgs/core/types.h>
-#include <torch/nn/module.h>
 
 namespace fmgs {
 
-class PoseTableImpl : public torch::nn::Module, public ParameterGroups {
+/// Where the poses of the training frames come from: derive from it for a source of your own (a
+/// network over time, say).
+class PoseSource : public Module, public ParameterGroups {
+  public:
+    using Module::Module;
+    virtual int64_t size() const = 0;  ///< frames
+    /// The pose of frame `index`. Error when out of range.
+    virtual BodyPose forward(int64_t index) = 0;
+    std::string parameter_group(const std::string&) const override { return "pose"; }
+};
+
+class PoseTableImpl : public PoseSource {
   public:
     /// One row per frame, starting at the file's poses. Parameters: axis_angle [F,J,3], translation
     /// [F,3].
     explicit PoseTableImpl(const std::vector<BodyPose>& poses);
-    int64_t size() const { return translation_.size(0); }
+    /// axis_angle: [F,J,3], translation: [F,3].
+    PoseTableImpl(const torch::Tensor& axis_angle, const torch::Tensor& translation);
+    int64_t size() const override { return translation_.size(0); }
     /// The learned pose of row `index`. Error when out of range.
-    BodyPose forward(int64_t index);
-    std::string parameter_group(const std::string&) const override { return "pose"; }
+    BodyPose forward(int64_t index) override;
+    std::shared_ptr<torch::nn::Module> clone(
+        const std::optional<torch::Device>& device = std::nullopt) const override;
 
   private:
     torch::Tensor axis_angle_, translation_;

@@ -1,6 +1,7 @@
 #pragma once
 /// F_w (eq. 9): skinning weights anywhere in canonical space, W = softmax(mlp(H(x))).
 #include <fmgs/core/mesh.h>
+#include <fmgs/core/module.h>
 #include <fmgs/core/parameter_group.h>
 #include <fmgs/fields/hash_grid.h>
 #include <fmgs/fields/mlp.h>
@@ -10,6 +11,7 @@
 namespace fmgs {
 
 struct SkinningFieldOptions {
+    std::string type = "field";
     HashGridOptions volume{.levels = 8,
                            .features_per_level = 2,
                            .base_resolution = 16,
@@ -25,6 +27,7 @@ struct SkinningFieldOptions {
 
     template <class V>
     void visit(V& v) {
+        v("type", type, "field: the paper's (eq. 9)");
         v.group("volume", volume);
         v("hidden", hidden, "width of the hidden layers");
         v("layers", layers, "hidden layers");
@@ -35,18 +38,22 @@ struct SkinningFieldOptions {
     }
 };
 
-class SkinningFieldImpl : public torch::nn::Module, public ParameterGroups {
+/// Skinning weights anywhere in canonical space: derive from it for a skinning of your own.
+class Skinning : public Module, public ParameterGroups {
+  public:
+    using Module::Module;
+    /// x: [N,3] canonical positions, metres; gradient to x. Returns [N,J]; rows sum to one.
+    virtual torch::Tensor forward(const torch::Tensor& x) = 0;
+    std::string parameter_group(const std::string&) const override { return "skinning"; }
+};
+
+class SkinningFieldImpl : public Skinning {
   public:
     SkinningFieldImpl(const SkinningFieldOptions& options, const torch::Tensor& box,
                       int64_t joint_count, uint64_t seed = 0);
-    /// x: [N,3] canonical positions, metres; gradient to x. Returns [N,J]; rows sum to one.
-    virtual torch::Tensor forward(const torch::Tensor& x);
-    /// Fits the field to the template's weights [V,J], barycentrically, on and around its surface;
-    /// returns the last L_skin. `progress(step, steps, loss)` is called now and then; it may be
-    /// empty.
-    double prefit(const Mesh& canonical, const torch::Tensor& weights, uint64_t seed,
-                  const std::function<void(int64_t, int64_t, double)>& progress = {});
-    std::string parameter_group(const std::string&) const override { return "skinning"; }
+    torch::Tensor forward(const torch::Tensor& x) override;
+    std::shared_ptr<torch::nn::Module> clone(
+        const std::optional<torch::Device>& device = std::nullopt) const override;
 
   private:
     SkinningFieldOptions options_;
@@ -55,5 +62,14 @@ class SkinningFieldImpl : public torch::nn::Module, public ParameterGroups {
     Mlp mlp_{nullptr};
 };
 TORCH_MODULE(SkinningField);
+
+/// Fits a skinning, through its own forward, to the weights [V,J] of a canonical mesh,
+/// barycentrically, on and around its surface; options.prefit_{steps,points,shell} say how. Hash
+/// grids take larger steps than other parameters. Returns the last L_skin; `progress(step, steps,
+/// loss)` is called now and then and may be empty. Error when the skinning has no parameters, or
+/// weights for another number of joints.
+double prefit_skinning(Skinning& skinning, const Mesh& canonical, const torch::Tensor& weights,
+                       const SkinningFieldOptions& options, uint64_t seed,
+                       const std::function<void(int64_t, int64_t, double)>& progress = {});
 
 }  // namespace fmgs

@@ -126,8 +126,8 @@ class Terms {
 Objective paper_objective(const AvatarParts& parts, const ObjectiveOptions& options) {
     const auto table = routing_table(options.routing);
     const auto& l = options.losses;
-    const auto surfels = parts.surfels.ptr();
-    const auto body = parts.body.ptr();
+    const auto& surfels = parts.surfels;
+    const auto& body = parts.body;
 
     Terms terms(parts, table);
     terms.add<PhotometricLoss>("photometric", l.photometric, l.photometric);         // (13)

@@ -69,7 +69,7 @@ struct LossOptions {
 struct ObjectiveOptions {
     std::string routing = "measured";
     std::string static_shapes = "auto";
-    LossOptions losses;
+    LossOptions losses = {};
 
     template <class V>
     void visit(V& v) {

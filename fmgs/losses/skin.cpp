@@ -6,8 +6,8 @@
 
 namespace fmgs {
 
-SkinLoss::SkinLoss(std::shared_ptr<SkinningFieldImpl> field,
-                   std::shared_ptr<const BodyModelImpl> body, int64_t points)
+SkinLoss::SkinLoss(std::shared_ptr<Skinning> field, std::shared_ptr<const Body> body,
+                   int64_t points)
     : field_(std::move(field)), body_(std::move(body)), points_(points) {
     if (!field_ || !body_) throw Error("skin loss: expected a skinning field and a body, got null");
     if (points < 1) throw Error("skin loss: expected at least one point");

@@ -1,6 +1,6 @@
 #pragma once
 /// L_skin (§4.4, after 3DGS-Avatar): what keeps the skinning near the body's.
-#include <fmgs/core/body_model.h>
+#include <fmgs/core/body.h>
 #include <fmgs/fields/skinning.h>
 #include <fmgs/losses/loss.h>
 
@@ -13,13 +13,13 @@ class SkinLoss : public Loss {
   public:
     /// Field and body stay the caller's: nothing of theirs is this module's. Error when one is
     /// null, or points < 1.
-    SkinLoss(std::shared_ptr<SkinningFieldImpl> field, std::shared_ptr<const BodyModelImpl> body,
+    SkinLoss(std::shared_ptr<Skinning> field, std::shared_ptr<const Body> body,
              int64_t points = 1024);
     torch::Tensor forward(const LossInput& input) override;
 
   private:
-    std::shared_ptr<SkinningFieldImpl> field_;
-    std::shared_ptr<const BodyModelImpl> body_;
+    std::shared_ptr<Skinning> field_;
+    std::shared_ptr<const Body> body_;
     int64_t points_;
 };
 

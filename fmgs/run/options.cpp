@@ -2,6 +2,7 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/core/config/config.h>
+#include <fmgs/core/names.h>
 #include <fmt/format.h>
 #include <torch/cuda.h>
 
@@ -28,6 +29,7 @@ RunOptions read_options(const std::vector<std::string>& arguments) {
     RunOptions options;
     config.read(options);
     device_of(options.train.device);
+    for (const auto& [name, modality] : options.avatar.modalities) check_name("modality", name);
     return options;
 }
 

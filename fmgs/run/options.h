@@ -51,13 +51,13 @@ struct TrainOptions {
 
 /// Every option of `train`; dumped to RUN/config.yaml.
 struct RunOptions {
-    CaptureOptions data;
-    AvatarOptions avatar;
-    PoseOptions pose;
-    ObjectiveOptions objective;
-    RenderOptions render;
-    OptimOptions optim;
-    TrainOptions train;
+    CaptureOptions data = {};
+    AvatarOptions avatar = {};
+    PoseOptions pose = {};
+    ObjectiveOptions objective = {};
+    RenderOptions render = {};
+    OptimOptions optim = {};
+    TrainOptions train = {};
     std::string output;
 
     template <class V>

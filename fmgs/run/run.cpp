@@ -20,7 +20,7 @@ namespace {
 int64_t subdivisions_for(const RunOptions& options, const Capture& capture, const BodyModel& body) {
     if (options.avatar.subdivisions >= 0) return options.avatar.subdivisions;
     const Frame& frame = capture.splits.at("train").front();
-    return choose_subdivisions(body, options.avatar.surfels, frame.camera, frame.pose);
+    return choose_subdivisions(*body, options.avatar.surfels, frame.camera, frame.pose);
 }
 
 std::map<std::string, std::string> modality_folders(const AvatarOptions& options) {
@@ -83,8 +83,9 @@ void prefit(Run& run, std::ostream& progress) {
     if (!run.options.avatar.skinning.prefit) return;
     const auto seed = Random{static_cast<uint64_t>(run.options.train.seed)}.number("prefit");
     const auto canonical = run.body->canonical();
-    run.avatar->parts().skinning->prefit(
-        {canonical.vertices.cpu(), canonical.faces.cpu()}, run.body->weights().cpu(), seed,
+    prefit_skinning(
+        *run.avatar->parts().skinning, {canonical.vertices.cpu(), canonical.faces.cpu()},
+        run.body->weights().cpu(), run.options.avatar.skinning, seed,
         [&](int64_t step, int64_t steps, double loss) {
             progress << fmt::format("\rfitting the skinning field: {}/{}  {:.2e} ", step, steps,
                                     loss)

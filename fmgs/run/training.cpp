@@ -73,7 +73,8 @@ LossReport step(Training& training, bool checked) {
     const Random random{seed, state.step};
     const Frame frame = take(run, frame_of(training.frames, state.step, seed), progress);
 
-    const auto surfels = run.avatar.ptr()->forward(frame.camera, frame.pose, &random);  // (2)–(9)
+    const auto surfels =
+        run.avatar.ptr()->forward(frame.camera, frame.pose, &random, progress);   // (2)–(9)
     auto report = training.objective->forward(surfels, frame, random, progress);  // (10)–(21)
     for (const auto& term : report.terms) {
         if (checked && !term.value.isfinite().item<bool>())

@@ -25,7 +25,7 @@ int main(int argc, char** argv) {
     }
     SkinningField field(options, padded_box(mesh.vertices), body->joint_count());
     const auto start = std::chrono::steady_clock::now();
-    const double loss = field->prefit(mesh, body->weights(), 1);
+    const double loss = prefit_skinning(*field, mesh, body->weights(), options, 1);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
 
     const torch::NoGradGuard guard;

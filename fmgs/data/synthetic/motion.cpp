@@ -2,6 +2,7 @@
 #include <fmgs/data/synthetic/motion.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/joints.h>
 #include <fmgs/core/rotation.h>
 #include <fmt/format.h>
 #include <torch/types.h>
@@ -11,23 +12,7 @@
 namespace fmgs {
 namespace {
 
-// Joints of SMPL.
-enum Joint {
-    kRoot,
-    kLeftHip,
-    kRightHip,
-    kSpine1,
-    kLeftKnee,
-    kRightKnee,
-    kSpine2,
-    kSpine3 = 9,
-    kHead = 15,
-    kLeftShoulder,
-    kRightShoulder,
-    kLeftElbow,
-    kRightElbow,
-    kJoints = 24
-};
+using namespace smpl;
 
 // Angles in radians. SMPL rests in a T: the left arm along +x, legs along -y, face towards +z.
 class Figure {
@@ -63,7 +48,7 @@ class Figure {
         const auto turns =
             torch::tensor({{M_PI, 0.0, 0.0}, {0.0, yaw, 0.0}, {0.0, 0.0, lean}}, torch::kFloat);
         const auto r = exp_map(turns);
-        rotations[kRoot] = torch::matmul(torch::matmul(r[0], r[2]), r[1]);
+        rotations[kPelvis] = torch::matmul(torch::matmul(r[0], r[2]), r[1]);
         // The root turns about joint 0's place at rest, and the translation comes after.
         return {rotations, (place - rest).to(torch::kFloat)};
     }

@@ -2,6 +2,7 @@
 #include <fmgs/data/synthetic/procedural_body.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/joints.h>
 #include <fmgs/data/synthetic/isosurface.h>
 #include <fmt/format.h>
 #include <torch/types.h>
@@ -15,7 +16,7 @@ namespace {
 
 using detail::Point3;
 
-constexpr int64_t kJoints = 24;
+constexpr int64_t kJoints = smpl::kJoints;
 constexpr std::array<int64_t, kJoints> kParents{-1, 0, 0, 0,  1,  2,  3,  4,  5,  6,  7,  8,
                                                 9,  9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21};
 // Joints of the right side become those of the left, and the other way round.
@@ -30,21 +31,21 @@ constexpr Point3 kSpine2{0, 0.03, 0.01}, kAnkle{0.105, -1.11, -0.03}, kSpine3{0,
 constexpr Point3 kNeck{0, 0.29, -0.01}, kCollar{0.075, 0.20, 0}, kHead{0, 0.375, 0.02},
     kShoulder{0.175, 0.225, -0.01};
 constexpr Point3 kElbow{0.435, 0.22, -0.02}, kWrist{0.685, 0.22, -0.02}, kHand{0.77, 0.22, -0.02};
-constexpr std::array<std::pair<int64_t, Point3>, 15> kLeft{{{0, kPelvis},
-                                                            {1, kHip},
-                                                            {3, kSpine1},
-                                                            {4, kKnee},
-                                                            {6, kSpine2},
-                                                            {7, kAnkle},
-                                                            {9, kSpine3},
-                                                            {10, kFoot},
-                                                            {12, kNeck},
-                                                            {13, kCollar},
-                                                            {15, kHead},
-                                                            {16, kShoulder},
-                                                            {18, kElbow},
-                                                            {20, kWrist},
-                                                            {22, kHand}}};
+constexpr std::array<std::pair<int64_t, Point3>, 15> kLeft{{{smpl::kPelvis, kPelvis},
+                                                            {smpl::kLeftHip, kHip},
+                                                            {smpl::kSpine1, kSpine1},
+                                                            {smpl::kLeftKnee, kKnee},
+                                                            {smpl::kSpine2, kSpine2},
+                                                            {smpl::kLeftAnkle, kAnkle},
+                                                            {smpl::kSpine3, kSpine3},
+                                                            {smpl::kLeftFoot, kFoot},
+                                                            {smpl::kNeck, kNeck},
+                                                            {smpl::kLeftCollar, kCollar},
+                                                            {smpl::kHead, kHead},
+                                                            {smpl::kLeftShoulder, kShoulder},
+                                                            {smpl::kLeftElbow, kElbow},
+                                                            {smpl::kLeftWrist, kWrist},
+                                                            {smpl::kLeftHand, kHand}}};
 
 // A cone with round ends from a to b, stretched along z, that moves with one joint.
 struct Cone {
@@ -53,30 +54,32 @@ struct Cone {
     double radius_a, radius_b, stretch;
 };
 constexpr std::array<Cone, 24> kCones{{
-    {0, {0, -0.25, 0}, {0.075, -0.27, 0}, 0.108, 0.098, 0.90},
-    {0, {0.060, -0.30, -0.045}, {0.070, -0.32, -0.045}, 0.070, 0.070, 1},  // seat
-    {3, {0.035, -0.20, 0}, {0.032, -0.05, 0.003}, 0.100, 0.094, 0.85},
-    {6, {0.032, -0.05, 0.003}, {0.042, 0.06, 0.005}, 0.094, 0.096, 0.88},
-    {9, {0.042, 0.06, 0.005}, {0.070, 0.14, 0}, 0.096, 0.088, 0.95},
-    {9, {0, 0.13, 0}, {0.080, 0.14, 0}, 0.095, 0.090, 0.98},
-    {13, {0.050, 0.205, -0.01}, {0.150, 0.217, -0.01}, 0.055, 0.052, 1},
-    {12, {0, 0.22, -0.01}, {0, 0.34, 0.005}, 0.052, 0.050, 1},
-    {15, {0, 0.365, 0.030}, {0, 0.425, 0}, 0.066, 0.080, 1.15},
-    {15, {0, 0.395, 0.098}, {0, 0.370, 0.112}, 0.010, 0.014, 1},  // nose
-    {16, kShoulder, kElbow, 0.053, 0.040, 1},
-    {18, kElbow, kWrist, 0.041, 0.028, 1},
-    {20, {0.700, 0.22, -0.02}, kHand, 0.026, 0.026, 1.5},
-    {20, {0.715, 0.217, 0.010}, {0.770, 0.212, 0.046}, 0.014, 0.013, 1},  // thumb
-    {22, kHand, {0.850, 0.22, -0.02}, 0.025, 0.017, 1.6},
-    {1, {0.095, -0.33, 0}, kKnee, 0.083, 0.054, 1},
-    {4, kKnee, kAnkle, 0.052, 0.034, 1},
-    {4, {0.107, -0.79, -0.018}, {0.107, -0.92, -0.024}, 0.050, 0.044, 1},  // calf
-    {7, kAnkle, {0.108, -1.155, -0.045}, 0.034, 0.036, 1},
-    {7, {0.108, -1.160, -0.045}, {0.114, -1.168, 0.060}, 0.036, 0.032, 1},
-    {7, {0.100, -1.165, 0.030}, {0.100, -1.172, 0.080}, 0.028, 0.026, 1},  // inner edge
-    {10, {0.114, -1.168, 0.070}, {0.122, -1.174, 0.135}, 0.032, 0.022, 1},
-    {10, {0.098, -1.172, 0.080}, {0.096, -1.176, 0.140}, 0.026, 0.020, 1},  // great toe
-    {9, {0.070, 0.10, 0.045}, {0.085, 0.11, 0.045}, 0.060, 0.055, 1},       // chest
+    {smpl::kPelvis, {0, -0.25, 0}, {0.075, -0.27, 0}, 0.108, 0.098, 0.90},
+    {smpl::kPelvis, {0.060, -0.30, -0.045}, {0.070, -0.32, -0.045}, 0.070, 0.070, 1},  // seat
+    {smpl::kSpine1, {0.035, -0.20, 0}, {0.032, -0.05, 0.003}, 0.100, 0.094, 0.85},
+    {smpl::kSpine2, {0.032, -0.05, 0.003}, {0.042, 0.06, 0.005}, 0.094, 0.096, 0.88},
+    {smpl::kSpine3, {0.042, 0.06, 0.005}, {0.070, 0.14, 0}, 0.096, 0.088, 0.95},
+    {smpl::kSpine3, {0, 0.13, 0}, {0.080, 0.14, 0}, 0.095, 0.090, 0.98},
+    {smpl::kLeftCollar, {0.050, 0.205, -0.01}, {0.150, 0.217, -0.01}, 0.055, 0.052, 1},
+    {smpl::kNeck, {0, 0.22, -0.01}, {0, 0.34, 0.005}, 0.052, 0.050, 1},
+    {smpl::kHead, {0, 0.365, 0.030}, {0, 0.425, 0}, 0.066, 0.080, 1.15},
+    {smpl::kHead, {0, 0.395, 0.098}, {0, 0.370, 0.112}, 0.010, 0.014, 1},  // nose
+    {smpl::kLeftShoulder, kShoulder, kElbow, 0.053, 0.040, 1},
+    {smpl::kLeftElbow, kElbow, kWrist, 0.041, 0.028, 1},
+    {smpl::kLeftWrist, {0.700, 0.22, -0.02}, kHand, 0.026, 0.026, 1.5},
+    {smpl::kLeftWrist, {0.715, 0.217, 0.010}, {0.770, 0.212, 0.046}, 0.014, 0.013, 1},  // thumb
+    {smpl::kLeftHand, kHand, {0.850, 0.22, -0.02}, 0.025, 0.017, 1.6},
+    {smpl::kLeftHip, {0.095, -0.33, 0}, kKnee, 0.083, 0.054, 1},
+    {smpl::kLeftKnee, kKnee, kAnkle, 0.052, 0.034, 1},
+    {smpl::kLeftKnee, {0.107, -0.79, -0.018}, {0.107, -0.92, -0.024}, 0.050, 0.044, 1},  // calf
+    {smpl::kLeftAnkle, kAnkle, {0.108, -1.155, -0.045}, 0.034, 0.036, 1},
+    {smpl::kLeftAnkle, {0.108, -1.160, -0.045}, {0.114, -1.168, 0.060}, 0.036, 0.032, 1},
+    {smpl::kLeftAnkle, {0.100, -1.165, 0.030}, {0.100, -1.172, 0.080}, 0.028, 0.026, 1},  // inner
+                                                                                          // edge
+    {smpl::kLeftFoot, {0.114, -1.168, 0.070}, {0.122, -1.174, 0.135}, 0.032, 0.022, 1},
+    {smpl::kLeftFoot, {0.098, -1.172, 0.080}, {0.096, -1.176, 0.140}, 0.026, 0.020, 1},  // great
+                                                                                         // toe
+    {smpl::kSpine3, {0.070, 0.10, 0.045}, {0.085, 0.11, 0.045}, 0.060, 0.055, 1},        // chest
 }};
 constexpr double kBlend = 0.010;  // metres over which cones melt into each other
 
@@ -253,7 +256,7 @@ torch::Tensor body_part_labels(const BodyData& body) {
         torch::kLong);
     const auto joint = body.weights.argmax(1);
     const auto y = body.vertices.select(1, 1), z = body.vertices.select(1, 2);
-    const auto head = joint == 15;
+    const auto head = joint == static_cast<int64_t>(smpl::kHead);
     if (!head.any().item<bool>()) return part.index_select(0, joint);
     const auto top = y.masked_select(head).max(), bottom = y.masked_select(head).min();
     const auto back = z.masked_select(head).min(), front = z.masked_select(head).max();

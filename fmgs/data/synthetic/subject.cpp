@@ -2,6 +2,7 @@
 #include <fmgs/data/synthetic/subject.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/joints.h>
 #include <fmgs/core/surfels.h>
 #include <fmgs/data/synthetic/texture.h>
 #include <fmt/format.h>
@@ -70,10 +71,11 @@ struct Fold {
 
 // SMPL's hips, knees, waist and shoulders.
 constexpr double kWaveLength = 0.05;
-const std::vector<Fold> kFolds = {{1, 0.10, {0.4, 0.9, 0.2}},  {2, 0.10, {-0.4, 0.9, 0.2}},
-                                  {4, 0.09, {0.2, 1.0, 0.3}},  {5, 0.09, {-0.2, 1.0, 0.3}},
-                                  {3, 0.12, {0.2, 1.0, 0.3}},  {16, 0.09, {0.8, 0.5, 0.3}},
-                                  {17, 0.09, {-0.8, 0.5, 0.3}}};
+const std::vector<Fold> kFolds = {
+    {smpl::kLeftHip, 0.10, {0.4, 0.9, 0.2}},       {smpl::kRightHip, 0.10, {-0.4, 0.9, 0.2}},
+    {smpl::kLeftKnee, 0.09, {0.2, 1.0, 0.3}},      {smpl::kRightKnee, 0.09, {-0.2, 1.0, 0.3}},
+    {smpl::kSpine1, 0.12, {0.2, 1.0, 0.3}},        {smpl::kLeftShoulder, 0.09, {0.8, 0.5, 0.3}},
+    {smpl::kRightShoulder, 0.09, {-0.8, 0.5, 0.3}}};
 
 // Sine of the angle times axis, weighed: a phase that is smooth in the rotation.
 double fold_phase(const double* r) {
@@ -143,10 +145,11 @@ void ClothedSubject::dress(const torch::Tensor& classes) {
     const auto wave = (70 * y + 25 * x).sin() * (45 * x - 30 * z).cos() +
                       0.5 * (110 * y - 60 * z).sin();  // |.| ≤ 1.5
     // Wide at the hem of the shirt and of the trousers' legs.
-    const auto hem = torch::sigmoid((joint(6, 1) - y) / 0.05);
-    const auto leg = torch::sigmoid((joint(4, 1) - y) / 0.06);
-    const auto bun = torch::exp(
-        -((z - joint(15, 2) + 0.11).pow(2) + x.pow(2) + (y - joint(15, 1) - 0.11).pow(2)) / 0.003);
+    const auto hem = torch::sigmoid((joint(smpl::kSpine2, 1) - y) / 0.05);
+    const auto leg = torch::sigmoid((joint(smpl::kLeftKnee, 1) - y) / 0.06);
+    const auto bun = torch::exp(-((z - joint(smpl::kHead, 2) + 0.11).pow(2) + x.pow(2) +
+                                  (y - joint(smpl::kHead, 1) - 0.11).pow(2)) /
+                                0.003);
     thickness_ = share(kShirt) * (0.012 + 0.006 * hem + 0.002 * wave) +
                  share(kTrousers) * (0.010 + 0.007 * leg + 0.002 * wave) +
                  (share(kLeftShoe) + share(kRightShoe)) * 0.009 +
@@ -222,7 +225,9 @@ SurfaceLook ClothedSubject::look(const SurfacePoint& p) const {
     const auto joint = [&](int64_t row) {
         return std::array<float, 3>{j[3 * row], j[3 * row + 1], j[3 * row + 2]};
     };
-    const detail::Landmarks landmarks{joint(9), joint(15), joint(16), joint(4), joint(7), crown_};
+    const detail::Landmarks landmarks{joint(smpl::kSpine3),       joint(smpl::kHead),
+                                      joint(smpl::kLeftShoulder), joint(smpl::kLeftKnee),
+                                      joint(smpl::kLeftAnkle),    crown_};
     const auto color = detail::reflectance(label, x, landmarks);
     // World axes: x right, y down, z away from the first camera. Towards the lights: high at the
     // left front, and at the right.

@@ -1,6 +1,7 @@
 /// Torch's side of the CUDA backend of fmgs::hash_encode.
-#include <fmgs/core/cuda/check.h>
 #include <fmgs/fields/hash/hash_encode_cuda.h>
+
+#include <fmgs/core/cuda/check.h>
 #include <fmgs/fields/hash/hash_grid_kernels.h>
 #include <fmt/format.h>
 

@@ -1,0 +1,43 @@
+#pragma once
+/// SMPL's joints by name: the one table that knows which number is which part of a body.
+#include <array>
+#include <cstdint>
+
+namespace fmgs::smpl {
+
+enum Joint : int64_t {
+    kPelvis,
+    kLeftHip,
+    kRightHip,
+    kSpine1,
+    kLeftKnee,
+    kRightKnee,
+    kSpine2,
+    kLeftAnkle,
+    kRightAnkle,
+    kSpine3,
+    kLeftFoot,
+    kRightFoot,
+    kNeck,
+    kLeftCollar,
+    kRightCollar,
+    kHead,
+    kLeftShoulder,
+    kRightShoulder,
+    kLeftElbow,
+    kRightElbow,
+    kLeftWrist,
+    kRightWrist,
+    kLeftHand,
+    kRightHand,
+    kJoints
+};
+
+/// From the hip down.
+using Leg = std::array<Joint, 4>;
+inline constexpr Leg kLeftLeg{kLeftHip, kLeftKnee, kLeftAnkle, kLeftFoot};
+inline constexpr Leg kRightLeg{kRightHip, kRightKnee, kRightAnkle, kRightFoot};
+/// A body with fewer joints has no legs in this numbering.
+inline constexpr int64_t kJointsWithLegs = kRightFoot + 1;
+
+}  // namespace fmgs::smpl
