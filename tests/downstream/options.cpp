@@ -5,10 +5,10 @@ int main() {
     const fmgs::AvatarOptions avatar{.subdivisions = 1};
     const fmgs::HashGridOptions grid{.levels = 4};
     const fmgs::AppearanceFieldOptions appearance{.volume = grid};
-    const fmgs::LossTermOptions term{.weight = 0.5};
+    const fmgs::ObjectiveOptions objective{.routing = "strict"};
     const fmgs::Random random{.seed = 1};
     return avatar.subdivisions == 1 && appearance.volume.levels == 4 && random.seed == 1 &&
-                   term.weight.at(0) == 0.5
+                   objective.routing == "strict"
                ? 0
                : 1;
 }
