@@ -1,3 +1,4 @@
+#include <fmgs/core/body_model.h>
 #include <fmgs/losses/skin.h>
 
 #include "support/losses.h"
