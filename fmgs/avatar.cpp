@@ -1,4 +1,3 @@
-
 #include <fmgs/avatar.h>
 
 #include <fmgs/core/check.h>

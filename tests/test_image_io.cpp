@@ -2,7 +2,11 @@
 
 #include <fstream>
 
+#include <unistd.h>
 #include "support/small_disk.h"
+
+#include <fstream>
+
 #include "support/test.h"
 
 using namespace fmgs;
@@ -72,17 +76,18 @@ TEST_CASE("a label picture in colour, and values that do not fit, are Errors", "
             write_color(folder.path / "b.png", torch::zeros({2, 4, 4}));
         },
         "got [2,4,4]"));
-    REQUIRE(throws_error([&] { write_color(folder.path / "none" / "b.png", color_ramp()); },
-                         "cannot be written"));
-    REQUIRE_FALSE(std::filesystem::exists(folder.path / "b.png"));
+    std::ofstream(folder.path / "file") << "no folder";
+    REQUIRE(throws_error([&] { write_color(folder.path / "file" / "b.png", color_ramp()); },
+                         "file: cannot make the folder"));
 }
 
 TEST_CASE("a picture that finds the disk full is an Error with the reason and leaves nothing",
           "[image_io]") {
     TemporaryFolder folder;
-    std::filesystem::create_symlink("/dev/full", folder.path / "a.png.part");
+    const auto aside = ".a.png." + std::to_string(::getpid()) + ".tmp";
+    std::filesystem::create_symlink("/dev/full", folder.path / aside);
     REQUIRE(throws_error([&] { write_color(folder.path / "a.png", color_ramp()); },
-                         "a.png: cannot be written: No space left on device"));
+                         "/a.png: cannot write: No space left on device"));
     REQUIRE(std::filesystem::is_empty(folder.path));
 }
 

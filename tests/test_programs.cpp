@@ -89,10 +89,9 @@ TEST_CASE("a full disk or a locked folder stops a run with the reason; the last 
     const std::string unsaved = "error: the checkpoint of step 2 was not saved";
     const auto aside = checkpoints / ".unfinished-000002";
     refused(resume, room(model_size - 1),
-            {unsaved, (aside / ".model.safetensors.").string(), "cannot write: File too large"});
-    refused(
-        resume, room(model_size + 1),
-        {unsaved, (aside / ".optimizer.safetensors.").string(), "cannot write: File too large"});
+            {unsaved, (aside / "model.safetensors").string(), "cannot write: File too large"});
+    refused(resume, room(model_size + 1),
+            {unsaved, (aside / "optimizer.safetensors").string(), "cannot write: File too large"});
     refused(resume, room(10), {"error: ", "metrics.csv", "cannot write: File too large"});
     // Permissions bind root, too, without the capability to override them.
     const std::string bound = geteuid() == 0 ? "setpriv --bounding-set=-dac_override " : "";

@@ -42,7 +42,7 @@ TEST_CASE("maps keep their order, replace in place and name what is there", "[ty
     REQUIRE(maps.at("color").size(0) == 4);
     REQUIRE(maps.find("alpha") == nullptr);
     REQUIRE(test::throws_error([&] { maps.at("alpha"); },
-                               "no map 'alpha'; there are: color, depth, normal"));
+                               "no tensor 'alpha'; there are: color, depth, normal"));
     REQUIRE(test::throws_error([] { Maps().at("alpha"); }, "there are: none"));
 }
 

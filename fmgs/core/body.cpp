@@ -1,4 +1,3 @@
-
 #include <fmgs/core/body.h>
 
 #include <fmgs/core/check.h>

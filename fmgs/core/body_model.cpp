@@ -1,4 +1,3 @@
-
 #include <fmgs/core/body_model.h>
 
 #include <fmgs/core/check.h>
@@ -112,7 +111,8 @@ BodyModelImpl::BodyModelImpl(const TensorDict& buffers) {
     check_shape(buffers.at("joints"), {count, 3}, "joints of the body");
     check_shape(buffers.at("canonical_inverse"), {count, 4, 4}, "canonical transforms of the body");
     for (const auto* name : {"betas", "joints", "canonical_inverse"}) {
-        if (!buffers.at(name).is_floating_point() || !buffers.at(name).isfinite().all().item<bool>())
+        if (!buffers.at(name).is_floating_point() ||
+            !buffers.at(name).isfinite().all().item<bool>())
             throw Error(fmt::format("{} of the body: expected finite numbers", name));
     }
     keep(buffers);

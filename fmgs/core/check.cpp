@@ -1,4 +1,3 @@
-
 #include <fmgs/core/check.h>
 
 #include <fmgs/core/operators.h>

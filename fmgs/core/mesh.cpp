@@ -1,4 +1,3 @@
-
 #include <fmgs/core/mesh.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/core/module.h>
 
 #include <fmgs/core/check.h>

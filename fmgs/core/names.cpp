@@ -1,4 +1,3 @@
-
 #include <fmgs/core/names.h>
 
 #include <fmgs/core/check.h>

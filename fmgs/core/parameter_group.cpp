@@ -1,4 +1,3 @@
-
 #include <fmgs/core/parameter_group.h>
 
 #include <fmgs/core/check.h>

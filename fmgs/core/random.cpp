@@ -1,4 +1,3 @@
-
 #include <fmgs/core/random.h>
 
 #include <ATen/CPUGeneratorImpl.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/core/rotation.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/core/surfel_set.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/core/surfels.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/core/tensor_dict.h>
 
 #include <fmgs/core/check.h>

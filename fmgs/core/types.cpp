@@ -1,4 +1,3 @@
-
 #include <fmgs/core/types.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/data/capture.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/data/capture_writer.h>
 
 #include <ATen/Parallel.h>

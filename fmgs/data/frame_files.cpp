@@ -1,4 +1,3 @@
-
 #include <fmgs/data/frame_files.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/data/image_io.h>
 
 #include <fmgs/core/check.h>

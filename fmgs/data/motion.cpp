@@ -1,4 +1,3 @@
-
 #include <fmgs/data/motion.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/data/people_snapshot.h>
 
 #include <ATen/Parallel.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/data/pose_file.h>
 
 #include <fmgs/core/body_model.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/data/priors.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/eval/colors.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/eval/metrics.h>
 
 #include <fmgs/core/check.h>

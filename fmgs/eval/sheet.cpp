@@ -1,4 +1,3 @@
-
 #include <fmgs/eval/sheet.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/fields/appearance.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/fields/feature.h>
 
 #include <fmgs/core/random.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/fields/geometry.h>
 
 #include <fmgs/core/check.h>

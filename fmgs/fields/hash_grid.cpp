@@ -1,4 +1,3 @@
-
 #include <fmgs/fields/hash_grid.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/fields/located_points.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/fields/mlp.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/fields/pose_table.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/fields/skinning.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/losses/depth_ranking.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/losses/iso.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/losses/map_losses.h>
 
 #include <fmgs/losses/pixels.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/losses/mask.h>
 
 #include <fmgs/losses/pixels.h>

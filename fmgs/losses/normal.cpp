@@ -1,4 +1,3 @@
-
 #include <fmgs/losses/normal.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/losses/objective.h>
 
 #include <fmgs/core/check.h>

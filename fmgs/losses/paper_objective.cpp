@@ -1,4 +1,3 @@
-
 #include <fmgs/losses/paper_objective.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/losses/photometric.h>
 
 #include <fmgs/losses/pixels.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/losses/pixels.h>
 
 #include <fmgs/core/check.h>

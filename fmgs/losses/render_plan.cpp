@@ -1,4 +1,3 @@
-
 #include <fmgs/losses/render_plan.h>
 
 #include <fmgs/core/check.h>

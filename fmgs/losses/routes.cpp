@@ -1,4 +1,3 @@
-
 #include <fmgs/losses/routes.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/losses/semantic.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/losses/skin.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/raster/render.h>
 
 #include <fmgs/core/check.h>

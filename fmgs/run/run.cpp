@@ -83,14 +83,14 @@ void prefit(Run& run, std::ostream& progress) {
     if (!run.options.avatar.skinning.prefit) return;
     const auto seed = Random{static_cast<uint64_t>(run.options.train.seed)}.number("prefit");
     const auto canonical = run.body->canonical();
-    prefit_skinning(
-        *run.avatar->parts().skinning, {canonical.vertices.cpu(), canonical.faces.cpu()},
-        run.body->weights().cpu(), run.options.avatar.skinning, seed,
-        [&](int64_t step, int64_t steps, double loss) {
-            progress << fmt::format("\rfitting the skinning field: {}/{}  {:.2e} ", step, steps,
-                                    loss)
-                     << std::flush;
-        });
+    prefit_skinning(*run.avatar->parts().skinning,
+                    {canonical.vertices.cpu(), canonical.faces.cpu()}, run.body->weights().cpu(),
+                    run.options.avatar.skinning, seed,
+                    [&](int64_t step, int64_t steps, double loss) {
+                        progress << fmt::format("\rfitting the skinning field: {}/{}  {:.2e} ",
+                                                step, steps, loss)
+                                 << std::flush;
+                    });
     progress << "\n" << std::flush;
 }
 

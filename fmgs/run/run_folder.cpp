@@ -1,4 +1,3 @@
-
 #include <fmgs/run/run_folder.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/train/checkpoint.h>
 
 #include <fcntl.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/train/optim.h>
 
 #include <ATen/Parallel.h>

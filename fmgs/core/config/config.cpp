@@ -1,4 +1,3 @@
-
 #include <fmgs/core/config/config.h>
 
 #include <fmgs/core/check.h>

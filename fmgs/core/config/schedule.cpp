@@ -1,4 +1,3 @@
-
 #include <fmgs/core/config/schedule.h>
 
 #include <fmgs/core/check.h>

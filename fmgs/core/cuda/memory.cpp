@@ -1,4 +1,3 @@
-
 #include <fmgs/core/cuda/memory.h>
 
 #include <fmgs/core/check.h>

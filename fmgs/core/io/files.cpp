@@ -1,4 +1,3 @@
-
 #include <fmgs/core/io/files.h>
 
 #include <fcntl.h>
@@ -28,6 +27,22 @@ struct Descriptor {
     }
 };
 
+/// Writes and syncs `path`; messages speak of `file`, which it may stand aside for.
+void write_parts(const fs::path& path, std::initializer_list<std::string_view> parts,
+                 const fs::path& file) {
+    const Descriptor out{::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
+    if (out.value < 0) fail(file, "create");
+    for (auto part : parts) {
+        while (!part.empty()) {
+            const ssize_t written = ::write(out.value, part.data(), part.size());
+            if (written < 0 && errno == EINTR) continue;
+            if (written < 0) fail(file, "write");
+            part.remove_prefix(static_cast<size_t>(written));
+        }
+    }
+    if (::fsync(out.value) != 0) fail(file, "write to the disk");
+}
+
 }  // namespace
 
 std::string read_whole(const fs::path& file) {
@@ -44,17 +59,7 @@ std::string read_whole(const fs::path& file) {
 }
 
 void write_synced(const fs::path& file, std::initializer_list<std::string_view> parts) {
-    const Descriptor out{::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)};
-    if (out.value < 0) fail(file, "create");
-    for (auto part : parts) {
-        while (!part.empty()) {
-            const ssize_t written = ::write(out.value, part.data(), part.size());
-            if (written < 0 && errno == EINTR) continue;
-            if (written < 0) fail(file, "write");
-            part.remove_prefix(static_cast<size_t>(written));
-        }
-    }
-    if (::fsync(out.value) != 0) fail(file, "write to the disk");
+    write_parts(file, parts, file);
 }
 
 void sync_folder(const fs::path& folder) {
@@ -73,7 +78,7 @@ void write_whole(const fs::path& file, std::initializer_list<std::string_view> p
     // The name holds the process id, so that two processes never write the same side file.
     const auto aside = folder / fmt::format(".{}.{}.tmp", file.filename().string(), ::getpid());
     try {
-        write_synced(aside, parts);
+        write_parts(aside, parts, file);
         if (::rename(aside.c_str(), file.c_str()) != 0) fail(file, "rename into place");
     } catch (...) {
         fs::remove(aside, error);

@@ -1,4 +1,3 @@
-
 #include <fmgs/core/io/npz.h>
 
 #include <fmgs/core/check.h>

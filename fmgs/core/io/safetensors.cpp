@@ -1,4 +1,3 @@
-
 #include <fmgs/core/io/safetensors.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/data/synthetic/isosurface.h>
 
 #include <torch/types.h>

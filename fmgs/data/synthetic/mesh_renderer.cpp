@@ -1,4 +1,3 @@
-
 #include <fmgs/data/synthetic/mesh_renderer.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/data/synthetic/motion.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/data/synthetic/prior_errors.h>
 
 #include <torch/types.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/data/synthetic/procedural_body.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/data/synthetic/subject.h>
 
 #include <fmgs/core/check.h>

@@ -1,4 +1,3 @@
-
 #include <fmgs/data/synthetic/synthetic.h>
 
 #include <ATen/Parallel.h>

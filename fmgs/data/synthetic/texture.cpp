@@ -1,4 +1,3 @@
-
 #include <fmgs/data/synthetic/texture.h>
 
 #include <cmath>

@@ -205,20 +205,6 @@ __device__ __forceinline__ unsigned stage_surfels(const BackwardParams<T>& p, co
     return hits;
 }
 
-/// Stages the cotangents of a lane's pixel.
-template <class T, int kRoutes>
-__device__ __forceinline__ void stage_gradients(const BackwardParams<T>& p, const Stage<T>& stage,
-                                                int32_t staged, const Pixel<T, kRoutes>& pixel,
-                                                int lane) {
-    const int64_t pixels = int64_t{p.lists.width} * p.lists.height;
-    for (int32_t run = 0, row = 0; run < p.run_count; row += p.runs[run].count, ++run) {
-        for (int32_t k = 0; k < p.runs[run].count && row + k < staged; ++k) {
-            stage.gradient[(row + k) * kStride + lane] =
-                pixel.last >= 0 ? p.grad_image[(p.runs[run].first + k) * pixels + pixel.at] : T(0);
-        }
-    }
-}
-
 /// One warp per half of every cell of a tile; a tile of several cells takes them in turn, because
 /// they share its slots.
 template <class T, int kRoutes, bool kAllStaged>
@@ -226,13 +212,13 @@ __global__ void __launch_bounds__(32) composite_backward(BackwardParams<T> p, in
     using M = ScalarMath<T>;
     FMGS_DYNAMIC_SHARED(memory);
     const Stage<T> stage(memory, staged, p.routes);
-    const int lane = static_cast<int>(threadIdx.x);
-    const auto half = static_cast<int>(blockIdx.x % kHalves);
+    const int lane = static_cast<int>(threadIdx.x), half = static_cast<int>(blockIdx.x % kHalves);
     const auto tile = static_cast<int32_t>(blockIdx.x / kHalves);
     const Tiling tiling(p.lists);
     if (tile >= tiling.across * tiling.down) return;
     const Range list = tile_range(p.lists, tile);
     if (list.begin == list.end) return;
+    const int64_t pixels = int64_t{p.lists.width} * p.lists.height;
     const int64_t slot_size = int64_t{p.all_routes} * kSums + p.channels;
     const SumOf own = sum_of(lane % 16);
     const int32_t cells = tiling.edge / kCell;
@@ -244,7 +230,13 @@ __global__ void __launch_bounds__(32) composite_backward(BackwardParams<T> p, in
         const int32_t largest = largest_of_warp(pixel.last);
         if (largest < 0) continue;
         if (largest >= list.end - list.begin) __trap();
-        stage_gradients(p, stage, staged, pixel, lane);
+        for (int32_t run = 0, row = 0; run < p.run_count; row += p.runs[run].count, ++run) {
+            for (int32_t k = 0; k < p.runs[run].count && row + k < staged; ++k) {
+                stage.gradient[(row + k) * kStride + lane] =
+                    pixel.last >= 0 ? p.grad_image[(p.runs[run].first + k) * pixels + pixel.at]
+                                    : T(0);
+            }
+        }
         for (int32_t first = largest / 32 * 32; first >= 0; first -= 32) {
             int32_t surfel;
             const unsigned hits = stage_surfels(p, stage, staged, cell, list.begin + first,

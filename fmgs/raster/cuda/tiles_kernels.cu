@@ -1,4 +1,3 @@
-
 #include <fmgs/raster/cuda/tiles_kernels.h>
 
 #include <fmgs/raster/cuda/cell.h>
