@@ -18,7 +18,7 @@ int run_program(const std::vector<std::string>& arguments, bool overwrite) {
     const auto folder = training_folder(arguments, run.options, overwrite);
     print_run(run);
     auto training = start(std::move(run), objective, folder);
-    if (!training.frames_note.empty()) fmt::print("{}\n", training.frames_note);
+    if (!training.note.empty()) fmt::print("{}\n", training.note);
     if (training.state.step > 0)
         fmt::print("resuming at step {} of {}\n", training.state.step,
                    training.run.options.train.steps);

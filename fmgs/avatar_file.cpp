@@ -96,24 +96,10 @@ void check_scene(const AvatarScene& scene, int64_t joints) {
     }
 }
 
-/// Exactly of this class: one derived from it may do something else.
+/// Exactly of this class? One derived from it may do something else.
 template <class Paper>
-void check_part(const torch::nn::Module& part, const std::string& name) {
-    if (typeid(part) == typeid(Paper)) return;
-    throw Error(fmt::format(
-        "the part '{}' is not the paper's: an avatar file cannot hold it; save its tensors with "
-        "write_safetensors and make the avatar in your own program",
-        name));
-}
-
-void check_parts(const AvatarParts& parts) {
-    check_part<BodyModelImpl>(*parts.body, "body");
-    check_part<SurfelSetImpl>(*parts.surfels, "surfels");
-    check_part<PoseEncoderImpl>(*parts.encoder, "encoder");
-    if (parts.geometry) check_part<GeometryFieldImpl>(*parts.geometry, "geometry");
-    check_part<SkinningFieldImpl>(*parts.skinning, "skinning");
-    check_part<AppearanceFieldImpl>(*parts.appearance, "appearance");
-    for (const auto& [name, field] : parts.features) check_part<FeatureFieldImpl>(*field, name);
+bool is(const torch::nn::Module& part) {
+    return typeid(part) == typeid(Paper);
 }
 
 /// Numbers that a network of these widths has at least.
@@ -230,11 +216,28 @@ BodyPose AvatarScene::pose(int64_t k) const {
     return {exp_map(axis_angle[k]), translation[k]};
 }
 
+std::string part_of_ones_own(const AvatarParts& parts) {
+    if (!is<BodyModelImpl>(*parts.body)) return "body";
+    if (!is<SurfelSetImpl>(*parts.surfels)) return "surfels";
+    if (!is<PoseEncoderImpl>(*parts.encoder)) return "encoder";
+    if (parts.geometry && !is<GeometryFieldImpl>(*parts.geometry)) return "geometry";
+    if (!is<SkinningFieldImpl>(*parts.skinning)) return "skinning";
+    if (!is<AppearanceFieldImpl>(*parts.appearance)) return "appearance";
+    for (const auto& [name, field] : parts.features) {
+        if (!is<FeatureFieldImpl>(*field)) return name;
+    }
+    return "";
+}
+
 void save_avatar(const fs::path& file, const Avatar& avatar, const AvatarOptions& options,
                  const AvatarScene& scene) {
     auto tensors = named_tensors(*avatar, "avatar.");
     try {
-        check_parts(avatar->parts());
+        if (const auto part = part_of_ones_own(avatar->parts()); !part.empty())
+            throw Error(fmt::format(
+                "the part '{}' is not the paper's: an avatar file cannot hold it; save its tensors "
+                "with write_safetensors and make the avatar in your own program",
+                part));
         check_options(options, below_prefix(tensors, "avatar."));
         check_scene(scene, avatar->parts().body->joint_count());
     } catch (const Error& error) {

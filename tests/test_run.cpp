@@ -68,6 +68,23 @@ struct ExposureLoss : Loss {
     }
 };
 
+/// A field of three numbers.
+struct OneTint : Appearance {
+    torch::Tensor tint = register_parameter("tint", torch::zeros({3}));
+    torch::Tensor forward(const FieldInput& in) override {
+        return tint.sigmoid().expand({in.at.size(), 3});
+    }
+};
+
+Training start_with_own_field(const fs::path& folder, std::ostream& progress) {
+    auto run = open_run(options());
+    auto parts = run.avatar->parts();
+    parts.appearance = std::make_shared<OneTint>();
+    replace_avatar(run, Avatar(parts));
+    auto objective = paper_objective(parts, run.options.objective);
+    return start(std::move(run), objective, RunFolder{folder}, progress);
+}
+
 Training start_with_own_loss(const fs::path& folder, std::ostream& progress) {
     auto run = open_run(options());
     auto objective = paper_objective(run.avatar->parts(), run.options.objective);
@@ -187,6 +204,28 @@ TEST_CASE("a run leaves its avatar and its learned poses for drawing, as they ar
     save_results(training.run, RunFolder{folder.path / "plain"});
     REQUIRE(fs::exists(folder.path / "plain/avatar.safetensors"));
     REQUIRE_FALSE(fs::exists(folder.path / "plain/poses.npz"));
+}
+
+TEST_CASE("an avatar with a field of one's own trains, is saved and goes on to the bit", "[run]") {
+    const TemporaryFolder folder;
+    std::ostringstream progress;
+    const auto tint = [](const Training& training) {
+        return named_tensors(*training.run.root).at("avatar.appearance.tint").clone();
+    };
+    auto whole = start_with_own_field(folder.path / "whole", progress);
+    REQUIRE(whole.note ==
+            "the part 'appearance' is not the paper's: no avatar.safetensors is written");
+    while (!finished(whole)) training_step(whole);
+    auto first = start_with_own_field(folder.path / "parted", progress);
+    for (int step = 0; step < 2; ++step) training_step(first);
+    save(first);
+    REQUIRE_FALSE(fs::exists(folder.path / "parted/avatar.safetensors"));
+    auto second = start_with_own_field(folder.path / "parted", progress);
+    REQUIRE(second.state.step == 2);
+    REQUIRE(torch::equal(tint(second), tint(first)));
+    while (!finished(second)) training_step(second);
+    REQUIRE(torch::equal(tint(second), tint(whole)));
+    REQUIRE(tint(whole).abs().min().item<float>() > 0);
 }
 
 TEST_CASE("a configuration of a newer format is refused with both versions", "[run]") {

@@ -72,6 +72,12 @@ Run open_run(const RunOptions& options) {
     return run;
 }
 
+void replace_avatar(Run& run, const Avatar& avatar) {
+    run.avatar = avatar;
+    run.avatar->to(run.device);
+    run.root->replace_module("avatar", avatar.ptr());
+}
+
 Frame take(const Run& run, const Frame& frame, double progress) {
     auto taken = frame.to(run.device);
     if (run.options.pose.learn && progress >= run.options.pose.start && frame.index >= 0)
@@ -122,7 +128,8 @@ AvatarScene scene_of(const Run& run) {
 
 void save_results(const Run& run, const RunFolder& folder) {
     const auto scene = scene_of(run);
-    save_avatar(folder.avatar(), run.avatar, run.options.avatar, scene);
+    if (part_of_ones_own(run.avatar.ptr()->parts()).empty())
+        save_avatar(folder.avatar(), run.avatar, run.options.avatar, scene);
     if (!run.options.pose.learn) return;
     const auto angles = scene.axis_angle.flatten(1);
     PoseFile poses;

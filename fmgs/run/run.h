@@ -23,6 +23,10 @@ struct Run {
 /// Reads the capture and builds the (untrained) avatar, on its device.
 Run open_run(const RunOptions& options);
 
+/// Puts an avatar with parts of one's own in the place of the one that the options made, on the
+/// run's device; before start().
+void replace_avatar(Run& run, const Avatar& avatar);
+
 /// A frame of the capture as it is drawn at `progress` of the run: on the run's device, with the
 /// pose to draw: the learned one (with its graph) where poses are learned, have begun to be
 /// (pose.start) and the frame has a row, else the file's. It is resolved here and nowhere else.
@@ -35,8 +39,8 @@ void prefit(Run& run, std::ostream& progress);
 int64_t load_latest(Run& run, const RunFolder& folder);
 /// What the avatar file keeps of the capture, with the poses as they are learned now.
 AvatarScene scene_of(const Run& run);
-/// Replaces RUN/avatar.safetensors and, where poses are learned, RUN/poses.npz, in the layout that
-/// a capture has.
+/// Replaces RUN/avatar.safetensors (but for an avatar with parts of one's own, which no file can
+/// hold) and, where poses are learned, RUN/poses.npz, in the layout that a capture has.
 void save_results(const Run& run, const RunFolder& folder);
 
 }  // namespace fmgs

@@ -125,6 +125,9 @@ Training start(Run run, Objective objective, const RunFolder& folder, std::ostre
     }
     std::string note;
     auto frames = training_frames(run, note);
+    if (const auto part = part_of_ones_own(run.avatar->parts()); !part.empty())
+        note += fmt::format("{}the part '{}' is not the paper's: no avatar.safetensors is written",
+                            note.empty() ? "" : "\n", part);
     const auto steps = run.options.train.steps;
     const bool terminal = &progress == &std::cerr && isatty(STDERR_FILENO) != 0;
     return {.run = std::move(run),
@@ -133,7 +136,7 @@ Training start(Run run, Objective objective, const RunFolder& folder, std::ostre
             .model = model,
             .optimizer = std::move(optimizer),
             .frames = std::move(frames),
-            .frames_note = std::move(note),
+            .note = std::move(note),
             .state = state,
             .log = MetricsLog(folder.metrics(), metric_columns(objective), state.step),
             .progress = Progress(progress, terminal, steps, state.step)};

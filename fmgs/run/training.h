@@ -25,7 +25,7 @@ struct Training {
     TensorDict model;  ///< what a checkpoint keeps: the avatar, the poses, what losses own
     Optimizer optimizer;
     std::vector<Frame> frames;
-    std::string frames_note;  ///< where they lie; empty on the CPU
+    std::string note;  ///< what is worth knowing at the start, a line each; may be empty
     TrainState state;
     MetricsLog log;
     Progress progress;
