@@ -178,10 +178,10 @@ TEST_CASE("the rows of Table 3 add one loss after another", "[options]") {
     expected.insert("depth_ranking");
     REQUIRE(row("table3_2_depth.yaml") == expected);
     expected.insert("normal_consistency");
-    REQUIRE(row("table3_3_normal_self.yaml") == expected);
+    REQUIRE(row("table3_3_normal_consistency.yaml") == expected);
     expected.insert("normal");
     expected.insert("normal_tv");
-    REQUIRE(row("table3_4_normal_prior.yaml") == expected);
+    REQUIRE(row("table3_4_normal.yaml") == expected);
     REQUIRE(row("table3_5_full.yaml") == kPriors);
     REQUIRE(row("fig5_uncoordinated.yaml") == kPriors);
 }
