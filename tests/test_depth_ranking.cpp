@@ -83,9 +83,10 @@ TEST_CASE("the depth loss reads the rendered normal, and never the prior's", "[l
     sideways[0].fill_(1);
     scene.frame.maps.set("normal", sideways);
     REQUIRE(scene(usual).item<double>() == without);
-    REQUIRE(usual.needs() == std::vector<std::string>{"depth", "normal"});
+    REQUIRE(usual.needs() == std::vector<std::string>{"depth"});
+    REQUIRE(usual.looks_at() == std::vector<std::string>{"normal"});
     REQUIRE(usual.targets() == std::vector<std::string>{"depth", "mask"});
-    REQUIRE(no_limit.needs() == std::vector<std::string>{"depth"});
+    REQUIRE(no_limit.looks_at().empty());
     show_normal(scene, 0);
     REQUIRE(scene(usual).item<double>() == 0);
     REQUIRE(scene(no_limit).item<double>() > 0);

@@ -1,3 +1,4 @@
+#include <fmgs/losses/normal.h>
 #include <fmgs/losses/routes.h>
 
 #include <fstream>
@@ -221,6 +222,44 @@ TEST_CASE("a row of the configuration replaces that of the table", "[losses]") {
                          "expected measured, strict, literal or off, got 'loose'"));
 }
 
+TEST_CASE("a map that a loss only looks at comes from any route, without a gradient", "[losses]") {
+    struct Looker : Loss {
+        std::string map = "normal";
+        torch::Tensor seen, alpha;
+        std::vector<std::string> needs() const override { return {"alpha"}; }
+        std::vector<std::string> looks_at() const override { return {map}; }
+        torch::Tensor forward(const LossInput& in) override {
+            seen = in.rendered.at(map);
+            alpha = in.rendered.at("alpha");
+            return alpha.sum();
+        }
+    };
+    auto& [avatar, frame, random] = stage();
+    const auto surfels = avatar->forward(frame.camera, frame.pose);
+    const auto looker = std::make_shared<Looker>();
+    const auto look = [&](bool beside_normal) {
+        Objective objective;
+        objective->add("looker", looker, 1.0, Reach::of({"opacity"}));
+        if (beside_normal)
+            objective->add("normal", std::make_shared<NormalLoss>(), 1.0, Reach::of({"rotation"}));
+        objective->forward(surfels, frame, random, 0);
+        REQUIRE_FALSE(looker->seen.requires_grad());
+        REQUIRE(looker->alpha.requires_grad());
+        return looker->seen;
+    };
+    const auto lent = look(true), own = look(false);
+    REQUIRE(lent.abs().sum().item<double>() > 0);
+    REQUIRE(torch::equal(lent, own));
+    looker->map = "alpha";  // needed as well: that one keeps its gradient
+    Objective objective;
+    objective->add("looker", looker, 1.0, Reach::of({"opacity"}));
+    objective->forward(surfels, frame, random, 0);
+    REQUIRE(looker->seen.requires_grad());
+    looker->map = "semantic";
+    REQUIRE(throws_error([&] { objective->forward(surfels, frame, random, 0); },
+                         "loss 'looker' looks at the map 'semantic'"));
+}
+
 TEST_CASE("nothing but the routing table's cuts detaches anything", "[losses]") {
     // Files that may cut, and why; each of their cuts says so in a comment on its line or the one
     // above.
@@ -228,6 +267,7 @@ TEST_CASE("nothing but the routing table's cuts detaches anything", "[losses]") 
         "core/surfels.cpp",         // executes the table
         "losses/normal.cpp",        // N̂
         "losses/objective.cpp",     // reports
+        "losses/render_plan.cpp",   // maps lent by another route
         "raster/render.cpp",        // alpha and depth borrowed from another route
         "avatar.cpp",               // view direction, encoder input, where a field is
         "core/module.cpp",          // another type, and copies: the handles stay

@@ -38,6 +38,7 @@ struct HeldDepth : Loss {
     HeldDepth(std::shared_ptr<Loss> loss, torch::Tensor held)
         : inner(std::move(loss)), depth(std::move(held)) {}
     std::vector<std::string> needs() const override { return inner->needs(); }
+    std::vector<std::string> looks_at() const override { return inner->looks_at(); }
     torch::Tensor forward(const LossInput& in) override {
         auto maps = in.rendered;
         maps.set("depth", depth);

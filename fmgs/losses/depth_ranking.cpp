@@ -40,21 +40,21 @@ torch::Tensor spread(const torch::Tensor& values, const torch::Tensor& where) {
 
 DepthRankingLoss::DepthRankingLoss(DepthRankingOptions options) : options_(std::move(options)) {
     if (options_.satisfied != "push" && options_.satisfied != "ignore") {
-        throw Error(fmt::format("depth_ranking.satisfied: expected push or ignore, got '{}'",
+        throw Error(fmt::format("losses.depth_ranking.satisfied: expected push or ignore, got '{}'",
                                 options_.satisfied));
     }
     if (options_.pairs < 1 || !(options_.sharpness > 0) || !(options_.min_gap >= 0) ||
         !(options_.min_cosine >= 0 && options_.min_cosine < 1)) {
         throw Error(fmt::format(
-            "depth_ranking: expected pairs >= 1, sharpness > 0, min_gap >= 0 and "
+            "losses.depth_ranking: expected pairs >= 1, sharpness > 0, min_gap >= 0 and "
             "min_cosine in [0,1), got pairs {}, sharpness {}, min_gap {}, min_cosine {}",
             options_.pairs, options_.sharpness, options_.min_gap, options_.min_cosine));
     }
 }
 
-std::vector<std::string> DepthRankingLoss::needs() const {
-    if (options_.min_cosine > 0) return {"depth", "normal"};
-    return {"depth"};
+std::vector<std::string> DepthRankingLoss::looks_at() const {
+    if (options_.min_cosine > 0) return {"normal"};
+    return {};
 }
 
 torch::Tensor DepthRankingLoss::forward(const LossInput& input) {

@@ -34,7 +34,8 @@ class DepthRankingLoss : public Loss {
     /// Error: options.satisfied is neither "push" nor "ignore"; pairs < 1, sharpness ≤ 0, min_gap <
     /// 0, or min_cosine outside [0,1).
     explicit DepthRankingLoss(DepthRankingOptions options = {});
-    std::vector<std::string> needs() const override;
+    std::vector<std::string> needs() const override { return {"depth"}; }
+    std::vector<std::string> looks_at() const override;
     std::vector<std::string> targets() const override { return {"depth", "mask"}; }
     torch::Tensor forward(const LossInput& input) override;
 

@@ -12,7 +12,7 @@ namespace fmgs {
 struct LossInput {
     const Surfels& canonical;   ///< restricted to the loss's reach
     const PosedSurfels& posed;  ///< posed with the loss's reach
-    const Maps& rendered;       ///< the maps that needs() names, and alpha
+    const Maps& rendered;       ///< the maps that needs() and looks_at() name, and alpha
     const Frame& frame;         ///< targets in frame.maps
     Random random;              ///< this step's draws
     /// Pixels are masked rather than picked, so that no shape depends on values and nothing is read
@@ -29,6 +29,9 @@ class Loss : public torch::nn::Module, public ParameterGroups {
     /// Names of the rendered maps the term reads: "color", "alpha", "depth", "normal", a feature.
     /// Empty: reads surfels only.
     virtual std::vector<std::string> needs() const { return {}; }
+    /// Names of geometry maps ("alpha", "depth", "normal") of which values will do, to pick pixels:
+    /// they come without a gradient, from whichever route draws them.
+    virtual std::vector<std::string> looks_at() const { return {}; }
     /// Names of frame.maps the term reads; a frame without one of them skips the term with an Error
     /// that names it.
     virtual std::vector<std::string> targets() const { return {}; }

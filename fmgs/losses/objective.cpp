@@ -68,7 +68,7 @@ LossReport ObjectiveImpl::forward(const Surfels& surfels, const Frame& frame, co
     for (const auto& entry : entries_) {
         if (entry.weight.at(progress) == 0) continue;
         check_targets(entry, frame);
-        plan.add(entry.name, entry.loss->needs(), entry.reach);
+        plan.add(entry.name, entry.loss->needs(), entry.loss->looks_at(), entry.reach);
         active.push_back(&entry);
     }
     check_columns(entries_, plan.columns());

@@ -9,9 +9,9 @@
 namespace fmgs {
 
 void RenderPlan::add(const std::string& term, const std::vector<std::string>& needs,
-                     const Reach& reach) {
+                     const std::vector<std::string>& looks_at, const Reach& reach) {
     const size_t g = group(reach);
-    Term added{term, reach, g, restricted(groups_[g].features, reach), {}};
+    Term added{term, reach, g, restricted(groups_[g].features, reach), {}, looks_at};
     for (const auto& map : needs) added.maps.emplace_back(map, draw(added, map));
     if (!needs.empty()) added.maps.emplace_back("alpha", draw(added, "alpha"));
     terms_.push_back(std::move(added));
@@ -25,7 +25,12 @@ std::vector<std::string> RenderPlan::columns() const {
     return names;
 }
 
-std::vector<TermView> RenderPlan::render(const Camera& camera) const {
+std::vector<TermView> RenderPlan::render(const Camera& camera) {
+    std::vector<std::vector<size_t>> lenders;  // of each term's looks_at
+    for (const auto& term : terms_) {
+        auto& of_term = lenders.emplace_back();
+        for (const auto& map : term.looks_at) of_term.push_back(lender(term, map));
+    }
     std::vector<Maps> maps(groups_.size());
     std::vector<Route> routes;
     std::vector<size_t> owners;
@@ -40,11 +45,18 @@ std::vector<TermView> RenderPlan::render(const Camera& camera) const {
         for (size_t r = 0; r < routes.size(); ++r) maps[owners[r]] = std::move(drawn[r]);
     }
     std::vector<TermView> views;
-    for (const auto& term : terms_) {
+    for (size_t t = 0; t < terms_.size(); ++t) {
+        const auto& term = terms_[t];
         TermView view{surfels_.restricted(term.reach), groups_[term.group].posed, {}};
         view.posed.features = term.features;
         for (const auto& [name, drawn_as] : term.maps)
             view.rendered.set(name, maps[term.group].at(drawn_as));
+        for (size_t k = 0; k < term.looks_at.size(); ++k) {
+            const auto& map = term.looks_at[k];
+            // it may be another route's: values only
+            if (!view.rendered.contains(map))
+                view.rendered.set(map, maps[lenders[t][k]].at(map).detach());
+        }
         views.push_back(std::move(view));
     }
     return views;
@@ -60,6 +72,23 @@ size_t RenderPlan::group(const Reach& reach) {
     std::swap(added.features, added.posed.features);
     groups_.push_back(std::move(added));
     return groups_.size() - 1;
+}
+
+// The route that lends a geometry map: the term's own, or any that draws it; else its own has to.
+size_t RenderPlan::lender(const Term& term, const std::string& map) {
+    if (!is_geometry(map))
+        throw Error(
+            fmt::format("loss '{}' looks at the map '{}'; only alpha, depth and normal are lent",
+                        term.name, map));
+    const auto draws = [&](const Group& group) {
+        return std::find(group.names.begin(), group.names.end(), map) != group.names.end();
+    };
+    if (!draws(groups_[term.group])) {
+        const auto other = std::find_if(groups_.begin(), groups_.end(), draws);
+        if (other != groups_.end()) return static_cast<size_t>(other - groups_.begin());
+        draw(term, map);
+    }
+    return term.group;
 }
 
 // Has the term's route draw a map; returns the name it has there.

@@ -19,11 +19,13 @@ class RenderPlan {
     explicit RenderPlan(const Surfels& surfels) : surfels_(surfels) {}
 
     /// Error, naming the term: a map that is neither alpha, depth, normal nor a feature.
-    void add(const std::string& term, const std::vector<std::string>& needs, const Reach& reach);
+    /// looks_at: geometry maps of which values will do; a route that draws them anyway lends them.
+    void add(const std::string& term, const std::vector<std::string>& needs,
+             const std::vector<std::string>& looks_at, const Reach& reach);
     /// What a reach may name: the fixed columns, the features and the latents of the surfels.
     std::vector<std::string> columns() const;
     /// One view per term, in the order of add.
-    std::vector<TermView> render(const Camera& camera) const;
+    std::vector<TermView> render(const Camera& camera);
 
   private:
     // Terms that agree on all geometry columns.
@@ -48,9 +50,11 @@ class RenderPlan {
         size_t group;
         Maps features;                                          // cut by the term's own reach
         std::vector<std::pair<std::string, std::string>> maps;  // its word → the route's word
+        std::vector<std::string> looks_at;
     };
 
     size_t group(const Reach& reach);
+    size_t lender(const Term& term, const std::string& map);
     std::string draw(const Term& term, const std::string& map);
     std::string column(const Term& term, const std::string& feature);
 

@@ -51,7 +51,8 @@ inline constexpr Row kRows[] = {
 //   (avatar.cpp): the bones are the only path to θ_p. class of a surfel in L_reg
 //   (losses/semantic.cpp): an argmax, which has no gradient. values in a LossReport
 //   (losses/objective.cpp): they outlive the step and must not hold its graph. alpha and depth of a
-//   route that reaches features only (raster/render.cpp): they are another route's.
+//   route that reaches features only (raster/render.cpp), and a map that a loss only looks at
+//   (losses/render_plan.cpp): they are another route's.
 
 }  // namespace routing
 
