@@ -77,10 +77,11 @@ void make(const fs::path& folder, const std::string& body_file,
 struct CommandLine {
     CLI::App& app;
     template <class T>
-    void operator()(const char* name, T& value, const char* help) {
+    void operator()(const char* name, T& value, const fmgs::Range& range, const char* help) {
         std::string flag = "--" + std::string(name);
         std::replace(flag.begin(), flag.end(), '_', '-');
-        app.add_option(flag, value, help)->capture_default_str();
+        app.add_option(flag, value, fmt::format("{} ({})", help, range.text()))
+            ->capture_default_str();
     }
 };
 
@@ -101,8 +102,9 @@ int main(int argc, char** argv) {
     CLI11_PARSE(app, argc, argv);
     try {
         make(folder, body_file, options);
-    } catch (const std::exception& e) {
-        std::fprintf(stderr, "make_synthetic: %s\n", e.what());
+    } catch (...) {
+        std::fprintf(stderr, "make_synthetic: %s\n",
+                     fmgs::message_of(std::current_exception()).c_str());
         return 1;
     }
 }

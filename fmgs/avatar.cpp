@@ -1,6 +1,7 @@
 #include <fmgs/avatar.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/config/config.h>
 #include <fmgs/core/names.h>
 #include <fmgs/core/rotation.h>
 #include <fmt/format.h>
@@ -157,6 +158,7 @@ std::shared_ptr<torch::nn::Module> AvatarImpl::clone(
 
 AvatarParts paper_parts(std::shared_ptr<Body> body, const AvatarOptions& options, uint64_t seed) {
     if (!body) throw Error("paper_parts: body: expected a body, got none");
+    check_ranges(options, "avatar");
     if (options.subdivisions < 0)
         throw Error(
             fmt::format("avatar.subdivisions: expected 0 or more, got {}", options.subdivisions));
@@ -170,6 +172,14 @@ AvatarParts paper_parts(std::shared_ptr<Body> body, const AvatarOptions& options
     expect("avatar.geometry", options.geometry.type, {"field", "none"});
     expect("avatar.skinning", options.skinning.type, {"field"});
     expect("avatar.appearance", options.appearance.type, {"field"});
+
+    check_grid(options.geometry.volume, "avatar.geometry.volume");
+    check_grid(options.skinning.volume, "avatar.skinning.volume");
+    check_grid(options.appearance.volume, "avatar.appearance.volume");
+    for (const auto& [name, modality] : options.modalities) {
+        check_ranges(modality, "modalities." + name);
+        check_grid(modality.volume, "modalities." + name + ".volume");
+    }
 
     const auto mesh = canonical_template(*body, options.subdivisions).mesh;
     const auto box = padded_box(mesh.vertices, options.box_padding);

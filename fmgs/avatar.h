@@ -1,6 +1,7 @@
 #pragma once
 /// The avatar: frame → canonical surfels (§4.1–4.3, eqs. 2–9).
 #include <fmgs/core/body_model.h>
+#include <fmgs/core/config/range.h>
 #include <fmgs/core/random.h>
 #include <fmgs/core/surfel_set.h>
 #include <fmgs/core/surfels.h>
@@ -29,11 +30,12 @@ struct AvatarOptions {
 
     template <class V>
     void visit(V& v) {
-        v("subdivisions", subdivisions,
+        v("subdivisions", subdivisions, Range::of(-1, 4),
           "midpoint subdivisions of the template; -1 chooses by the projected surfel size");
-        v("star_degrees", star_degrees,
+        v("star_degrees", star_degrees, Range::of(0, 90),
           "how far each leg is spread in the canonical pose, degrees (3DGS-Avatar: 45)");
-        v("box_padding", box_padding, "padding of the canonical box, share of its extent");
+        v("box_padding", box_padding, Range::of(0, 10),
+          "padding of the canonical box, share of its extent");
         v.group("surfels", surfels);
         v.group("encoder", encoder);
         v.group("geometry", geometry);

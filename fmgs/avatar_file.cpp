@@ -50,10 +50,10 @@ struct SceneText {
 
     template <class V>
     void visit(V& v) {
-        v("width", width);
-        v("height", height);
-        v("near", near);
-        v("low_pass", low_pass);
+        v("width", width, Range::at_least(1));
+        v("height", height, Range::at_least(1));
+        v("near", near, Range::more_than(0));
+        v("low_pass", low_pass, Range::more_than(0));
         v("frames", frames);
         v.groups("labels", labels);
     }

@@ -16,8 +16,8 @@ struct GridOptions {
     double rate = 2e-2;
     template <class V>
     void visit(V& v) {
-        v("levels", levels, "resolution levels");
-        v("rate", rate, "learning rate");
+        v("levels", levels, Range::of(1, 32), "resolution levels");
+        v("rate", rate, Range::more_than(0), "learning rate");
     }
 };
 
@@ -27,7 +27,7 @@ struct TermOptions {
     GridOptions grid = {};
     template <class V>
     void visit(V& v) {
-        v("weight", weight, "weight");
+        v("weight", weight, Range::at_least(0), "weight");
         v("reaches", reaches, "columns");
         v.group("grid", grid);
     }
@@ -117,6 +117,56 @@ TEST_CASE("paths count from the file or from the working directory and come out 
     REQUIRE(from_argument("output=").output.empty());
 }
 
+TEST_CASE("text and paths in an argument are taken as they stand", "[config]") {
+    const auto here = std::filesystem::current_path();
+    for (const std::string text : {"R/exp #2", "#x", "@x", "*x", "&x", "[x]", "{x", "null", "|",
+                                   ">", "a: b", "'q'", "\"", "- x", "!tag x", "take #3 ", "1e3"}) {
+        INFO(text);
+        REQUIRE(from_argument("output=" + text).output == (here / text).string());
+        REQUIRE(from_argument("name=" + text).name == text);
+    }
+    REQUIRE(from_argument("grid={levels: 3}").grid.levels == 3);  // all else is YAML
+    TemporaryFolder folder;
+    const std::string home = std::getenv("HOME");
+    REQUIRE(from_argument("output=~/r").output == home + "/r");
+    REQUIRE(from_text(folder, "output: ~/r").output == home + "/r");
+    REQUIRE(from_argument("output=~r").output == (here / "~r").string());
+}
+
+TEST_CASE("a number out of its range is refused, in a file, an argument and in C++", "[config]") {
+    REQUIRE(refused("grid: {levels: 0}", "x.yaml:1: grid.levels: expected a number from 1 to 32"));
+    REQUIRE(refused("grid: {levels: 33}", "from 1 to 32, got '33'"));
+    REQUIRE(refused("grid: {rate: 0}", "grid.rate: expected a number more than 0, got '0'"));
+    REQUIRE(refused("losses: {mask: {weight: -1}}",
+                    "losses.mask.weight: expected a number at least 0"));
+    REQUIRE(refused("losses: {mask: {weight: [[0, 1], [0.5, -1]]}}", "at least 0"));
+    REQUIRE(
+        throws_error([] { from_argument("losses.mask.weight=-0.1"); }, "at least 0, got '-0.1'"));
+    REQUIRE(from_argument("grid.levels=32").grid.levels == 32);
+    Options options;
+    REQUIRE_NOTHROW(check_ranges(options, "all"));
+    options.losses["mask"].weight = Schedule({{0, 1}, {0.5, -2}});
+    REQUIRE(throws_error(
+        [&] { check_ranges(options, "all"); },
+        "all.losses.mask.weight: expected a number at least 0, got [[0, 1], [0.5, -2]]"));
+    options.losses.erase("mask");
+    options.grid.rate = NAN;
+    REQUIRE(throws_error([&] { check_ranges(options, ""); }, "grid.rate: expected a number more"));
+}
+
+TEST_CASE("a range says what it holds", "[config]") {
+    REQUIRE(Range{}.text().empty());
+    REQUIRE(Range::at_least(1).text() == "at least 1");
+    REQUIRE(Range::more_than(0).text() == "more than 0");
+    REQUIRE(Range::of(0, 1).text() == "from 0 to 1");
+    REQUIRE(Range::inside(0, 1).text() == "between 0 and 1");
+    REQUIRE(Range{.low = 0, .high = 1, .high_is_in = false}.text() == "at least 0 and less than 1");
+    REQUIRE(
+        (Range::of(0, 1).holds(0) && Range::of(0, 1).holds(1) && !Range::of(0, 1).holds(1.001)));
+    REQUIRE((!Range::inside(0, 1).holds(0) && !Range::inside(0, 1).holds(1)));
+    REQUIRE((!Range::more_than(0).holds(0) && !Range{}.holds(NAN)));
+}
+
 TEST_CASE("a key of an earlier version is refused, and its new name said", "[config]") {
     REQUIRE(refused("iterations: 3\n", "x.yaml:1: 'iterations' is now called 'steps'"));
     REQUIRE(refused("losses:\n  silhouette: {weight: 3}\n",
@@ -162,7 +212,7 @@ TEST_CASE("a value of another type is refused with what was expected and what ca
     REQUIRE(throws_error([] { from_argument("sheets=[a] [b]"); }, "expected one document"));
     const std::string deep(10000, '[');
     REQUIRE(refused("steps: 1\nname: " + deep, "x.yaml:2: not valid YAML: nested 500 deep"));
-    REQUIRE(throws_error([&] { from_argument("name=" + deep); },
+    REQUIRE(throws_error([&] { from_argument("steps=" + deep); },
                          "the value is not valid YAML: nested 500 deep"));
     REQUIRE(throws_error([] { from_argument("steps"); }, "expected key.path=value"));
     REQUIRE(throws_error([] { from_argument("grid..levels=3"); }, "empty key"));
@@ -212,7 +262,7 @@ TEST_CASE("the dumped configuration reads back bit for bit", "[config]") {
     options.sheets = {"", "no", "null", "1.5", "- a", "a b", "~"};
     options.output = "/tmp/a folder/x";
     options.losses.erase("mask");
-    options.losses["true"] = {.weight = Schedule({{0, 1.0 / 3}, {0.5, -1e300}}),
+    options.losses["true"] = {.weight = Schedule({{0, 1.0 / 3}, {0.5, 1e300}}),
                               .reaches = std::vector<std::string>{}};
     const auto text = dump_yaml(options);
     const auto back = from_text(folder, text);
@@ -236,15 +286,17 @@ TEST_CASE("descriptions stand beside the defaults in YAML and in the table", "[c
     TemporaryFolder folder;
     REQUIRE(dump_yaml(from_text(folder, yaml)) == dump_yaml(Options()));
     const auto table = options_markdown(Options());
-    REQUIRE(table.find("| `grid.levels` | integer | `16` | resolution levels |\n") !=
+    REQUIRE(table.find("| `grid.levels` | integer from 1 to 32 | `16` | resolution levels |\n") !=
             std::string::npos);
     REQUIRE(table.find("| `learn` | true, false | `true` | learn it \\| or not |\n") !=
             std::string::npos);
     REQUIRE(table.find("| `losses` | map | `{depth, mask}` | terms by name |\n") !=
             std::string::npos);
-    REQUIRE(table.find("| `losses.<name>.weight` | number or schedule | `1` | weight |\n") !=
-            std::string::npos);
-    REQUIRE(table.find("| `losses.depth.weight` | number or schedule | `0.02` | weight |\n") !=
+    REQUIRE(
+        table.find("| `losses.<name>.weight` | number or schedule at least 0 | `1` | weight |\n") !=
+        std::string::npos);
+    REQUIRE(table.find(
+                "| `losses.depth.weight` | number or schedule at least 0 | `0.02` | weight |\n") !=
             std::string::npos);
     REQUIRE(table.find("`losses.mask.weight`") == std::string::npos);
 }

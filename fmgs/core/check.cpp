@@ -1,9 +1,26 @@
 #include <fmgs/core/check.h>
 
+#include <c10/util/Exception.h>
 #include <fmgs/core/operators.h>
 #include <fmt/format.h>
 
+#include <new>
+
 namespace fmgs {
+
+std::string message_of(const std::exception_ptr& exception) {
+    try {
+        std::rethrow_exception(exception);
+    } catch (const c10::Error& error) {
+        return error.what_without_backtrace();
+    } catch (const std::bad_alloc&) {
+        return "there is not enough memory";
+    } catch (const std::exception& error) {
+        return error.what();
+    } catch (...) {
+        return "an unknown error";
+    }
+}
 
 std::string shape_text(torch::IntArrayRef shape) {
     std::string text = "[";

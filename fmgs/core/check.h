@@ -2,6 +2,7 @@
 /// Errors that users see, and shape checks of tensors.
 #include <torch/types.h>
 
+#include <exception>
 #include <initializer_list>
 #include <stdexcept>
 #include <string>
@@ -14,6 +15,9 @@ class Error : public std::runtime_error {
   public:
     explicit Error(const std::string& message) : std::runtime_error(message) {}
 };
+
+/// What an exception says, without the stack that LibTorch adds to its own.
+std::string message_of(const std::exception_ptr& exception);
 
 /// Throws Error unless `x` is defined and has this shape; -1 stands for any size.
 /// "position: expected [55104,3], got [55104,4]"

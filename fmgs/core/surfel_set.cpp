@@ -1,6 +1,7 @@
 #include <fmgs/core/surfel_set.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/config/config.h>
 #include <fmgs/core/rotation.h>
 #include <fmt/format.h>
 #include <torch/types.h>
@@ -31,15 +32,7 @@ SurfelSetImpl::SurfelSetImpl(const Mesh& canonical, const SurfelSetOptions& opti
 SurfelSetImpl::SurfelSetImpl(const FaceFrames& frames, const torch::Tensor& neighbours,
                              const SurfelSetOptions& options)
     : options_(options) {
-    if (!(options.initial_opacity > 0 && options.initial_opacity < 1)) {
-        throw Error(
-            fmt::format("surfels.initial_opacity: expected a number between 0 and 1, got {}",
-                        options.initial_opacity));
-    }
-    if (!(options.initial_scale > 0) || !std::isfinite(options.initial_scale)) {
-        throw Error(fmt::format("surfels.initial_scale: expected a positive number, got {}",
-                                options.initial_scale));
-    }
+    check_ranges(options, "avatar.surfels");
     const int64_t count = frames.center.size(0);
     if (count == 0) throw Error("surfels: the mesh has no face");
     center_ = register_buffer("center", frames.center.clone());

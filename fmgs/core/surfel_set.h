@@ -1,6 +1,7 @@
 #pragma once
 /// One surfel per face of the (subdivided) canonical template (§4.1.1, eq. 2). Their number never
 /// changes.
+#include <fmgs/core/config/range.h>
 #include <fmgs/core/mesh.h>
 #include <fmgs/core/module.h>
 #include <fmgs/core/parameter_group.h>
@@ -15,8 +16,8 @@ struct SurfelSetOptions {
 
     template <class V>
     void visit(V& v) {
-        v("initial_opacity", initial_opacity, "opacity at step 0");
-        v("initial_scale", initial_scale,
+        v("initial_opacity", initial_opacity, Range::inside(0, 1), "opacity at step 0");
+        v("initial_scale", initial_scale, Range::more_than(0),
           "initial scale, times the Steiner circum-ellipse of the face");
         v("learn_opacity", learn_opacity, "learn the opacity");
         v("free", free, "make position and rotation parameters (the paper's Fig. 3 baseline)");

@@ -1,5 +1,6 @@
 #pragma once
 /// A capture: frames of one person by split, in one of the layouts that people have on disk.
+#include <fmgs/core/config/range.h>
 #include <fmgs/core/types.h>
 
 #include <filesystem>
@@ -19,10 +20,10 @@ struct CaptureOptions {
     void visit(V& v) {
         v.path("root", root, "folder of the capture");
         v.path("body", body, "body file in SMPL's key layout (.npz)");
-        v("downscale", downscale, "area-average blocks of this many pixels");
-        v("first", first, "first train frame");
-        v("last", last, "last train frame; -1 takes all");
-        v("stride", stride, "take every so many train frames");
+        v("downscale", downscale, Range::of(1, 64), "area-average blocks of this many pixels");
+        v("first", first, Range::at_least(0), "first train frame");
+        v("last", last, Range::at_least(-1), "last train frame; -1 takes all");
+        v("stride", stride, Range::at_least(1), "take every so many train frames");
     }
 };
 

@@ -1,6 +1,7 @@
 #include <fmgs/fields/appearance.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/config/config.h>
 #include <fmgs/core/cuda/upload.h>
 #include <torch/types.h>
 
@@ -54,6 +55,7 @@ AppearanceFieldImpl::AppearanceFieldImpl(const AppearanceFieldOptions& options,
     : options_(options),
       geometry_code_width_(geometry_code_width),
       pose_code_width_(pose_code_width) {
+    check_ranges(options, "avatar.appearance");
     constexpr int64_t kHarmonics = 15;
     const Random random{seed};
     volume_ = register_module("volume",

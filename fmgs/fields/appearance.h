@@ -1,6 +1,7 @@
 #pragma once
 /// F_c (eq. 7): colour from V_c(μ), z_g, Z_p and the canonicalised view direction in spherical
 /// harmonics.
+#include <fmgs/core/config/range.h>
 #include <fmgs/core/module.h>
 #include <fmgs/fields/field_input.h>
 #include <fmgs/fields/mlp.h>
@@ -33,8 +34,9 @@ struct AppearanceFieldOptions {
     void visit(V& v) {
         v("type", type, "field: the paper's (eq. 7)");
         v.group("volume", volume);
-        v("hidden", hidden, "width of the hidden layer");
-        v("view_noise", view_noise, "training noise on the view direction, degrees");
+        v("hidden", hidden, Range::of(1, 4096), "width of the hidden layer");
+        v("view_noise", view_noise, Range::of(0, 180),
+          "training noise on the view direction, degrees");
     }
 };
 

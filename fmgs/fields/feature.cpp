@@ -1,5 +1,6 @@
 #include <fmgs/fields/feature.h>
 
+#include <fmgs/core/config/config.h>
 #include <fmgs/core/random.h>
 #include <torch/types.h>
 
@@ -8,6 +9,7 @@ namespace fmgs {
 FeatureFieldImpl::FeatureFieldImpl(const FeatureFieldOptions& options, const torch::Tensor& box,
                                    uint64_t seed)
     : options_(options) {
+    check_ranges(options, "feature field");
     const Random random{seed};
     volume_ =
         register_module("volume", HashGrid(options.volume, box, random.number("feature.volume")));

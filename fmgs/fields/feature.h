@@ -1,5 +1,6 @@
 #pragma once
 /// F_s (eq. 8) and any further modality: a volume and a decoder. value = mlp(V(μ)).
+#include <fmgs/core/config/range.h>
 #include <fmgs/core/module.h>
 #include <fmgs/fields/field_input.h>
 #include <fmgs/fields/mlp.h>
@@ -17,8 +18,8 @@ struct FeatureFieldOptions {
     void visit(V& v) {
         v("type", type, "field: the paper's volume and decoder (eq. 8)");
         v.group("volume", volume);
-        v("channels", channels, "channels of the modality");
-        v("hidden", hidden, "width of the decoder's hidden layer");
+        v("channels", channels, Range::of(1, 4096), "channels of the modality");
+        v("hidden", hidden, Range::of(1, 4096), "width of the decoder's hidden layer");
         v("folder", folder, "folder of its maps in the capture; empty: priors/<name>");
     }
 };

@@ -1,6 +1,7 @@
 #include <fmgs/fields/geometry.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/config/config.h>
 #include <fmgs/core/random.h>
 #include <fmt/format.h>
 #include <torch/types.h>
@@ -10,15 +11,7 @@ namespace fmgs {
 GeometryFieldImpl::GeometryFieldImpl(const GeometryFieldOptions& options, const torch::Tensor& box,
                                      int64_t pose_code_width, uint64_t seed)
     : options_(options), pose_code_width_(pose_code_width) {
-    if (options.layers < 1 || options.code < 1 || !(options.offset_bound > 0) ||
-        !(options.rotation_bound > 0) || !(options.scale_bound > 0)) {
-        throw Error(fmt::format(
-            "geometry field: expected layers >= 1, code >= 1 and bounds > 0, got layers {}, code "
-            "{}, offset_bound {}, "
-            "rotation_bound {}, scale_bound {}",
-            options.layers, options.code, options.offset_bound, options.rotation_bound,
-            options.scale_bound));
-    }
+    check_ranges(options, "avatar.geometry");
     const Random random{seed};
     volume_ =
         register_module("volume", HashGrid(options.volume, box, random.number("geometry.volume")));

@@ -1,5 +1,6 @@
 #pragma once
 /// F_g (eq. 3): pose-dependent residuals of every surfel. (δd, δs, δr, z_g) = mlp([V_g(μ), Z_p]).
+#include <fmgs/core/config/range.h>
 #include <fmgs/core/module.h>
 #include <fmgs/fields/field_input.h>
 #include <fmgs/fields/mlp.h>
@@ -22,14 +23,15 @@ struct GeometryFieldOptions {
     void visit(V& v) {
         v("type", type, "field: residuals (eq. 3); none: the surfels stay on the template");
         v.group("volume", volume);
-        v("hidden", hidden, "width of the hidden layers");
-        v("layers", layers, "hidden layers");
-        v("code", code, "width of the geometry code z_g");
-        v("offset_bound", offset_bound, "largest |δd|, metres");
-        v("rotation_bound", rotation_bound, "largest |δr| per axis, radians");
-        v("scale_bound", scale_bound, "largest |δs|");
+        v("hidden", hidden, Range::of(1, 4096), "width of the hidden layers");
+        v("layers", layers, Range::of(1, 32), "hidden layers");
+        v("code", code, Range::of(1, 4096), "width of the geometry code z_g");
+        v("offset_bound", offset_bound, Range::more_than(0), "largest |δd|, metres");
+        v("rotation_bound", rotation_bound, Range::more_than(0), "largest |δr| per axis, radians");
+        v("scale_bound", scale_bound, Range::more_than(0), "largest |δs|");
         v("free_offset", free_offset, "a free 3-D offset instead of one along the normal");
-        v("start", start, "fraction of the run before which there are no residuals");
+        v("start", start, Range::of(0, 1),
+          "fraction of the run before which there are no residuals");
     }
 };
 

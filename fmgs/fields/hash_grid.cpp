@@ -1,6 +1,7 @@
 #include <fmgs/fields/hash_grid.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/config/config.h>
 #include <fmgs/core/random.h>
 #include <fmgs/fields/hash/hash_encode.h>
 #include <fmgs/fields/hash/hash_levels.h>
@@ -13,28 +14,6 @@
 
 namespace fmgs {
 namespace {
-
-void check_options(const HashGridOptions& o) {
-    if (o.levels < 1 || o.features_per_level < 1 || o.base_resolution < 1 ||
-        o.finest_resolution < o.base_resolution || o.finest_resolution > 65536 ||
-        o.log2_hashmap_size < 3 || o.log2_hashmap_size > 28) {
-        throw Error(fmt::format(
-            "hash grid: expected levels >= 1, features >= 1, 1 <= base_resolution <= "
-            "finest_resolution <= 65536 and "
-            "log2_hashmap_size in "
-            "[3,28], got levels {}, features_per_level {}, base_resolution {}, finest_resolution "
-            "{}, log2_hashmap_size {}; change these "
-            "options",
-            o.levels, o.features_per_level, o.base_resolution, o.finest_resolution,
-            o.log2_hashmap_size));
-    }
-    if (o.levels * (int64_t{1} << o.log2_hashmap_size) > std::numeric_limits<int32_t>::max()) {
-        throw Error(
-            fmt::format("hash grid: {} levels of 2^{} entries do not fit 32-bit indices; lower "
-                        "log2_hashmap_size",
-                        o.levels, o.log2_hashmap_size));
-    }
-}
 
 std::vector<detail::HashLevel> levels_of(const HashGridOptions& o) {
     return detail::hash_levels(o.levels, o.base_resolution, o.finest_resolution,
@@ -86,7 +65,7 @@ void find_transpose(FixedPoints& at) {
 
 HashGridImpl::HashGridImpl(const HashGridOptions& options, const torch::Tensor& box, uint64_t seed)
     : options_(options) {
-    check_options(options);
+    check_grid(options, "hash grid");
     check_shape(box, {2, 3}, "box of the hash grid");
     const auto levels = levels_of(options);
     const int64_t entries = levels.back().start + levels.back().entries;
@@ -157,6 +136,20 @@ torch::Tensor HashGridImpl::forward(const LocatedPoints& at) { return forward(at
 
 torch::Tensor HashGridImpl::forward(const torch::Tensor& x) {
     return detail::hash_encode(table_, to_unit(x), options_, {});
+}
+
+void check_grid(const HashGridOptions& o, const std::string& path) {
+    check_ranges(o, path);
+    if (o.finest_resolution < o.base_resolution) {
+        throw Error(
+            fmt::format("{}.finest_resolution: expected at least base_resolution, {}, got {}", path,
+                        o.base_resolution, o.finest_resolution));
+    }
+    if (o.levels * (int64_t{1} << o.log2_hashmap_size) > std::numeric_limits<int32_t>::max()) {
+        throw Error(fmt::format(
+            "{}.log2_hashmap_size: {} levels of 2^{} entries do not fit 32-bit indices; lower it",
+            path, o.levels, o.log2_hashmap_size));
+    }
 }
 
 torch::Tensor padded_box(const torch::Tensor& vertices, double padding) {

@@ -1,6 +1,7 @@
 #pragma once
 /// A multi-resolution hash grid (Müller et al. 2022) over a box, with tiny-cuda-nn's level rule;
 /// float or double.
+#include <fmgs/core/config/range.h>
 #include <fmgs/core/parameter_group.h>
 #include <fmgs/core/tensor_stamp.h>
 #include <torch/nn/module.h>
@@ -23,17 +24,23 @@ struct HashGridOptions {
 
     template <class V>
     void visit(V& v) {
-        v("levels", levels, "resolution levels");
-        v("features_per_level", features_per_level, "features per level");
-        v("base_resolution", base_resolution, "resolution of the coarsest level");
-        v("finest_resolution", finest_resolution, "resolution of the finest level");
-        v("log2_hashmap_size", log2_hashmap_size, "log2 of the table size of a level");
+        v("levels", levels, Range::of(1, 32), "resolution levels");
+        v("features_per_level", features_per_level, Range::of(1, 16), "features per level");
+        v("base_resolution", base_resolution, Range::of(1, 65536),
+          "resolution of the coarsest level");
+        v("finest_resolution", finest_resolution, Range::of(1, 65536),
+          "resolution of the finest level");
+        v("log2_hashmap_size", log2_hashmap_size, Range::of(3, 26),
+          "log2 of the table size of a level");
         v.renamed("features", "features_per_level");
         v.renamed("base", "base_resolution");
         v.renamed("finest", "finest_resolution");
         v.renamed("log2_entries", "log2_hashmap_size");
     }
 };
+
+/// Error "PATH.key: …" for options of which no grid can be made.
+void check_grid(const HashGridOptions& options, const std::string& path);
 
 /// Where the corners of a point are: grids of equal layouts find the same.
 struct GridLayout {

@@ -1,6 +1,7 @@
 #include <fmgs/fields/pose_encoder.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/config/config.h>
 #include <fmgs/core/cuda/upload.h>
 #include <fmt/format.h>
 #include <torch/types.h>
@@ -80,9 +81,7 @@ PoseEncoderImpl::PoseEncoderImpl(const torch::Tensor& parents, const torch::Tens
 
 PoseEncoderImpl::PoseEncoderImpl(const Tree& tree, const PoseEncoderOptions& options, uint64_t seed)
     : options_(options), level_sizes_(tree.level_sizes) {
-    if (options.width < 1)
-        throw Error(
-            fmt::format("PoseEncoder: width: expected a number >= 1, got {}", options.width));
+    check_ranges(options, "avatar.encoder");
     const int64_t J = tree.order.size(0);
     order_ = register_buffer("order", tree.order.clone());
     parent_slot_ = register_buffer("parent_slot", tree.parent_slot.clone());

@@ -1,5 +1,6 @@
 #pragma once
 /// Z_p: LEAP's hierarchical pose encoder (Mihajlovic et al. 2021), J × 6 then linear to 16.
+#include <fmgs/core/config/range.h>
 #include <fmgs/core/module.h>
 #include <fmgs/core/parameter_group.h>
 #include <fmgs/core/random.h>
@@ -15,9 +16,10 @@ struct PoseEncoderOptions {
     template <class V>
     void visit(V& v) {
         v("type", type, "leap: the hierarchical encoder of LEAP");
-        v("width", width, "width of the pose code");
-        v("noise", noise, "training noise on the encoder's input, standard deviation");
-        v("noise_share", noise_share, "share of the steps with noise");
+        v("width", width, Range::of(1, 4096), "width of the pose code");
+        v("noise", noise, Range::at_least(0),
+          "training noise on the encoder's input, standard deviation");
+        v("noise_share", noise_share, Range::of(0, 1), "share of the steps with noise");
     }
 };
 

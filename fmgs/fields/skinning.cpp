@@ -1,6 +1,7 @@
 #include <fmgs/fields/skinning.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/config/config.h>
 #include <fmgs/core/random.h>
 #include <fmt/format.h>
 #include <torch/optim.h>
@@ -13,14 +14,7 @@ namespace fmgs {
 SkinningFieldImpl::SkinningFieldImpl(const SkinningFieldOptions& options, const torch::Tensor& box,
                                      int64_t joint_count, uint64_t seed)
     : options_(options), joint_count_(joint_count) {
-    if (options.layers < 1 || options.prefit_steps < 1 || options.prefit_points < 1 ||
-        options.prefit_shell < 0) {
-        throw Error(fmt::format(
-            "skinning field: expected layers, prefit_steps and prefit_points >= 1 and prefit_shell "
-            ">= 0, got {}, {}, "
-            "{} and {}",
-            options.layers, options.prefit_steps, options.prefit_points, options.prefit_shell));
-    }
+    check_ranges(options, "avatar.skinning");
     const Random random{seed};
     volume_ =
         register_module("volume", HashGrid(options.volume, box, random.number("skinning.volume")));

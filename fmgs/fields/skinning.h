@@ -1,5 +1,6 @@
 #pragma once
 /// F_w (eq. 9): skinning weights anywhere in canonical space, W = softmax(mlp(H(x))).
+#include <fmgs/core/config/range.h>
 #include <fmgs/core/mesh.h>
 #include <fmgs/core/module.h>
 #include <fmgs/core/parameter_group.h>
@@ -29,12 +30,13 @@ struct SkinningFieldOptions {
     void visit(V& v) {
         v("type", type, "field: the paper's (eq. 9)");
         v.group("volume", volume);
-        v("hidden", hidden, "width of the hidden layers");
-        v("layers", layers, "hidden layers");
+        v("hidden", hidden, Range::of(1, 4096), "width of the hidden layers");
+        v("layers", layers, Range::of(1, 32), "hidden layers");
         v("prefit", prefit, "fit to the template's skinning weights before training");
-        v("prefit_steps", prefit_steps, "Adam steps of the pre-fit");
-        v("prefit_points", prefit_points, "points per pre-fit step");
-        v("prefit_shell", prefit_shell, "how far off the surface pre-fit points lie, metres");
+        v("prefit_steps", prefit_steps, Range::at_least(1), "Adam steps of the pre-fit");
+        v("prefit_points", prefit_points, Range::of(1, 10'000'000), "points per pre-fit step");
+        v("prefit_shell", prefit_shell, Range::of(0, 10),
+          "how far off the surface pre-fit points lie, metres");
     }
 };
 

@@ -1,6 +1,7 @@
 #include <fmgs/losses/depth_ranking.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/config/config.h>
 #include <fmgs/core/cuda/upload.h>
 #include <fmgs/losses/pixels.h>
 #include <fmt/format.h>
@@ -43,13 +44,7 @@ DepthRankingLoss::DepthRankingLoss(DepthRankingOptions options) : options_(std::
         throw Error(fmt::format("losses.depth_ranking.satisfied: expected push or ignore, got '{}'",
                                 options_.satisfied));
     }
-    if (options_.pairs < 1 || !(options_.sharpness > 0) || !(options_.min_gap >= 0) ||
-        !(options_.min_cosine >= 0 && options_.min_cosine < 1)) {
-        throw Error(fmt::format(
-            "losses.depth_ranking: expected pairs >= 1, sharpness > 0, min_gap >= 0 and "
-            "min_cosine in [0,1), got pairs {}, sharpness {}, min_gap {}, min_cosine {}",
-            options_.pairs, options_.sharpness, options_.min_gap, options_.min_cosine));
-    }
+    check_ranges(options_, "losses.depth_ranking");
 }
 
 std::vector<std::string> DepthRankingLoss::looks_at() const {

@@ -1,5 +1,6 @@
 #pragma once
 /// L_d (eqs. 15, 16): the order of depths.
+#include <fmgs/core/config/range.h>
 #include <fmgs/losses/loss.h>
 
 namespace fmgs {
@@ -15,11 +16,11 @@ struct DepthRankingOptions {
 
     template <class V>
     void visit(V& v) {
-        v("pairs", pairs, "pixel pairs drawn per step");
-        v("sharpness", sharpness, "alpha of eq. 16, per metre");
-        v("min_gap", min_gap,
+        v("pairs", pairs, Range::of(1, 10'000'000), "pixel pairs drawn per step");
+        v("sharpness", sharpness, Range::more_than(0), "alpha of eq. 16, per metre");
+        v("min_gap", min_gap, Range::at_least(0),
           "pairs whose priors differ by less than this share of the foreground range are dropped");
-        v("min_cosine", min_cosine,
+        v("min_cosine", min_cosine, Range{.low = 0, .high = 1, .high_is_in = false},
           "pixels whose rendered normal is seen at a smaller cosine are dropped; 0 drops none");
         v("satisfied", satisfied, "pairs already in the right order: push (the paper) or ignore");
     }

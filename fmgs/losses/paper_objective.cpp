@@ -1,6 +1,7 @@
 #include <fmgs/losses/paper_objective.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/config/config.h>
 #include <fmgs/core/names.h>
 #include <fmgs/losses/iso.h>
 #include <fmgs/losses/mask.h>
@@ -123,6 +124,7 @@ class Terms {
 }  // namespace
 
 Objective paper_objective(const AvatarParts& parts, const ObjectiveOptions& options) {
+    check_ranges(options.losses, "losses");
     const auto table = routing_table(options.routing);
     const auto& l = options.losses;
     const auto& surfels = parts.surfels;

@@ -2,6 +2,7 @@
 /// The paper's objective (eq. 21) as a list of terms, from options that a configuration file can
 /// hold.
 #include <fmgs/avatar.h>
+#include <fmgs/core/config/range.h>
 #include <fmgs/losses/depth_ranking.h>
 #include <fmgs/losses/map_losses.h>
 #include <fmgs/losses/objective.h>
@@ -24,7 +25,7 @@ struct Term : Own {
     explicit Term(Schedule w = 1.0) : weight(std::move(w)) {}
     template <class V>
     void visit(V& v) {
-        v("weight", weight, "a number, or a schedule [[at, value], ...]");
+        v("weight", weight, Range::at_least(0), "a number, or a schedule [[at, value], ...]");
         v("reaches", reaches, "columns that it may move; empty: its row of the routing table");
         Own::visit(v);
     }

@@ -1,5 +1,6 @@
 #include <fmgs/losses/photometric.h>
 
+#include <fmgs/core/config/config.h>
 #include <fmgs/losses/pixels.h>
 #include <fmgs/losses/ssim/ssim.h>
 
@@ -15,6 +16,10 @@ torch::Tensor dissimilarity(const torch::Tensor& x, const torch::Tensor& y) {
 
 torch::Tensor ssim(const torch::Tensor& x, const torch::Tensor& y) {
     return 1 - dissimilarity(x, y);
+}
+
+PhotometricLoss::PhotometricLoss(const PhotometricOptions& options) : options_(options) {
+    check_ranges(options, "losses.photometric");
 }
 
 torch::Tensor PhotometricLoss::forward(const LossInput& input) {

@@ -1,5 +1,6 @@
 #pragma once
 /// L_c (eq. 13): colour against the picture on black.
+#include <fmgs/core/config/range.h>
 #include <fmgs/losses/loss.h>
 
 namespace fmgs {
@@ -16,7 +17,8 @@ struct PhotometricOptions {
 
     template <class V>
     void visit(V& v) {
-        v("ssim", ssim, "share of 1 - SSIM in the photometric loss; the rest is L1");
+        v("ssim", ssim, Range::of(0, 1),
+          "share of 1 - SSIM in the photometric loss; the rest is L1");
     }
 };
 
@@ -24,7 +26,8 @@ struct PhotometricOptions {
 /// "color", is on black already: a pixel half covered has half the subject's color.
 class PhotometricLoss : public Loss {
   public:
-    explicit PhotometricLoss(const PhotometricOptions& options = {}) : options_(options) {}
+    /// Error: an option that is out of its range.
+    explicit PhotometricLoss(const PhotometricOptions& options = {});
     std::vector<std::string> needs() const override { return {"color"}; }
     std::vector<std::string> targets() const override { return {"color"}; }
     torch::Tensor forward(const LossInput& input) override;

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <fmgs/core/check.h>
+#include <fmgs/core/config/config.h>
 #include <fmt/format.h>
 
 #include <cmath>
@@ -121,10 +122,7 @@ double OptimOptions::rate(const std::string& group, double progress) const {
 
 Optimizer::Optimizer(const std::vector<Parameter>& parameters, const OptimOptions& options)
     : options_(options) {
-    if (!(options.decay > 0))
-        throw Error(fmt::format("decay: expected a positive factor, got {}", options.decay));
-    if (!(options.clip >= 0))
-        throw Error(fmt::format("clip: expected 0 or a positive norm, got {}", options.clip));
+    check_ranges(options, "optim");
     for (const auto& [name, group, parameter] : parameters) {
         if (!parameter.requires_grad()) continue;
         if (!parameter.is_contiguous())

@@ -1,5 +1,6 @@
 #pragma once
 /// Adam over named parameters, with a learning rate per group.
+#include <fmgs/core/config/range.h>
 #include <fmgs/core/config/schedule.h>
 #include <fmgs/core/parameter_group.h>
 #include <fmgs/core/tensor_dict.h>
@@ -25,20 +26,24 @@ struct OptimOptions {
 
     template <class V>
     void visit(V& v) {
-        v("volume", volume, "learning rate of the geometry and appearance volumes");
-        v("feature_volume", feature_volume,
+        v("volume", volume, Range::at_least(0),
+          "learning rate of the geometry and appearance volumes");
+        v("feature_volume", feature_volume, Range::at_least(0),
           "learning rate of the volumes of semantics and other modalities");
-        v("network", network, "learning rate of the networks");
-        v("skinning", skinning, "learning rate of the skinning field");
-        v("pose", pose, "learning rate of learned poses");
-        v("scale", scale, "learning rate of the surfels' log-scale, without decay");
-        v("opacity", opacity, "learning rate of the surfels' opacity logit, without decay");
-        v("offset", offset, "learning rate of the position of free surfels");
-        v("turn", turn, "learning rate of the rotation of free surfels");
-        v("loss", loss, "learning rate of parameters that losses own");
-        v("decay", decay,
+        v("network", network, Range::at_least(0), "learning rate of the networks");
+        v("skinning", skinning, Range::at_least(0), "learning rate of the skinning field");
+        v("pose", pose, Range::at_least(0), "learning rate of learned poses");
+        v("scale", scale, Range::at_least(0),
+          "learning rate of the surfels' log-scale, without decay");
+        v("opacity", opacity, Range::at_least(0),
+          "learning rate of the surfels' opacity logit, without decay");
+        v("offset", offset, Range::at_least(0), "learning rate of the position of free surfels");
+        v("turn", turn, Range::at_least(0), "learning rate of the rotation of free surfels");
+        v("loss", loss, Range::at_least(0), "learning rate of parameters that losses own");
+        v("decay", decay, Range::more_than(0),
           "factor on the other learning rates at the end of the run, reached exponentially");
-        v("clip", clip, "largest global gradient norm of networks and volumes; 0 does not clip");
+        v("clip", clip, Range::at_least(0),
+          "largest global gradient norm of networks and volumes; 0 does not clip");
     }
 
     /// The rate of a group (core/parameter_group.h) at `progress` in [0,1]. Error naming the groups

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <set>
 #include <sstream>
@@ -26,7 +27,12 @@ struct Config::Layer {
     bool is_file;
     fs::path base;  ///< what its relative paths count from
     YAML::Node root;
+    YAML::Node value = {};    ///< of an argument: what stands behind the '='
+    std::string text = {};    ///< the same as it was given; text and paths are not read as YAML
+    std::string broken = {};  ///< why it is not YAML
 
+    /// Is this node all that an argument gives?
+    bool is_argument(const YAML::Node& node) const { return !is_file && node.is(value); }
     std::string where(const YAML::Node& node) const {
         return is_file ? fmt::format("{}:{}", name, node.Mark().line + 1) : name;
     }
@@ -194,8 +200,24 @@ struct Assign {
     void operator()(Schedule* field) const { *field = schedule(node); }
 };
 
-std::string absolute(const fs::path& base, const std::string& path) {
+bool in_range(const OptionNode& node) {
+    const auto& range = node.range;
+    if (const auto* integer = std::get_if<int64_t*>(&node.slot))
+        return range.holds(static_cast<double>(**integer));
+    if (const auto* number = std::get_if<double*>(&node.slot)) return range.holds(**number);
+    const auto* schedule = std::get_if<Schedule*>(&node.slot);
+    if (!schedule) return true;
+    const auto& pieces = (*schedule)->pieces();
+    return std::all_of(pieces.begin(), pieces.end(),
+                       [&range](const auto& piece) { return range.holds(piece.second); });
+}
+
+/// "~/runs" is in the home folder wherever it stands: a shell does not expand it in
+/// "output=~/runs", nor anybody in a file.
+std::string absolute(const fs::path& base, std::string path) {
     if (path.empty()) return path;
+    const char* home = std::getenv("HOME");
+    if (home && (path == "~" || path.starts_with("~/"))) path.replace(0, 1, home);
     auto full = (base / path).lexically_normal().string();
     while (full.size() > 1 && full.back() == '/') full.pop_back();
     return full;
@@ -204,27 +226,27 @@ std::string absolute(const fs::path& base, const std::string& path) {
 /// One walk of a layer over the options.
 class Reader {
   public:
-    Reader(OptionNode& root, std::function<std::string(const YAML::Node&)> where, fs::path base)
-        : root_(root), where_(std::move(where)), base_(std::move(base)) {}
+    Reader(OptionNode& root, const Config::Layer& layer) : root_(root), layer_(layer) {}
 
     void group(OptionNode& options, const YAML::Node& yaml, const std::string& path) const {
         if (yaml.IsNull()) return;
         if (!yaml.IsMap()) {
-            throw Error(fmt::format("{}: {}: expected a map of keys, got {}", where_(yaml),
+            throw Error(fmt::format("{}: {}: expected a map of keys, got {}", layer_.where(yaml),
                                     path.empty() ? "the file" : path, came(yaml)));
         }
         std::set<std::string> seen;
         for (const auto& item : yaml) {
             if (!item.first.IsScalar())
-                throw Error(fmt::format("{}: expected a word as key, got {}", where_(item.first),
-                                        came(item.first)));
+                throw Error(fmt::format("{}: expected a word as key, got {}",
+                                        layer_.where(item.first), came(item.first)));
             const std::string key = item.first.Scalar();
             if (key.size() > kLongestKey)
                 throw Error(fmt::format("{}: a key of {} bytes; at most {} are read",
-                                        where_(item.first), key.size(), kLongestKey));
+                                        layer_.where(item.first), key.size(), kLongestKey));
             const std::string full = join(path, key);
             if (!seen.insert(key).second)
-                throw Error(fmt::format("{}: key '{}' is given twice", where_(item.first), full));
+                throw Error(
+                    fmt::format("{}: key '{}' is given twice", layer_.where(item.first), full));
             child(options, item, key, full, path);
         }
     }
@@ -235,14 +257,14 @@ class Reader {
         const YAML::Node& yaml = item.second;
         OptionNode* target = options.find(key);
         if (const auto now = options.renamed.find(key); now != options.renamed.end()) {
-            throw Error(fmt::format("{}: '{}' is now called '{}'", where_(item.first), full,
+            throw Error(fmt::format("{}: '{}' is now called '{}'", layer_.where(item.first), full,
                                     join(path, now->second)));
         }
         const bool has_entries = static_cast<bool>(options.insert);
         if (has_entries && yaml.IsNull() && (!target || target->kind == Kind::group)) {
             if (!target || !target->is_entry)
-                throw Error(fmt::format("{}: {}: null removes an entry, but {}", where_(item.first),
-                                        full,
+                throw Error(fmt::format("{}: {}: null removes an entry, but {}",
+                                        layer_.where(item.first), full,
                                         target ? "this one is always there"
                                                : "there is none; write {} for its defaults"));
             options.erase(key);
@@ -255,25 +277,35 @@ class Reader {
         }
         if (!target) {
             throw Error(fmt::format("{}: unknown key '{}'; the nearest valid key is '{}'",
-                                    where_(item.first), full,
+                                    layer_.where(item.first), full,
                                     nearest_key(root_, options, path, key)));
         }
-        if (target->kind == Kind::group) return group(*target, yaml, full);
-        try {
-            std::visit(Assign{yaml}, target->slot);
-        } catch (const Expected& expected) {
-            throw Error(fmt::format("{}: {}: expected {}, got {}", where_(yaml), full,
-                                    expected.text, came(yaml)));
+        auto* const words =
+            target->kind == Kind::group ? nullptr : std::get_if<std::string*>(&target->slot);
+        if (words && layer_.is_argument(yaml)) {
+            **words = layer_.text;
+        } else {
+            if (!layer_.broken.empty())
+                throw Error(
+                    fmt::format("{}: the value is not valid YAML: {}", layer_.name, layer_.broken));
+            if (target->kind == Kind::group) return group(*target, yaml, full);
+            assign(*target, yaml, full);
         }
-        if (target->kind == Kind::path) {
-            auto& field = *std::get<std::string*>(target->slot);
-            field = absolute(base_, field);
+        if (target->kind == Kind::path) **words = absolute(layer_.base, **words);
+    }
+
+    void assign(const OptionNode& target, const YAML::Node& yaml, const std::string& full) const {
+        try {
+            std::visit(Assign{yaml}, target.slot);
+            if (!in_range(target)) throw Expected{"a number " + target.range.text()};
+        } catch (const Expected& expected) {
+            throw Error(fmt::format("{}: {}: expected {}, got {}", layer_.where(yaml), full,
+                                    expected.text, came(yaml)));
         }
     }
 
     OptionNode& root_;
-    std::function<std::string(const YAML::Node&)> where_;
-    fs::path base_;
+    const Config::Layer& layer_;
 };
 
 /// Defaults that are relative paths count from the working directory.
@@ -316,6 +348,27 @@ void detail::OptionVisitor::renamed(const std::string& old_key, const std::strin
     map->renamed[old_key.substr(dot + 1)] = key.substr(dot + 1);
 }
 
+std::string Range::text() const {
+    const bool from = std::isfinite(low), to = std::isfinite(high);
+    if (from && to && low_is_in && high_is_in) return fmt::format("from {} to {}", low, high);
+    if (from && to && !low_is_in && !high_is_in) return fmt::format("between {} and {}", low, high);
+    std::string text;
+    if (from) text = fmt::format("{} {}", low_is_in ? "at least" : "more than", low);
+    if (from && to) text += " and ";
+    if (to) text += fmt::format("{} {}", high_is_in ? "at most" : "less than", high);
+    return text;
+}
+
+void detail::check_ranges(const OptionNode& options, const std::string& path) {
+    for (const auto& child : options.children) {
+        const auto key = join(path, child.key);
+        check_ranges(child, key);
+        if (child.kind == Kind::value && !in_range(child))
+            throw Error(fmt::format("{}: expected a number {}, got {}", key, child.range.text(),
+                                    value_text(child)));
+    }
+}
+
 Config::Config() = default;
 Config::~Config() = default;
 Config::Config(const Config&) = default;
@@ -352,12 +405,15 @@ void Config::add_argument(const std::string& text) {
     const auto equals = text.find('=');
     if (equals == std::string::npos) throw Error(fmt::format("{}: expected key.path=value", name));
     const std::string value = text.substr(equals + 1);
-    YAML::Node node;
+    YAML::Node node(value);
+    std::string broken;
     try {
-        node = value.empty() ? YAML::Node("") : document(value);
+        if (!value.empty()) node.reset(document(value));
     } catch (const YAML::Exception& e) {
-        throw Error(fmt::format("{}: the value is not valid YAML: {}", name, e.msg));
+        broken = e.msg;
     }
+    if (node.IsNull()) node.reset(YAML::Node(YAML::NodeType::Null));  // of "#x": one that is there
+    const YAML::Node given = node;
     std::string path = text.substr(0, equals);
     while (true) {
         const auto dot = path.rfind('.');
@@ -370,14 +426,13 @@ void Config::add_argument(const std::string& text) {
         if (dot == std::string::npos) break;
         path.resize(dot);
     }
-    layers_.push_back(std::make_shared<Layer>(Layer{name, false, fs::current_path(), node}));
+    layers_.push_back(std::make_shared<Layer>(
+        Layer{name, false, fs::current_path(), node, given, value, broken}));
 }
 
 void Config::apply(OptionNode& options) const {
     for (const auto& layer : layers_) {
-        Reader(
-            options, [&layer](const YAML::Node& n) { return layer->where(n); }, layer->base)
-            .group(options, layer->root, "");
+        Reader(options, *layer).group(options, layer->root, "");
     }
     finish_paths(options);
 }

@@ -4,24 +4,26 @@
 ///
 ///   struct Options {
 ///       int64_t steps = 1500;
-///       std::string root;
 ///       GridOptions grid;
 ///       std::map<std::string, FieldOptions> fields;
 ///       template <class V>
 ///       void visit(V& v) {
-///           v("steps", steps, "training steps");       // bool, int64_t, double, std::string,
-///           std::vector<std::string>,
-///                                                       //
-///                                                       std::optional<std::vector<std::string>>,
-///                                                       Schedule
-///           v.path("root", root, "folder");            // a std::string that is a path
-///           v.group("grid", grid);                     // a nested struct
-///           v.groups("fields", fields, "by name");     // a map of structs
-///           v.others(more);                            // a map of structs: all keys but those
-///           above v.renamed("step_count", "steps");          // an old key: refused, the new one
-///           named
+///           v("steps", steps, Range::at_least(0), "training steps");
+///           v.group("grid", grid);
+///           v.groups("fields", fields, "by name");
 ///       }
 ///   };
+///
+/// What v is asked to read:
+///   v("key", field, "meaning")        a bool, int64_t, double, std::string, Schedule,
+///                                     std::vector<std::string>, or an optional one
+///   v("key", number, range, "…")      a number, or a schedule of numbers, with bounds
+///   v.path("root", root, "…")         a std::string that is a path
+///   v.group("grid", grid)             a nested struct
+///   v.groups("fields", map, "…")      a map of structs
+///   v.others(map)                     a map of structs: all keys but those above it
+///   v.renamed("step_count", "steps")  an old key: refused, the new one named
+#include <fmgs/core/config/range.h>
 #include <fmgs/core/config/schedule.h>
 
 #include <cstdint>
@@ -48,6 +50,7 @@ struct OptionNode {
     Kind kind = Kind::group;
     std::string key, doc;
     OptionSlot slot;                             ///< of a value or path
+    Range range;                                 ///< of numbers
     std::vector<OptionNode> children;            ///< fields of a group in order, then entries
     std::map<std::string, std::string> renamed;  ///< keys of earlier versions → their names now
     bool is_entry = false;                       ///< of the map that `others` or `groups` named
@@ -71,6 +74,13 @@ class OptionVisitor {
     template <class F>
     void operator()(const std::string& key, F& field, const std::string& doc = "") {
         add(OptionNode::Kind::value, key, doc).slot = &field;
+    }
+    template <class F>
+    void operator()(const std::string& key, F& field, const Range& range,
+                    const std::string& doc = "") {
+        auto& node = add(OptionNode::Kind::value, key, doc);
+        node.slot = &field;
+        node.range = range;
     }
     void path(const std::string& key, std::string& field, const std::string& doc = "") {
         add(OptionNode::Kind::path, key, doc).slot = &field;
@@ -123,8 +133,20 @@ OptionNode option_tree(T& options) {
 
 std::string dump(const OptionNode& options, const OptionNode& defaults, bool with_docs);
 std::string markdown(const OptionNode& options);
+std::string value_text(const OptionNode& node);
+void check_ranges(const OptionNode& options, const std::string& path);
+void flatten(const OptionNode& options, const std::string& path,
+             std::map<std::string, std::string>& out);
 
 }  // namespace detail
+
+/// Error "PATH.key: expected …, got …" for the first number of a struct, or of one inside it, that
+/// is out of its range. Reading a configuration does this; so does whatever is made from options in
+/// C++.
+template <class T>
+void check_ranges(T options, const std::string& path) {
+    detail::check_ranges(detail::option_tree(options), path);
+}
 
 /// The newest version of a configuration file's keys that is read.
 inline constexpr int64_t kConfigFormat = 1;
@@ -133,6 +155,7 @@ inline constexpr int64_t kConfigFormat = 1;
 /// replace.
 class Config {
   public:
+    struct Layer;  // of the .cpp alone
     Config();
     ~Config();
     Config(const Config&);
@@ -144,16 +167,16 @@ class Config {
     /// The text of such a file that is called `name`. Its relative paths count from the working
     /// directory.
     void add_text(const std::string& yaml, const std::string& name);
-    /// "key.path=value"; the value is YAML, so lists and maps work too. Paths count from the
-    /// working directory.
+    /// "key.path=value". Text and paths are taken as they stand; other values are YAML, so that
+    /// lists and maps work, too. Paths count from the working directory.
     void add_argument(const std::string& text);
 
     /// Applies all layers in order to one struct that holds every key. Error, with file and line
     /// (or the argument): a key that is not there (with the nearest one that is) or given twice, a
-    /// value of another type, not finite, or a broken schedule. Entries of a map of structs: a new
-    /// name starts from the struct's defaults, `name: null` removes the entry. A key of an earlier
-    /// version is refused and its new name said. Paths come out absolute. `options` is untouched
-    /// after an Error.
+    /// value of another type, not finite, out of its range, or a broken schedule. Entries of a map
+    /// of structs: a new name starts from the struct's defaults, `name: null` removes the entry. A
+    /// key of an earlier version is refused and its new name said. Paths come out absolute.
+    /// `options` is untouched after an Error.
     template <class T>
     void read(T& options) const {
         T result = options;
@@ -166,7 +189,6 @@ class Config {
     void apply(detail::OptionNode& options) const;
     void add_layer(const std::string& yaml, const std::string& name, const std::string& base);
 
-    struct Layer;
     std::vector<std::shared_ptr<const Layer>> layers_;
 };
 
@@ -176,6 +198,14 @@ template <class T>
 std::string dump_yaml(T options, bool with_docs = false) {
     T defaults;
     return detail::dump(detail::option_tree(options), detail::option_tree(defaults), with_docs);
+}
+
+/// Every key with its value as YAML, to compare two structs.
+template <class T>
+std::map<std::string, std::string> flattened(T options) {
+    std::map<std::string, std::string> out;
+    detail::flatten(detail::option_tree(options), "", out);
+    return out;
 }
 
 /// A table of all keys with type, default and description: docs/options.md.

@@ -83,7 +83,11 @@ struct TypeName {
     std::string operator()(const Schedule*) const { return "number or schedule"; }
 };
 
-std::string value_text(const OptionNode& node) { return std::visit(ValueText{}, node.slot); }
+std::string type_text(const OptionNode& node) {
+    const auto type = std::visit(TypeName{node.kind == Kind::path}, node.slot);
+    const auto range = node.range.text();
+    return range.empty() ? type : type + " " + range;
+}
 bool is_leaf(const OptionNode& node) { return node.kind == Kind::value || node.kind == Kind::path; }
 
 /// Children of `node`. `defaults`: what a reader starts from; entries of a map that are missing
@@ -118,9 +122,8 @@ std::string cell(std::string text) {
 }
 
 void row(const OptionNode& leaf, const std::string& path, std::string& out) {
-    out += fmt::format("| `{}` | {} | `{}` | {} |\n", path,
-                       std::visit(TypeName{leaf.kind == Kind::path}, leaf.slot),
-                       cell(value_text(leaf)), cell(leaf.doc));
+    out += fmt::format("| `{}` | {} | `{}` | {} |\n", path, type_text(leaf), cell(value_text(leaf)),
+                       cell(leaf.doc));
 }
 
 /// Entries of a map of structs show what differs from their struct's defaults.
@@ -159,6 +162,17 @@ void rows(const OptionNode& node, const std::string& path, std::string& out) {
 }
 
 }  // namespace
+
+std::string value_text(const OptionNode& node) { return std::visit(ValueText{}, node.slot); }
+
+void flatten(const OptionNode& options, const std::string& path,
+             std::map<std::string, std::string>& out) {
+    for (const auto& child : options.children) {
+        const auto key = path.empty() ? child.key : path + "." + child.key;
+        if (is_leaf(child)) out[key] = value_text(child);
+        flatten(child, key, out);
+    }
+}
 
 std::string dump(const OptionNode& options, const OptionNode& defaults, bool with_docs) {
     std::string out;

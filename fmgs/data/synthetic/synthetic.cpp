@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <fmgs/core/check.h>
+#include <fmgs/core/config/config.h>
 #include <fmgs/core/rotation.h>
 #include <fmgs/data/synthetic/motion.h>
 #include <fmgs/data/synthetic/procedural_body.h>
@@ -15,23 +16,10 @@ namespace fmgs {
 namespace {
 
 void check_options(const SyntheticOptions& o) {
-    const auto at_least = [](const char* name, int64_t value, int64_t least) {
-        if (value < least)
-            throw Error(fmt::format("synthetic capture: {}: expected at least {}, got {}", name,
-                                    least, value));
-    };
-    at_least("size", o.size, 16);
-    at_least("train_frames", o.train_frames, 1);
-    at_least("test_frames", o.test_frames, 0);
-    at_least("test_views", o.test_views, 0);
-    at_least("novel_frames", o.novel_frames, 0);
-    if (o.samples < 1 || o.samples % 2 == 0)
+    check_ranges(o, "synthetic capture");
+    if (o.samples % 2 == 0)
         throw Error(
             fmt::format("synthetic capture: samples: expected an odd number, got {}", o.samples));
-    if (!(o.height_share > 0.05 && o.height_share < 0.95)) {
-        throw Error(fmt::format("synthetic capture: height_share: expected 0.05 to 0.95, got {}",
-                                o.height_share));
-    }
 }
 
 // Where things stand: the person upright before a camera at the origin.
@@ -141,7 +129,8 @@ Capture synthetic_capture(const BodyData& body, const SyntheticOptions& options,
             frame.truth = subject.render(frame.pose, frame.camera, options.samples);
             frame.maps = {{"color", frame.truth.at("color")}, {"mask", frame.truth.at("mask")}};
             if (train >= 0) {
-                for (const auto& [name, map] : corrupted(frame.truth, {}, {options.seed, train}))
+                for (const auto& [name, map] :
+                     corrupted(frame.truth, {}, {static_cast<uint64_t>(options.seed), train}))
                     frame.maps.set(name, map);
             }
             const std::lock_guard lock(mutex);

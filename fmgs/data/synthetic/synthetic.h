@@ -2,6 +2,7 @@
 /// The embedded capture: a clothed person whose geometry, appearance and labels are known, rendered
 /// without any surfel.
 #include <fmgs/core/body_model.h>
+#include <fmgs/core/config/range.h>
 #include <fmgs/data/capture.h>
 #include <fmgs/data/synthetic/prior_errors.h>
 #include <fmgs/data/synthetic/subject.h>
@@ -19,20 +20,21 @@ struct SyntheticOptions {
     int64_t subdivisions = 2;    ///< of the body mesh that is dressed and drawn
     int64_t samples = 3;         ///< per pixel and axis, odd
     double height_share = 0.80;  ///< of the picture that the person fills
-    uint64_t seed = 7;           ///< of the errors of the priors
+    int64_t seed = 7;            ///< of the errors of the priors
 
     template <class V>
     void visit(V& v) {
-        v("size", size, "width and height of the pictures, pixels");
-        v("train_frames", train_frames, "train frames, over one full turn");
-        v("test_frames", test_frames, "held-out poses of the same motion");
-        v("test_views", test_views, "train poses seen by other cameras");
-        v("novel_frames", novel_frames, "poses of another motion");
-        v("subdivisions", subdivisions,
+        v("size", size, Range::of(16, 8192), "width and height of the pictures, pixels");
+        v("train_frames", train_frames, Range::at_least(1), "train frames, over one full turn");
+        v("test_frames", test_frames, Range::at_least(0), "held-out poses of the same motion");
+        v("test_views", test_views, Range::at_least(0), "train poses seen by other cameras");
+        v("novel_frames", novel_frames, Range::at_least(0), "poses of another motion");
+        v("subdivisions", subdivisions, Range::of(0, 4),
           "midpoint subdivisions of the body mesh that is dressed and drawn");
-        v("samples", samples, "samples per pixel and axis, odd");
-        v("height_share", height_share, "share of the picture's height that the person fills");
-        v("seed", seed, "seed of the errors of the priors");
+        v("samples", samples, Range::of(1, 31), "samples per pixel and axis, odd");
+        v("height_share", height_share, Range::inside(0.05, 0.95),
+          "share of the picture's height that the person fills");
+        v("seed", seed, Range::at_least(0), "seed of the errors of the priors");
     }
 };
 
