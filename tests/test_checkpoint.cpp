@@ -1,6 +1,7 @@
 #include <fmgs/core/io/files.h>
 #include <fmgs/train/checkpoint.h>
 
+#include <cmath>
 #include <cstring>
 #include <random>
 
@@ -123,7 +124,10 @@ TEST_CASE("a checkpoint of a newer format is refused, one that names none is rea
           "[checkpoint]") {
     TemporaryFolder folder;
     const auto path = save_checkpoint(folder.path, {.step = 7}, tensors(2), {});
-    REQUIRE(read_whole(path / "state.json") == "{\n  \"format\": 1,\n  \"step\": 7\n}\n");
+    REQUIRE(read_whole(path / "state.json") ==
+            "{\n  \"format\": 1,\n  \"step\": 7,\n  \"crc32\": {\n"
+            "    \"model.safetensors\": \"e8b8815b\",\n"
+            "    \"optimizer.safetensors\": \"af2c7a7b\"\n  }\n}\n");
     auto model = tensors(0);
     const auto words = "is of format 2; the newest that this version of the library reads is 1";
     write_whole(path / "state.json", "{\"format\": 2, \"step\": 7}");
@@ -301,4 +305,82 @@ TEST_CASE("a checkpoint that is saved is not called lost when an earlier one can
     auto model = tensors(0);
     load_checkpoint(folder.path / "000002", model);
     REQUIRE(same(model, tensors(4)));
+}
+
+namespace {
+
+void change_byte(const fs::path& file, size_t place) {
+    auto bytes = read_whole(file);
+    bytes.at(place) = static_cast<char>(bytes[place] ^ 0x10);
+    write_whole(file, bytes);
+}
+
+}  // namespace
+
+TEST_CASE("a checkpoint whose bytes changed is refused, with the way back", "[checkpoint]") {
+    for (const std::string file : {"model.safetensors", "optimizer.safetensors"}) {
+        INFO(file);
+        TemporaryFolder folder;
+        for (const int64_t step : {7, 20})
+            save_checkpoint(folder.path, {.step = step}, tensors(4), tensors(5));
+        const auto damaged = folder.path / "000020" / file;
+        change_byte(damaged, fs::file_size(damaged) - 1);  // a weight: the file is well formed
+        auto model = tensors(0), optimizer = tensors(0);
+        REQUIRE(throws_error([&] { load_checkpoint(damaged.parent_path(), model, &optimizer); },
+                             damaged.string() +
+                                 ": its bytes are not those that were saved; the file "
+                                 "is damaged; to go on from step 7, remove " +
+                                 damaged.parent_path().string()));
+        REQUIRE(same(model, tensors(0)));
+        write_whole(damaged, "short");
+        REQUIRE(throws_error([&] { load_checkpoint(damaged.parent_path(), model, &optimizer); },
+                             "; to go on from step 7, remove "));
+        fs::remove_all(damaged.parent_path());
+        REQUIRE(load_checkpoint(latest_checkpoint(folder.path)->folder, model, &optimizer).step ==
+                7);
+    }
+}
+
+TEST_CASE("a checkpoint of the first version has no sums and is read", "[checkpoint]") {
+    TemporaryFolder folder;
+    const auto path = save_checkpoint(folder.path, {.step = 7}, tensors(4), tensors(5));
+    write_whole(path / "state.json", "{\"step\": 7}");
+    auto model = tensors(0);
+    REQUIRE(load_checkpoint(path, model).step == 7);
+    REQUIRE(same(model, tensors(4)));
+}
+
+TEST_CASE("a damaged state.json stops nothing but the newest checkpoint", "[checkpoint]") {
+    for (const char* text : {"", "{", "[]", "{\"step\": -1}", "{\"step\": 18446744073709551615}",
+                             "{\"step\": 8}", "{\"step\": \"7\"}"}) {
+        INFO(text);
+        TemporaryFolder folder;
+        for (const int64_t step : {7, 20})
+            save_checkpoint(folder.path, {.step = step}, tensors(), tensors());
+        write_whole(folder.path / "000007/state.json", text);
+        REQUIRE(steps(folder.path) == std::vector<int64_t>{20});
+        REQUIRE(latest_checkpoint(folder.path)->state.step == 20);
+        save_checkpoint(folder.path, {.step = 30}, tensors(), tensors());
+        REQUIRE(fs::exists(folder.path / "000007"));  // nobody asked for its removal
+
+        write_whole(folder.path / "000030/state.json", text);
+        REQUIRE(
+            throws_error([&] { latest_checkpoint(folder.path); },
+                         "; to go on from step 20, remove " + (folder.path / "000030").string()));
+    }
+}
+
+TEST_CASE("what is not finite is not saved", "[checkpoint]") {
+    for (const double bad : {double(NAN), HUGE_VAL}) {
+        TemporaryFolder folder;
+        save_checkpoint(folder.path, {.step = 1}, tensors(), tensors());
+        auto spoiled = tensors();
+        spoiled.at("volume.table")[39][1] = bad;
+        REQUIRE(throws_error(
+            [&] { save_checkpoint(folder.path, {.step = 2}, spoiled, tensors()); },
+            "step 2 was not saved (earlier ones are untouched): 'volume.table' is not finite"));
+        REQUIRE(throws_error([&] { save_checkpoint(folder.path, {.step = 2}, tensors(), spoiled); },
+                             "'volume.table' is not finite"));
+        REQUIRE(steps(folder.path) == std::vector<int64_t>{1});
+    }
 }

@@ -5,10 +5,13 @@
 #include <fmgs/core/io/files.h>
 #include <fmt/format.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -23,20 +26,90 @@ constexpr const char* kAside = ".unfinished-";
 constexpr const char* kKind = "fmgs-checkpoint";
 constexpr int64_t kFormat = 1;
 
-TrainState read_state(const fs::path& file) {
-    const auto json = nlohmann::json::parse(read_whole(file), nullptr, /*allow_exceptions=*/false);
-    if (!json.is_object() || !json.contains("step") || !json["step"].is_number_unsigned()) {
+/// The step that a checkpoint's folder is named for, without leading zeros.
+std::string digits_of(const fs::path& folder) {
+    const auto name = folder.filename().string();
+    return name.substr(std::min(name.find_first_not_of('0'), name.size() - 1));
+}
+
+/// The files that a checkpoint consists of beside its state.
+constexpr std::array<const char*, 2> kFiles = {"model.safetensors", "optimizer.safetensors"};
+
+/// CRC-32 of a file's bytes, as hexadecimal digits.
+std::string checksum(const fs::path& file) {
+    const auto bytes = read_whole(file);
+    const auto sum = crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
+    return fmt::format("{:08x}", sum);
+}
+
+/// state.json, or an Error.
+nlohmann::json read_json(const fs::path& folder) {
+    const auto file = folder / "state.json";
+    auto json = nlohmann::json::parse(read_whole(file), nullptr, /*allow_exceptions=*/false);
+    if (!json.is_object() || !json.contains("step") || !json["step"].is_number_unsigned() ||
+        json["step"].get<uint64_t>() > uint64_t{INT64_MAX}) {
         throw Error(fmt::format("{}: expected a JSON object with a step; the file is damaged",
                                 file.string()));
     }
     // The first checkpoints named no format.
     const auto format = json.value("format", nlohmann::json(1));
     check_format(file.string(), format.is_number_integer() ? format.get<int64_t>() : 0, kFormat);
+    return json;
+}
+
+TrainState read_state(const fs::path& folder) {
+    const auto json = read_json(folder);
     TrainState state;
     state.step = json["step"].get<int64_t>();
+    if (digits_of(folder) != std::to_string(state.step))
+        throw Error(fmt::format("{}: says step {}; the file is damaged",
+                                (folder / "state.json").string(), state.step));
     if (json.contains("score") && json["score"].is_number())
         state.score = json["score"].get<double>();
     return state;
+}
+
+/// Error when a file's bytes are not those that were saved; the first checkpoints had no sums.
+void check_sum(const fs::path& folder, const char* file) {
+    const auto sums = read_json(folder).value("crc32", nlohmann::json::object());
+    if (!sums.is_object() || !sums.contains(file)) return;
+    if (sums[file] != checksum(folder / file))
+        throw Error(fmt::format("{}: its bytes are not those that were saved; the file is damaged",
+                                (folder / file).string()));
+}
+
+/// How to go on without a checkpoint that is damaged.
+std::string way_back(const fs::path& damaged) {
+    const auto all = list_checkpoints(damaged.parent_path());
+    const Checkpoint* before = nullptr;
+    for (const auto& c : all)
+        if (c.folder != damaged) before = &c;
+    if (!before) return {};
+    return fmt::format("; to go on from step {}, remove {}", before->state.step, damaged.string());
+}
+
+void check_finite(const TensorDict& tensors) {
+    for (const auto& [name, tensor] : tensors) {
+        if (tensor.is_floating_point() && !tensor.isfinite().all().item<bool>())
+            throw Error(fmt::format("'{}' is not finite", name));
+    }
+}
+
+/// By step; the name of a folder is its step.
+std::vector<fs::path> checkpoint_folders(const fs::path& checkpoints) {
+    std::vector<fs::path> out;
+    if (!fs::is_directory(checkpoints)) return out;
+    for (const auto& entry : fs::directory_iterator(checkpoints)) {
+        const auto name = entry.path().filename().string();
+        if (!entry.is_directory() || name.find_first_not_of("0123456789") != std::string::npos)
+            continue;
+        if (fs::exists(entry.path() / "state.json")) out.push_back(entry.path());
+    }
+    std::sort(out.begin(), out.end(), [](const fs::path& a, const fs::path& b) {
+        const auto x = digits_of(a), y = digits_of(b);
+        return x.size() != y.size() ? x.size() < y.size() : x < y;
+    });
+    return out;
 }
 
 void remove_unfinished(const fs::path& checkpoints) {
@@ -89,11 +162,14 @@ fs::path save_checkpoint(const fs::path& checkpoints, const TrainState& state,
     const Metadata metadata = {{"format", fmt::format("{} {}", kKind, kFormat)}};
     if (!std::isnan(state.score)) json["score"] = state.score;
     try {
+        check_finite(model);
+        check_finite(optimizer);
         fs::create_directories(checkpoints);
         remove_unfinished(checkpoints);
         fs::create_directory(aside);
         write_safetensors(aside / "model.safetensors", model, metadata);
         write_safetensors(aside / "optimizer.safetensors", optimizer, metadata);
+        for (const auto* file : kFiles) json["crc32"][file] = checksum(aside / file);
         write_synced(aside / "state.json", {json.dump(2) + "\n"});
         sync_folder(aside);
         move_into_place(aside, place);
@@ -117,34 +193,41 @@ fs::path save_checkpoint(const fs::path& checkpoints, const TrainState& state,
 
 std::vector<Checkpoint> list_checkpoints(const fs::path& checkpoints) {
     std::vector<Checkpoint> out;
-    if (!fs::is_directory(checkpoints)) return out;
-    for (const auto& entry : fs::directory_iterator(checkpoints)) {
-        const auto name = entry.path().filename().string();
-        if (!entry.is_directory() || name.find_first_not_of("0123456789") != std::string::npos)
-            continue;
-        if (fs::exists(entry.path() / "state.json"))
-            out.push_back({entry.path(), read_state(entry.path() / "state.json")});
+    for (const auto& folder : checkpoint_folders(checkpoints)) {
+        try {
+            out.push_back({folder, read_state(folder)});
+        } catch (const Error&) {
+            continue;  // of the newest, latest_checkpoint tells
+        }
     }
-    std::sort(out.begin(), out.end(),
-              [](const Checkpoint& a, const Checkpoint& b) { return a.state.step < b.state.step; });
     return out;
 }
 
 std::optional<Checkpoint> latest_checkpoint(const fs::path& checkpoints) {
-    const auto all = list_checkpoints(checkpoints);
+    const auto all = checkpoint_folders(checkpoints);
     if (all.empty()) return std::nullopt;
-    return all.back();
+    try {
+        return Checkpoint{all.back(), read_state(all.back())};
+    } catch (const Error& error) {
+        throw Error(error.what() + way_back(all.back()));
+    }
 }
 
 TrainState load_checkpoint(const fs::path& checkpoint, const TensorDict& model,
                            const TensorDict* optimizer) {
     if (!fs::is_directory(checkpoint))
         throw Error(fmt::format("{}: there is no such checkpoint", checkpoint.string()));
-    const auto state = read_state(checkpoint / "state.json");
+    const auto state = read_state(checkpoint);
     const auto read = [&](const char* name) {
         Metadata metadata;
         const auto file = checkpoint / name;
-        auto tensors = read_safetensors(file, &metadata);
+        TensorDict tensors;
+        try {
+            tensors = read_safetensors(file, &metadata);
+            check_sum(checkpoint, name);
+        } catch (const Error& error) {
+            throw Error(error.what() + way_back(checkpoint));
+        }
         if (metadata.contains("format")) check_kind(metadata, kKind, kFormat, file.string());
         return tensors;
     };

@@ -26,18 +26,20 @@ struct Checkpoint {
 
 /// Writes CHECKPOINTS/STEP/{model.safetensors, optimizer.safetensors, state.json}: aside, synced,
 /// renamed at once; then removes all but the last two and the best. After an Error (disk full, no
-/// permission) all earlier checkpoints are still there.
+/// permission, a tensor that is not finite) all earlier checkpoints are still there.
 std::filesystem::path save_checkpoint(const std::filesystem::path& checkpoints,
                                       const TrainState& state, const TensorDict& model,
                                       const TensorDict& optimizer);
 /// All checkpoints, by step. What an interrupted save left behind is not one; the next save removes
-/// it.
+/// it. Nor is one whose state.json is damaged.
 std::vector<Checkpoint> list_checkpoints(const std::filesystem::path& checkpoints);
+/// The newest. Error when its state.json is damaged, with the way back to the one before.
 std::optional<Checkpoint> latest_checkpoint(const std::filesystem::path& checkpoints);
 /// Reads a checkpoint into tensors of the same names (named_tensors, Optimizer::state). Without
 /// `optimizer`, for drawing, only the model is read, and what its losses own (losses.…) is left
-/// out. Error: a newer format, with both versions; every mismatch of model and optimizer at once.
-/// Nothing is copied then.
+/// out. Error: a newer format, with both versions; bytes that are not those that were saved, with
+/// the way back to an earlier checkpoint; every mismatch of model and optimizer at once. Nothing is
+/// copied then.
 TrainState load_checkpoint(const std::filesystem::path& checkpoint, const TensorDict& model,
                            const TensorDict* optimizer = nullptr);
 
