@@ -14,14 +14,13 @@ using namespace fmgs;
 int run_program(const std::vector<std::string>& arguments, bool overwrite) {
     auto run = open_run(read_options(arguments));
     auto objective = paper_objective(run.avatar->parts(), run.options.objective);
-    // Nothing is touched before all input was read.
     const auto folder = training_folder(arguments, run.options, overwrite);
     print_run(run);
     auto training = start(std::move(run), objective, folder);
-    if (!training.note.empty()) fmt::print("{}\n", training.note);
+    const auto steps = training.run.options.train.steps;
+    say(training.note);
     if (training.state.step > 0)
-        fmt::print("resuming at step {} of {}\n", training.state.step,
-                   training.run.options.train.steps);
+        say(fmt::format("resuming at step {} of {}\n", training.state.step, steps));
 
     catch_interrupt();
     while (!finished(training) && !interrupted()) {
@@ -30,9 +29,9 @@ int run_program(const std::vector<std::string>& arguments, bool overwrite) {
     }
     finish(training);
 
-    fmt::print("{} at step {}: {}\n", interrupted() ? "interrupted" : "done", training.state.step,
-               folder.root.string());
-    return interrupted() ? 130 : 0;
+    say(fmt::format("{} at step {}: {}\n", finished(training) ? "done" : "interrupted",
+                    training.state.step, folder.root.string()));
+    return finished(training) ? 0 : 130;
 }
 
 /// Flags that print every option and end the program.

@@ -33,7 +33,7 @@ std::vector<Frame> training_frames(const Run& run, std::string& note) {
         frame.maps = std::move(maps);
     }
     const bool fits = static_cast<int64_t>(bytes) < free_memory(run.device) / 2;
-    note = fmt::format("{} training frames, {:.0f} MB, {}", frames.size(), double(bytes) / 1e6,
+    note = fmt::format("{} training frames, {:.0f} MB, {}\n", frames.size(), double(bytes) / 1e6,
                        fits ? "on the GPU" : "too large for the GPU: each comes over for its step");
     if (fits) {
         for (auto& frame : frames) frame = frame.to(run.device);

@@ -3,6 +3,7 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/config/config.h>
 #include <fmgs/core/names.h>
+#include <fmgs/run/run_folder.h>
 #include <fmt/format.h>
 #include <torch/cuda.h>
 
@@ -13,15 +14,34 @@ namespace fmgs {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+/// The file that an argument without a '=' names.
+std::string config_file(const std::string& argument) {
+    if (!fs::is_directory(argument)) {
+        if (!fs::exists(argument))
+            throw Error(
+                fmt::format("{}: there is no such configuration file or run (an option is "
+                            "one word: key=value)",
+                            argument));
+        return argument;
+    }
+    const auto file = fs::path(argument) / "config.yaml";
+    if (!fs::exists(file))
+        throw Error(
+            fmt::format("{0}: is not the folder of a run, config.yaml is missing (the folder "
+                        "of a capture is given as data.root={0})",
+                        argument));
+    return file.string();
+}
+
+}  // namespace
+
 RunOptions read_options(const std::vector<std::string>& arguments) {
     Config config;
     // Files first, whatever their place on the command line: arguments win over files.
     for (const auto& argument : arguments) {
-        if (argument.find('=') == std::string::npos) {
-            config.add_file(fs::is_directory(argument)
-                                ? (fs::path(argument) / "config.yaml").string()
-                                : argument);
-        }
+        if (argument.find('=') == std::string::npos) config.add_file(config_file(argument));
     }
     for (const auto& argument : arguments) {
         if (argument.find('=') != std::string::npos) config.add_argument(argument);
@@ -52,7 +72,7 @@ torch::Device device_of(const std::string& name) {
 }
 
 std::string config_text(const RunOptions& options) {
-    return fmt::format("format: {}\n{}", kConfigFormat, dump_yaml(options));
+    return fmt::format("{}format: {}\n{}", kRunConfigHead, kConfigFormat, dump_yaml(options));
 }
 
 }  // namespace fmgs

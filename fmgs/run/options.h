@@ -1,6 +1,7 @@
 #pragma once
 /// Every option of a run, and how they are read.
 #include <fmgs/avatar.h>
+#include <fmgs/core/config/range.h>
 #include <fmgs/data/capture.h>
 #include <fmgs/losses/paper_objective.h>
 #include <fmgs/train/optim.h>
@@ -17,7 +18,7 @@ struct PoseOptions {
     template <class V>
     void visit(V& v) {
         v("learn", learn, "refine the training poses (ZJU-MoCap: true; PeopleSnapshot: false)");
-        v("start", start, "fraction of the run after which poses are refined");
+        v("start", start, Range::of(0, 1), "fraction of the run after which poses are refined");
     }
 };
 
@@ -26,7 +27,8 @@ struct RenderOptions {
 
     template <class V>
     void visit(V& v) {
-        v("low_pass", low_pass, "σ of the least that a surfel spreads over, pixels (2DGS: 0.7071)");
+        v("low_pass", low_pass, Range::more_than(0),
+          "σ of the least that a surfel spreads over, pixels (2DGS: 0.7071)");
     }
 };
 
@@ -40,12 +42,12 @@ struct TrainOptions {
 
     template <class V>
     void visit(V& v) {
-        v("steps", steps, "optimisation steps");
-        v("seed", seed, "seed of every random draw");
+        v("steps", steps, Range::at_least(0), "optimisation steps");
+        v("seed", seed, Range::at_least(0), "seed of every random draw");
         v("device", device, "cpu, or cuda (cuda:N): a GPU, with a build that has FMGS_CUDA");
-        v("log_every", log_every, "steps between rows of metrics.csv");
-        v("sheet_every", sheet_every, "steps between contact sheets");
-        v("checkpoint_every", checkpoint_every, "steps between checkpoints");
+        v("log_every", log_every, Range::at_least(1), "steps between rows of metrics.csv");
+        v("sheet_every", sheet_every, Range::at_least(1), "steps between contact sheets");
+        v("checkpoint_every", checkpoint_every, Range::at_least(1), "steps between checkpoints");
     }
 };
 

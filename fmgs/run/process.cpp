@@ -1,6 +1,8 @@
 #include <fmgs/run/process.h>
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <csignal>
 #if defined(__GLIBC__)
@@ -21,11 +23,19 @@ void on_interrupt(int signal) {
 }  // namespace
 
 void catch_interrupt() {
-    std::signal(SIGINT, on_interrupt);
-    std::signal(SIGTERM, on_interrupt);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+        const auto before = std::signal(signal, on_interrupt);
+        if (signal == SIGHUP && before == SIG_IGN) std::signal(signal, SIG_IGN);  // nohup
+    }
 }
 
 bool interrupted() { return interrupt_flag != 0; }
+
+void open_standard_streams() {
+    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        if (::fcntl(stream, F_GETFD) == -1)
+            (void)::open("/dev/null", O_RDWR);  // the lowest free one
+}
 
 void keep_freed_memory() {
 #if defined(__GLIBC__)

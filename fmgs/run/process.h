@@ -4,10 +4,14 @@
 
 namespace fmgs {
 
-/// Makes Ctrl-C and SIGTERM set a flag instead of ending the process; a second Ctrl-C ends it as
-/// usual.
+/// Makes Ctrl-C, SIGTERM and a hang-up (a closed ssh session; not under nohup) set a flag instead
+/// of ending the process; a second one ends it as usual.
 void catch_interrupt();
 bool interrupted();
+
+/// Opens /dev/null where a standard stream is closed: the next file that is opened would take its
+/// place, and get what is printed.
+void open_standard_streams();
 
 /// Tells glibc to keep the memory that is freed instead of giving blocks of more than 32 MB, and
 /// what tops the heap, back to the system: a training step asks for the same blocks as the step

@@ -7,9 +7,14 @@
 namespace fmgs {
 
 /// Where the arguments of `train` say that the run lives: the folder that they name first, to
-/// resume; else options.output, made new (RunFolder::create). Error when there is none.
+/// resume; else options.output, to be made (RunFolder::create). Error when there is none, and for
+/// `overwrite` or another output= beside a folder to resume.
 RunFolder training_folder(const std::vector<std::string>& arguments, const RunOptions& options,
                           bool overwrite = false);
+
+/// Prints on stdout what a user may like to know; that nobody can read it (a full disk, a closed
+/// terminal) is no reason to stop.
+void say(const std::string& text);
 
 /// Says on stdout what was read and what will be trained.
 void print_run(const Run& run);

@@ -1,6 +1,7 @@
 #include <fmgs/run/run.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/config/config.h>
 #include <fmgs/data/motion.h>
 #include <fmgs/data/pose_file.h>
 #include <fmgs/data/priors.h>
@@ -46,6 +47,7 @@ std::string body_file(const CaptureOptions& data) {
 }  // namespace
 
 Run open_run(const RunOptions& options) {
+    check_ranges(options, "");
     if (options.data.root.empty())
         throw Error("data.root: the folder of the capture is not set; add data.root=FOLDER");
     Run run;

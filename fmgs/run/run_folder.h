@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,12 +12,21 @@ namespace fmgs {
 
 struct RunFolder {
     std::filesystem::path root;
+    bool is_new = false;     ///< of a run that has not begun: create()
+    bool overwrite = false;  ///< begin() removes what an earlier run wrote here
+    /// shared by all copies: while one is there, no other process trains in the folder
+    std::shared_ptr<void> lock = nullptr;
 
-    /// A folder for a new run. Error when it has checkpoints, unless `overwrite`: then all that
-    /// runs write is removed first.
+    /// A folder for a new run; nothing is made or removed before begin(). Error when it has the
+    /// checkpoints of an earlier run, unless `overwrite`, and always when a file of which a run
+    /// would take the place was not written by one.
     static RunFolder create(const std::filesystem::path& root, bool overwrite = false);
     /// The folder of an earlier run. Error when it has no config.yaml.
     static RunFolder open(const std::filesystem::path& root);
+
+    /// Makes the folder, locks it and, with `overwrite`, removes what runs write there and nothing
+    /// else. Error when another process trains in it.
+    void begin();
 
     std::filesystem::path config() const { return root / "config.yaml"; }
     std::filesystem::path metrics() const { return root / "metrics.csv"; }
@@ -30,12 +40,16 @@ struct RunFolder {
     std::filesystem::path influence() const { return root / "influence"; }
 };
 
+/// The first line of a config.yaml that a run wrote.
+inline constexpr const char* kRunConfigHead = "# Every option of this run, written by it\n";
+
 /// metrics.csv: a row per logged step. Resuming at step s drops the rows after s, so that the file
 /// of a resumed run equals the file of one that never stopped.
 class MetricsLog {
   public:
-    /// Opens the file; rows of steps > resumed_step and a half-written last row are removed. Error
-    /// when the file has other columns.
+    /// Opens the file; rows of steps > resumed_step and a half-written last row are removed.
+    /// Columns that only the file has stay and are empty from here on; new ones come last. Error
+    /// when it is no such file.
     MetricsLog(const std::filesystem::path& file, const std::vector<std::string>& columns,
                int64_t resumed_step = 0);
     /// One row, flushed. NaN is an empty cell. Error when the count differs or the disk is full.
@@ -43,7 +57,8 @@ class MetricsLog {
 
   private:
     std::filesystem::path path_;
-    size_t columns_;
+    std::vector<size_t> places_;  // of the values among the cells of a row
+    size_t cells_ = 0;
     std::ofstream file_;
 };
 

@@ -5,6 +5,7 @@
 #include <fmgs/data/image_io.h>
 #include <fmgs/eval/metrics.h>
 #include <fmgs/eval/sheet.h>
+#include <fmgs/run/begin.h>
 #include <fmgs/run/draw.h>
 #include <fmt/format.h>
 #include <torch/types.h>
@@ -56,11 +57,9 @@ void write_checkpoint(Training& training) {
                     training.optimizer.state());
 }
 
-Error not_finite(Training& training, const std::string& what, const Frame& frame) {
-    write_checkpoint(training);
-    return Error(fmt::format(
-        "step {}, frame '{}': the {} is not finite; the state before this step is saved in {}",
-        training.state.step, frame.name, what, training.folder.checkpoints().string()));
+Error not_finite(const Training& training, const std::string& what, const Frame& frame) {
+    return Error(fmt::format("step {}, frame '{}': the {} is not finite", training.state.step,
+                             frame.name, what));
 }
 
 LossReport step(Training& training, bool checked) {
@@ -103,31 +102,67 @@ void settle(Training& training) {
                             training.state.step));
 }
 
+/// A row of metrics.csv, and the progress line.
+void write_row(Training& training, const LossReport& report) {
+    settle(training);
+    const auto* color = report.rendered.find("color");
+    const double quality = color ? psnr(*color, report.rendered.at("target")) : NAN;
+    training.progress.show(training.state.step, report.total.item<double>(), quality);
+    training.log.add(training.state.step, metric_row(training.objective, report, quality));
+}
+
+std::string save_after_error(Training& training) {
+    const auto folder = training.folder.checkpoints().string();
+    try {
+        settle(training);
+        write_checkpoint(training);
+        return fmt::format("the state before this step is saved in {}: step {}", folder,
+                           training.state.step);
+    } catch (...) {
+        return message_of(std::current_exception());
+    }
+}
+
+/// Does a part of the loop; what was reached before it fails is saved.
+template <class Work>
+auto kept(Training& training, Work work) {
+    try {
+        return work();
+    } catch (...) {
+        const auto reason = message_of(std::current_exception());
+        throw Error(fmt::format("{}\n{}", reason, save_after_error(training)));
+    }
+}
+
 }  // namespace
 
-Training start(Run run, Objective objective, const RunFolder& folder, std::ostream& progress) {
+Training start(Run run, Objective objective, RunFolder folder, std::ostream& progress) {
     objective->to(run.device);
     run.root->register_module("losses", objective);
     // The poses take part only when they are learned.
     for (auto& parameter : run.poses->parameters())
         parameter.set_requires_grad(run.options.pose.learn);
+    std::string note;
+    auto frames = training_frames(run, note);
+    if (!frames.empty()) try_losses(run, objective, frames);
+
+    folder.begin();
+    run.options.output = folder.root.string();
     const auto model = named_tensors(*run.root);
     Optimizer optimizer(grouped_parameters(*run.root), run.options.optim);
     TrainState state;
     if (const auto last = latest_checkpoint(folder.checkpoints())) {
         const auto moments = optimizer.state();
-        state = load_checkpoint(last->folder, model, &moments);
+        state = resume(run, folder, *last, model, moments, note);
     } else {
         write_whole(folder.config(), config_text(run.options));
         prefit(run, progress);
         save_checkpoint(folder.checkpoints(), state, model, optimizer.state());
         save_results(run, folder);
     }
-    std::string note;
-    auto frames = training_frames(run, note);
     if (const auto part = part_of_ones_own(run.avatar->parts()); !part.empty())
-        note += fmt::format("{}the part '{}' is not the paper's: no avatar.safetensors is written",
-                            note.empty() ? "" : "\n", part);
+        note += fmt::format("the part '{}' is not the paper's: no avatar.safetensors is written\n",
+                            part);
     const auto steps = run.options.train.steps;
     const bool terminal = &progress == &std::cerr && isatty(STDERR_FILENO) != 0;
     return {.run = std::move(run),
@@ -147,21 +182,17 @@ bool finished(const Training& training) {
 }
 
 LossReport training_step(Training& training) {
-    return step(training, /*checked=*/training.run.device.is_cpu());
+    return kept(training, [&] { return step(training, training.run.device.is_cpu()); });
 }
 
 void record(Training& training, const LossReport& report) {
     const auto& options = training.run.options.train;
     const int64_t done = training.state.step;
     const bool last = finished(training);
-    if (done % options.log_every == 0 || last) {
-        settle(training);
-        const auto* color = report.rendered.find("color");
-        const double quality = color ? psnr(*color, report.rendered.at("target")) : NAN;
-        training.progress.show(done, report.total.item<double>(), quality);
-        training.log.add(done, metric_row(training.objective, report, quality));
-    }
-    if (done % options.sheet_every == 0 || last) write_sheet(training);
+    kept(training, [&] {
+        if (done % options.log_every == 0 || last) write_row(training, report);
+        if (done % options.sheet_every == 0 || last) write_sheet(training);
+    });
     if (done % options.checkpoint_every == 0 && !last) save(training);
 }
 
@@ -174,6 +205,7 @@ void save(Training& training) {
 void finish(Training& training) {
     save(training);
     const auto& progress = training.progress;
+    if (progress.done(training.state.step) == 0) return;
     write_whole(
         training.folder.timing(),
         fmt::format("{{\"steps\": {}, \"seconds\": {:.1f}, \"steps_per_second\": {:.3f}}}\n",

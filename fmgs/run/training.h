@@ -31,27 +31,31 @@ struct Training {
     Progress progress;
 };
 
-/// Goes on from the folder's last checkpoint; where there is none, writes config.yaml, pre-fits the
-/// skinning and saves step 0. All parameters of the avatar and the losses are optimised, those of
-/// the poses where they are learned. `progress` gets the pre-fit and the progress line.
-Training start(Run run, Objective objective, const RunFolder& folder,
-               std::ostream& progress = std::cerr);
+/// First evaluates every loss on every frame; then goes on from the folder's last checkpoint, or,
+/// where there is none, writes config.yaml, pre-fits the skinning and saves step 0. All parameters
+/// of the avatar and the losses are optimised, those of the poses where they are learned.
+/// `progress` gets the pre-fit and the progress line. Resuming, options that differ from
+/// config.yaml are stored there and named in the note. Error: what is wrong with the capture for
+/// these losses, all at once, before anything is written; resuming, a change of what the avatar is
+/// made of.
+Training start(Run run, Objective objective, RunFolder folder, std::ostream& progress = std::cerr);
 
 bool finished(const Training& training);
 
 /// One step of the method on the frame whose turn it is; the report also has the picture that was
 /// aimed at, as `target`. Nothing changes when a loss or a gradient is not finite; the Error says
-/// which, at once on the CPU, else from the next record() or save().
+/// which, at once on the CPU, else from the next record() or save(). After any Error the state that
+/// was reached is in a checkpoint, unless the message says that it could not be saved.
 LossReport training_step(Training& training);
 
 /// What the options want after a step: a row of metrics.csv and the progress line, a contact sheet,
-/// a checkpoint.
+/// a checkpoint. After an Error the state is in a checkpoint, as above.
 void record(Training& training, const LossReport& report);
 
 /// Writes a checkpoint of this step, RUN/avatar.safetensors and the learned poses.
 void save(Training& training);
 
-/// Saves, and writes timing.json.
+/// Saves, and writes timing.json when a step was made.
 void finish(Training& training);
 
 }  // namespace fmgs

@@ -1,0 +1,174 @@
+#include <fmgs/run/begin.h>
+
+#include <fmgs/core/check.h>
+#include <fmgs/core/config/config.h>
+#include <fmgs/core/io/files.h>
+#include <fmgs/losses/render_plan.h>
+#include <fmt/format.h>
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include <array>
+#include <set>
+
+namespace fmgs {
+
+namespace {
+
+TensorDict copied(const TensorDict& tensors) {
+    TensorDict out;
+    for (const auto& [name, tensor] : tensors) out.set(name, tensor.detach().clone());
+    return out;
+}
+
+using Entries = std::vector<const ObjectiveImpl::Entry*>;
+
+/// What every term sees of one frame.
+std::vector<TermView> views_of(const Entries& entries, const Surfels& surfels,
+                               const Camera& camera) {
+    RenderPlan plan(surfels);
+    for (const auto* entry : entries)
+        plan.add(entry->name, entry->loss->needs(), entry->loss->looks_at(), entry->reach);
+    return plan.render(camera);
+}
+
+/// "'a'", "'a' and 'b'", "'a', 'b' and 54 more"
+std::string some_of(const std::vector<std::string>& names) {
+    if (names.size() == 1) return fmt::format("'{}'", names[0]);
+    if (names.size() == 2) return fmt::format("'{}' and '{}'", names[0], names[1]);
+    return fmt::format("'{}', '{}' and {} more", names[0], names[1], names.size() - 2);
+}
+
+/// Frames by what is wrong with them.
+class Problems {
+  public:
+    void add(const std::string& what, const std::string& frame) {
+        auto& frames = frames_[what];
+        if (frames.empty()) order_.push_back(what);
+        frames.push_back(frame);
+    }
+    void raise() const {
+        if (order_.empty()) return;
+        std::string text = "the capture and the losses do not fit:";
+        for (const auto& what : order_)
+            text += fmt::format("\n  {} (frame {})", what, some_of(frames_.at(what)));
+        throw Error(text);
+    }
+
+  private:
+    std::map<std::string, std::vector<std::string>> frames_;
+    std::vector<std::string> order_;
+};
+
+void try_frame(const ObjectiveImpl& objective, const Entries& entries,
+               const std::vector<TermView>& views, const Frame& frame, Problems& problems) {
+    const bool is_static = objective.static_shapes.value_or(!views[0].posed.center.is_cpu());
+    for (size_t k = 0; k < entries.size(); ++k) {
+        const auto& entry = *entries[k];
+        bool complete = true;
+        for (const auto& map : entry.loss->targets()) {
+            if (frame.maps.contains(map)) continue;
+            problems.add(
+                fmt::format("loss '{0}' needs the map '{1}', which is not there; add it to "
+                            "the capture or set losses.{0}.weight=0",
+                            entry.name, map),
+                frame.name);
+            complete = false;
+        }
+        if (!complete) continue;
+        const auto& [canonical, posed, rendered] = views[k];
+        try {
+            const auto value =
+                entry.loss->forward({canonical, posed, rendered, frame, Random{0, 0}, is_static});
+            check_shape(value, {}, "its value");
+        } catch (...) {
+            problems.add(
+                fmt::format("loss '{}': {}", entry.name, message_of(std::current_exception())),
+                frame.name);
+        }
+    }
+}
+
+/// Options that a resumed run may have otherwise though they belong to the avatar: how it trains,
+/// not what it is.
+bool may_change(const std::string& key) {
+    static const std::set<std::string> kTraining = {
+        "avatar.appearance.view_noise",  "avatar.encoder.noise",
+        "avatar.encoder.noise_share",    "avatar.geometry.start",
+        "avatar.skinning.prefit",        "avatar.skinning.prefit_steps",
+        "avatar.skinning.prefit_points", "avatar.skinning.prefit_shell"};
+    return kTraining.contains(key) ||
+           !(key.starts_with("avatar.") || key.starts_with("modalities."));
+}
+
+void check_body(const TensorDict& before, const TensorDict& after) {
+    for (const auto& [name, tensor] : after) {
+        if (torch::equal(tensor, before.at(name))) continue;
+        throw Error(fmt::format(
+            "the body ({}) is not the one that this run was begun with: data.body, the betas of "
+            "the "
+            "capture and avatar.star_degrees stay as they were; start a new run for another",
+            name));
+    }
+}
+
+/// "key: old → new" of all that differs.
+std::string changes(const RunOptions& before, const RunOptions& now) {
+    auto old = flattened(before);
+    auto all = flattened(now);
+    for (const auto& [key, value] : old) all.try_emplace(key, "none");
+    std::string text;
+    for (const auto& [key, value] : all) {
+        const auto found = old.find(key);
+        const auto earlier = found == old.end() ? "none" : found->second;
+        if (earlier == value) continue;
+        if (!may_change(key))
+            throw Error(
+                fmt::format("{}: this run was begun with {}, got {}: what an avatar is made "
+                            "of stays; start a new run for another",
+                            key, earlier, value));
+        text += fmt::format("{}: {} before, {} from here on\n", key, earlier, value);
+    }
+    return text;
+}
+
+}  // namespace
+
+void try_losses(const Run& run, Objective& objective, const std::vector<Frame>& frames) {
+    const torch::NoGradGuard guard;
+    Entries entries;
+    for (const auto& entry : objective->entries())
+        if (!entry.weight.zero()) entries.push_back(&entry);
+    if (entries.empty()) return;
+    const auto owned = named_tensors(*objective);
+    const auto before = copied(owned);
+    std::map<std::array<int64_t, 2>, std::vector<TermView>> views;
+    Problems problems;
+    for (const auto& frame : frames) {
+        const std::array<int64_t, 2> size = {frame.camera.height, frame.camera.width};
+        const auto taken = take(run, frame);
+        if (!views.contains(size)) {
+            const auto surfels = run.avatar.ptr()->forward(taken.camera, taken.pose);
+            views[size] = views_of(entries, surfels, taken.camera);
+        }
+        try_frame(*objective, entries, views[size], taken, problems);
+    }
+    copy_tensors(before, owned, "losses");
+    problems.raise();
+}
+
+TrainState resume(const Run& run, const RunFolder& folder, const Checkpoint& checkpoint,
+                  const TensorDict& model, const TensorDict& moments, std::string& note) {
+    auto before = read_options({folder.root.string()});
+    before.output = run.options.output;
+    const auto changed = changes(before, run.options);
+    const auto body = named_tensors(*run.body);
+    const auto made = copied(body);
+    const auto state = load_checkpoint(checkpoint.folder, model, &moments);
+    check_body(made, body);
+    if (!changed.empty()) write_whole(folder.config(), config_text(run.options));
+    note += changed;
+    return state;
+}
+
+}  // namespace fmgs
