@@ -231,8 +231,7 @@ TEST_CASE("a run with a loss of one's own is evaluated, and `train` says what it
 TEST_CASE("every routing trains", "[programs]") {
     const test::TemporaryFolder folder;
     for (const std::string routing : {"off", "literal", "strict"}) {
-        const auto done =
-            run(train(folder.path / routing, "train.steps=2 routing=\"'" + routing + "'\""));
+        const auto done = run(train(folder.path / routing, "train.steps=2 routing=" + routing));
         INFO(done.text);
         REQUIRE(done.code == 0);
     }

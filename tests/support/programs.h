@@ -58,6 +58,7 @@ inline std::string train(const std::filesystem::path& output, const std::string&
     return "train data.root=" + (data.empty() ? capture() : data).string() +
            " output=" + output.string() +
            " avatar.subdivisions=0 avatar.skinning.prefit_steps=2 avatar.skinning.prefit_points=256"
+           " avatar.skinning.volume.log2_hashmap_size=10"
            " avatar.geometry.volume.log2_hashmap_size=10 "
            "avatar.appearance.volume.log2_hashmap_size=10"
            " modalities.semantic.volume.log2_hashmap_size=10 train.sheet_every=1000 "
