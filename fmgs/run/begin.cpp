@@ -2,7 +2,6 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/core/config/config.h>
-#include <fmgs/core/io/files.h>
 #include <fmgs/losses/render_plan.h>
 #include <fmt/format.h>
 #include <torch/types.h>
@@ -157,17 +156,18 @@ void try_losses(const Run& run, Objective& objective, const std::vector<Frame>& 
     problems.raise();
 }
 
-TrainState resume(const Run& run, const RunFolder& folder, const Checkpoint& checkpoint,
-                  const TensorDict& model, const TensorDict& moments, std::string& note) {
+std::string changed_options(const Run& run, const RunFolder& folder) {
     auto before = read_options({folder.root.string()});
-    before.output = run.options.output;
-    const auto changed = changes(before, run.options);
+    before.output = run.options.output;  // the folder may have been moved
+    return changes(before, run.options);
+}
+
+TrainState resume(const Run& run, const Checkpoint& checkpoint, const TensorDict& model,
+                  const TensorDict& moments) {
     const auto body = named_tensors(*run.body);
     const auto made = copied(body);
     const auto state = load_checkpoint(checkpoint.folder, model, &moments);
     check_body(made, body);
-    if (!changed.empty()) write_whole(folder.config(), config_text(run.options));
-    note += changed;
     return state;
 }
 

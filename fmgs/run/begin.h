@@ -11,9 +11,12 @@ namespace fmgs {
 /// wrong.
 void try_losses(const Run& run, Objective& objective, const std::vector<Frame>& frames);
 
-/// Reads a checkpoint of the folder. Options that differ from its config.yaml are stored there, and
-/// `note` says them, a line each. Error: an option, or a body, that makes another avatar.
-TrainState resume(const Run& run, const RunFolder& folder, const Checkpoint& checkpoint,
-                  const TensorDict& model, const TensorDict& moments, std::string& note);
+/// What differs from the folder's config.yaml, a line each. Error: an option that makes another
+/// avatar.
+std::string changed_options(const Run& run, const RunFolder& folder);
+
+/// Reads a checkpoint. Error, too, when the run's body is not the one that it was begun with.
+TrainState resume(const Run& run, const Checkpoint& checkpoint, const TensorDict& model,
+                  const TensorDict& moments);
 
 }  // namespace fmgs

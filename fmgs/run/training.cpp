@@ -151,15 +151,19 @@ Training start(Run run, Objective objective, RunFolder folder, std::ostream& pro
     const auto model = named_tensors(*run.root);
     Optimizer optimizer(grouped_parameters(*run.root), run.options.optim);
     TrainState state;
+    std::string changed;
     if (const auto last = latest_checkpoint(folder.checkpoints())) {
-        const auto moments = optimizer.state();
-        state = resume(run, folder, *last, model, moments, note);
+        changed = changed_options(run, folder);
+        state = resume(run, *last, model, optimizer.state());
     } else {
         write_whole(folder.config(), config_text(run.options));
         prefit(run, progress);
         save_checkpoint(folder.checkpoints(), state, model, optimizer.state());
         save_results(run, folder);
     }
+    MetricsLog log(folder.metrics(), metric_columns(objective), state.step);
+    if (!changed.empty()) write_whole(folder.config(), config_text(run.options));
+    note += changed;
     if (const auto part = part_of_ones_own(run.avatar->parts()); !part.empty())
         note += fmt::format("the part '{}' is not the paper's: no avatar.safetensors is written\n",
                             part);
@@ -173,7 +177,7 @@ Training start(Run run, Objective objective, RunFolder folder, std::ostream& pro
             .frames = std::move(frames),
             .note = std::move(note),
             .state = state,
-            .log = MetricsLog(folder.metrics(), metric_columns(objective), state.step),
+            .log = std::move(log),
             .progress = Progress(progress, terminal, steps, state.step)};
 }
 

@@ -22,8 +22,8 @@
 // with `| word` for what it says, and `absent: out`.
 // No case may crash, take more than a minute, or print a stack.
 //
-// npz FILE KEY OPERATION: remove, nan (one element), scale FACTOR, shape (one row less), text,
-// empty, add VALUE.
+// npz FILE KEY OPERATION: remove, nan (one element), scale FACTOR, fill VALUE, shape (one row
+// less), empty, add VALUE (a new array).
 #include <fmgs/core/io/files.h>
 #include <fmgs/core/io/npz.h>
 #include <fmgs/core/random.h>
@@ -177,13 +177,17 @@ void change_npz(const fs::path& folder, const std::string& line) {
         arrays[key] = npy_array(torch::full({1}, number));
         return write_npz(folder / file, arrays);
     }
+    if (operation == "remove") {
+        if (arrays.erase(key) == 0) throw Error(fmt::format("npz: {} has no '{}'", file, key));
+        return write_npz(folder / file, arrays);
+    }
     const auto old = arrays.at(key).tensor().clone();
-    if (operation == "remove")
-        arrays.erase(key);
-    else if (operation == "nan")
+    if (operation == "nan")
         old.flatten()[old.numel() / 2] = NAN, arrays[key] = npy_array(old);
     else if (operation == "scale")
         arrays[key] = npy_array((old * number).to(old.scalar_type()));
+    else if (operation == "fill")
+        arrays[key] = npy_array(torch::full_like(old, number));
     else if (operation == "shape")
         arrays[key] = npy_array(old.slice(0, 0, old.size(0) - 1).contiguous());
     else if (operation == "empty")
