@@ -38,7 +38,46 @@ struct Scene {
                                .direction = direction,
                                .random = random});
     }
+    /// From here on the logit of the colour is the direction itself, whatever else comes in: hidden
+    /// units ±x, ±y, ±z, of which LeakyReLU leaves leaky(x) - leaky(-x) = 1.01 x.
+    void show_direction() {
+        const torch::NoGradGuard guard;
+        field->to(torch::kDouble);
+        for (auto& p : field->parameters()) p.zero_();
+        auto read = field->named_parameters()["mlp.weight0"],
+             write = field->named_parameters()["mlp.weight1"];
+        const int64_t first = read.size(1) - 15 - pose_code.size(0);
+        constexpr double kFactor = 0.4886025119029199;  // harmonics: -y, z, -x times this
+        const std::vector<std::pair<int64_t, double>> columns = {{2, -1.0}, {0, -1.0}, {1, 1.0}};
+        for (int64_t axis = 0; axis < 3; ++axis) {
+            const auto& [column, sign] = columns[static_cast<size_t>(axis)];
+            for (const int64_t k : {0, 1}) {
+                const double side = k == 0 ? 1 : -1;
+                read[2 * axis + k][first + column] = side * sign / kFactor;
+                write[axis][2 * axis + k] = side / 1.01;
+            }
+        }
+        for (auto* x : {&geometry_code, &pose_code, &direction}) *x = x->to(torch::kDouble);
+        direction = torch::eye(3, torch::kDouble).repeat({3, 1}).slice(0, 0, 7);
+    }
+    /// The rotation that a step applies to view directions, after show_direction().
+    torch::Tensor turn(int64_t step) { return color(Random{1, step}).logit().slice(0, 0, 3).t(); }
 };
+
+/// The angles a, b, c in degrees of 400 steps' rotations Rx(a)·Ry(b)·Rz(c): [400,3].
+torch::Tensor noise_angles(double noise) {
+    Scene scene(noise);
+    scene.show_direction();
+    REQUIRE_CLOSE(scene.color().logit(), scene.direction, 1e-12);
+    std::vector<torch::Tensor> angles;
+    for (int64_t step = 0; step < 400; ++step) {
+        const auto R = scene.turn(step);
+        REQUIRE_CLOSE(R.matmul(R.t()), torch::eye(3, torch::kDouble), 1e-10);
+        angles.push_back(torch::stack({torch::atan2(-R[1][2], R[2][2]), torch::asin(R[0][2]),
+                                       torch::atan2(-R[0][1], R[0][0])}));
+    }
+    return torch::stack(angles) * (180 / M_PI);
+}
 
 }  // namespace
 
@@ -111,6 +150,29 @@ TEST_CASE("view noise is one draw per seed and step, and off without a Random",
     REQUIRE_FALSE(torch::equal(scene.color(one), scene.color(two)));
     REQUIRE_FALSE(torch::equal(scene.color(one), scene.color()));
     REQUIRE(torch::equal(calm.color(one), calm.color()));
+}
+
+TEST_CASE("view noise of σ degrees: normal about x and z, uniform below σ about y",
+          "[appearance_field]") {
+    const auto angles = noise_angles(10);
+    const auto deviation = angles.std(0), mean = angles.mean(0);
+    for (const int64_t k : {0, 2}) {  // standard error 0.5 and 0.35
+        REQUIRE(std::abs(mean[k].item<double>()) < 2);
+        REQUIRE(deviation[k].item<double>() == Approx(10).margin(1.5));
+    }
+    REQUIRE(mean[1].item<double>() == Approx(5).margin(0.6));  // standard error 0.15
+    REQUIRE(angles.select(1, 1).min().item<double>() >= 0);
+    REQUIRE(angles.select(1, 1).max().item<double>() <= 10);
+}
+
+TEST_CASE("view noise is held within a quarter turn", "[appearance_field]") {
+    const auto angles = noise_angles(60).abs();
+    REQUIRE(angles.max().item<double>() <= 90 + 1e-6);
+    for (const int64_t k : {0, 2}) {
+        const auto held = angles.select(1, k) > 90 - 1e-6;
+        // 13.4 % of the draws lie beyond 1.5 σ; standard error 1.7 %.
+        REQUIRE(held.to(torch::kDouble).mean().item<double>() == Approx(0.134).margin(0.07));
+    }
 }
 
 TEST_CASE("an appearance field with copied parameters gives the same bits", "[appearance_field]") {

@@ -88,6 +88,33 @@ TEST_CASE("a subdivided template has four times the faces and weights that still
     REQUIRE_CLOSE(fine.weights.sum(1), torch::ones({fine.weights.size(0)}), 1e-5);
 }
 
+TEST_CASE("a vertex in the middle of an edge has the mean weights of the edge's two ends",
+          "[avatar]") {
+    const auto coarse_template = canonical_template(*body(), 0),
+               fine = canonical_template(*body(), 1);
+    const int64_t old = coarse_template.weights.size(0);
+    REQUIRE(torch::equal(fine.weights.slice(0, 0, old), coarse_template.weights));
+    const auto ends = subdivide(coarse_template.mesh).parents.slice(0, old);
+    const auto of = [&](int64_t end) {
+        return coarse_template.weights.index_select(0, ends.select(1, end));
+    };
+    REQUIRE(test::distance(of(0), of(1)) > 0.05);
+    REQUIRE_CLOSE(fine.weights.slice(0, old), 0.5 * (of(0) + of(1)), 1e-6);
+}
+
+TEST_CASE("a template is subdivided where the finer surfels still cover 0.8 pixels", "[avatar]") {
+    const SurfelSetOptions options;
+    const auto sigma = SurfelSet(canonical_template(*body(), 1).mesh, options)->scale();
+    const double size = sigma.prod(1).sqrt().median().item<double>();
+    const auto pose = bent_pose();
+    auto view = camera();
+    const auto depth = view.to_camera(body()->posed(pose)).select(1, 2).median().item<double>();
+    for (const auto& [pixels, expected] : {std::pair(0.79, 0), std::pair(0.81, 1)}) {
+        view.intrinsics[0] = pixels * depth / size;
+        REQUIRE(choose_subdivisions(*body(), options, view, pose) == expected);
+    }
+}
+
 TEST_CASE(
     "training noise changes what is drawn only when it is asked for, and repeats by seed and step",
     "[avatar]") {

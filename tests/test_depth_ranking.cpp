@@ -60,8 +60,12 @@ TEST_CASE("pairs closer than the gap, invalid priors and grazing pixels are drop
     scene.frame.maps.set("depth", prior);
     auto depth = scene.rendered.at("depth").clone().requires_grad_(true);
     scene.rendered.set("depth", depth);
-    scene(loss).backward();
+    const auto value = scene(loss);
+    value.backward();
     REQUIRE(depth.grad()[0][0][0].abs().item<double>() > 0);
+    // The pairs left are those with the one at 3 m, which is drawn at 1 m: equal to the upper half
+    // (error 1) and nearer than the lower one, in the wrong order (error 1 + tanh 1).
+    REQUIRE(value.item<double>() >= 1);
 
     prior[0][0][0] = NAN;
     prior[0][0][1] = 0;
@@ -73,6 +77,21 @@ TEST_CASE("pairs closer than the gap, invalid priors and grazing pixels are drop
     REQUIRE(grazing(usual).item<double>() == 0);
     show_normal(grazing, 0.5);
     REQUIRE(grazing(usual).item<double>() > 0);
+}
+
+TEST_CASE("where the prior is 0 or not finite there is no depth to compare", "[losses]") {
+    DepthRankingLoss loss;
+    for (const bool static_shapes : {false, true}) {
+        for (const double hole : {0.0, double(NAN), double(INFINITY)}) {
+            auto scene = two_planes();
+            scene.static_shapes = static_shapes;
+            REQUIRE(scene(loss).item<double>() > 0);
+            auto prior = scene.frame.maps.at("depth").clone();
+            prior.narrow(1, 4, 4).fill_(hole);  // the upper half alone is left: all ties
+            scene.frame.maps.set("depth", prior);
+            REQUIRE(scene(loss).item<double>() == 0);
+        }
+    }
 }
 
 TEST_CASE("the depth loss reads the rendered normal, and never the prior's", "[losses]") {

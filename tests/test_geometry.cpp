@@ -61,6 +61,42 @@ TEST_CASE("residuals stay within their bounds however far the network goes", "[g
     REQUIRE(out.offset.abs().max().item<float>() > 0.04f);
 }
 
+TEST_CASE("small residuals do not feel the bounds of scale and rotation", "[geometry_field]") {
+    auto tight = small();
+    tight.offset_bound = 0.01, tight.rotation_bound = 0.1, tight.scale_bound = 0.2;
+    GeometryField wide(small(), box(), 5), narrow(tight, box(), 5);
+    for (auto* field : {&wide, &narrow}) {
+        (*field)->to(torch::kDouble);
+        perturb(**field);
+        const torch::NoGradGuard guard;
+        for (const char* name : {"mlp.weight2", "mlp.bias2"})
+            (*field)->named_parameters()[name].mul_(1e-7);
+    }
+    const auto in = input({10, 3}, draw({5}).to(torch::kDouble));
+    const auto a = wide->forward(in), b = narrow->forward(in);
+    REQUIRE(a.rotation.abs().max().item<double>() > 1e-8);
+    REQUIRE_CLOSE(1e7 * a.rotation, 1e7 * b.rotation, 1e-9);
+    REQUIRE_CLOSE(1e7 * a.scale, 1e7 * b.scale, 1e-9);
+    REQUIRE_CLOSE(1e7 * a.offset, 5e7 * b.offset, 1e-9);  // δd is a share of its bound
+}
+
+TEST_CASE("before its start a geometry field gives nothing, and from there on what it has",
+          "[geometry_field]") {
+    auto options = small();
+    options.start = 0.5;
+    GeometryField field(options, box(), 5);
+    perturb(*field);
+    auto in = input({10, 3});
+    in.progress = 0.49;
+    const auto before = field->forward(in);
+    for (const auto& residual : {before.offset, before.scale, before.rotation, before.code})
+        REQUIRE(residual.abs().max().item<float>() == 0);
+    in.progress = 0.5;
+    const auto after = field->forward(in);
+    for (const auto& residual : {after.offset, after.scale, after.rotation, after.code})
+        REQUIRE(residual.abs().max().item<float>() > 0);
+}
+
 TEST_CASE("gradients of the geometry field are right in double", "[geometry_field]") {
     GeometryField field(small(), box(), 5);
     field->to(torch::kDouble);

@@ -150,6 +150,18 @@ TEST_CASE("gradients to the table and to positions are right in double", "[hash_
     }
 }
 
+TEST_CASE("a grid lies in its box: moved and stretched with it, a point has the same code",
+          "[hash_grid]") {
+    const auto low = torch::tensor({-1.0, 2.0, 0.5}), extent = torch::tensor({2.0, 3.0, 0.25});
+    HashGrid unit(small(), unit_box()), moved(small(), torch::stack({low, low + extent}));
+    for (auto* grid : {&unit, &moved}) (*grid)->to(torch::kDouble);
+    const auto points = random_points(50).to(torch::kDouble);
+    const auto there = low.to(torch::kDouble) + extent.to(torch::kDouble) * points;
+    const auto expected = unit->forward(points) * 1e4;
+    REQUIRE_CLOSE(moved->forward(there) * 1e4, expected, 1e-9);
+    REQUIRE_CLOSE(moved->forward(moved->locate(there)) * 1e4, expected, 1e-9);
+}
+
 TEST_CASE("inputs outside the box are clamped and do not move", "[hash_grid]") {
     HashGrid grid(small(), unit_box());
     const auto outside =

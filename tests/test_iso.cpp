@@ -47,7 +47,13 @@ TEST_CASE("a rigid motion costs nothing, stretching costs the change of distance
     const auto distance = (x.unsqueeze(1) - x.index({set->neighbours()})).norm(2, 2).mean();
     REQUIRE_CLOSE(stretched(position), 0.5 * distance, 1e-12);
     REQUIRE(surfels(x, s, torch::eye(3, kDoubles))(covariance).item<double>() < 1e-12);
-    REQUIRE(stretched(covariance).item<double>() > 0);
+    // The six entries of a symmetric matrix; a stretch by 1.5 multiplies them by 2.25.
+    const auto t = stretched.canonical.rotation.narrow(2, 0, 2) * s.unsqueeze(1);
+    const auto entries = torch::matmul(t, t.transpose(1, 2))
+                             .flatten(1)
+                             .index_select(1, torch::tensor({0, 1, 2, 4, 5, 8}, torch::kLong));
+    const auto apart = (entries.unsqueeze(1) - entries.index({set->neighbours()})).norm(2, 2);
+    REQUIRE_CLOSE(stretched(covariance), 1.25 * apart.mean(), 1e-12);
 }
 
 TEST_CASE("isometry has the right gradient on both sides, and a finite one for coinciding surfels",

@@ -18,6 +18,25 @@ TEST_CASE("the mask loss is the binary cross-entropy over all pixels", "[losses]
     REQUIRE(scene.map_gradient_error(loss, "alpha", alpha) < 1e-8);
 }
 
+TEST_CASE("the mask loss counts what is drawn far from the person", "[losses]") {
+    LossScene scene(12, 10);
+    MaskLoss loss;
+    auto mask = torch::zeros({1, 12, 10}, kDoubles);
+    mask.narrow(1, 5, 3).narrow(2, 4, 2).fill_(1);
+    scene.frame.maps.set("mask", mask);
+    const auto alpha = (0.02 + 0.9 * mask).requires_grad_(true);
+    scene.rendered.set("alpha", alpha);
+    REQUIRE_CLOSE(scene(loss), torch::binary_cross_entropy(alpha, mask), 1e-12);
+    scene(loss).backward();
+    // d/dα of -log(1-α)/P, in every corner too
+    REQUIRE_CLOSE(alpha.grad()[0][0], torch::full({10}, 1 / 0.98 / 120, kDoubles), 1e-12);
+    auto blot = alpha.detach().clone();
+    blot[0][11][0] = 0.9;
+    scene.rendered.set("alpha", blot);
+    const double more = std::log(0.98 / 0.1) / 120;
+    REQUIRE_CLOSE(scene(loss), torch::binary_cross_entropy(alpha.detach(), mask) + more, 1e-12);
+}
+
 TEST_CASE("an alpha of 0 or 1 on the wrong side costs log 1000 and has a finite gradient",
           "[losses]") {
     LossScene scene(2, 2);

@@ -119,3 +119,28 @@ TEST_CASE("a frame gets every metric its truth allows, and tables agree", "[metr
             "{\n  \"test\": {\n    \"psnr\": 31.0,\n    \"x\": 2.0,\n    \"miou\": 0.5,\n    "
             "\"none\": null\n  }\n}\n");
 }
+
+TEST_CASE("geometry is measured where the person is and something is drawn", "[metrics]") {
+    Frame frame;
+    auto mask = torch::zeros({1, 4, 6}), alpha = torch::zeros({1, 4, 6}),
+         depth = torch::full({1, 4, 6}, 7.0F);
+    mask.slice(2, 0, 4).fill_(1);   // columns 0 to 3
+    alpha.slice(2, 2, 6).fill_(1);  // columns 2 to 5
+    depth.slice(2, 2, 4).fill_(2.25F);
+    auto normal = torch::zeros({3, 4, 6});
+    normal[1].fill_(1);  // a right angle off where it does not count
+    normal.slice(2, 2, 4)[1].fill_(0);
+    normal.slice(2, 2, 4)[2].fill_(-1);
+    auto true_normal = torch::zeros({3, 4, 6});
+    true_normal[2].fill_(-1);
+    frame.truth = {
+        {"mask", mask}, {"depth", torch::full({1, 4, 6}, 2.0F)}, {"normal", true_normal}};
+    const auto values =
+        evaluate_frame({{"alpha", alpha}, {"depth", depth}, {"normal", normal}}, frame);
+    REQUIRE(values.size() == 3);
+    REQUIRE(values[0].second == Approx(2.0 / 6));
+    REQUIRE(values[1].first == "depth_mae");
+    REQUIRE(values[1].second == Approx(0.25));
+    REQUIRE(values[2].first == "normal_deg");
+    REQUIRE(values[2].second == Approx(0).margin(1e-6));
+}

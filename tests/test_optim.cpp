@@ -150,6 +150,24 @@ TEST_CASE("rates follow the group, and all but the surfels' decay", "[optim]") {
                                "no parameter group 'netwrok'; there are: volume,"));
 }
 
+TEST_CASE("the first step of every group is its rate, whatever the gradient's size", "[optim]") {
+    OptimOptions options;
+    std::vector<Parameter> parameters;
+    for (const auto* group : {"volume", "feature_volume", "network", "skinning", "pose", "scale",
+                              "opacity", "offset", "turn", "loss"}) {
+        const auto p = torch::zeros({9}, torch::kFloat).requires_grad_();
+        torch::Tensor(p).mutable_grad() = random({9}, 4) * 1e-3;
+        parameters.push_back({group, group, p});
+    }
+    Optimizer optimizer(parameters, options);
+    REQUIRE(!optimizer.step(0.5));
+    for (const auto& [name, group, p] : parameters) {
+        INFO(name);
+        // The moments without their bias are g and g².
+        REQUIRE_CLOSE(p / options.rate(group, 0.5), -p.grad().sign(), 1e-5);
+    }
+}
+
 TEST_CASE("clipping bounds the norm of the networks' gradients and leaves the surfels alone",
           "[optim]") {
     auto p = parameters();

@@ -22,19 +22,16 @@ PoseEncoder encoder(uint64_t seed = 0, PoseEncoderOptions options = {}) {
 }
 torch::Tensor pose(uint64_t seed = 1) { return exp_map(0.5 * draw({7, 3}, seed)); }
 
-/// Recipe 1.2 joint by joint, without batching.
-torch::Tensor by_definition(PoseEncoder& encoder, const torch::Tensor& rotations) {
+/// Recipe 1.2 joint by joint, without batching, of any nine numbers per joint.
+torch::Tensor recursion(PoseEncoder& encoder, const torch::Tensor& local) {
     const auto p = encoder->named_parameters();
     const auto order = encoder->named_buffers()["order"].to(torch::kInt64);
-    const auto V = vertices().to(rotations.dtype()), c = V.mean(0), m = (V - c).min(),
+    const auto V = vertices().to(local.dtype()), c = V.mean(0), m = (V - c).min(),
                range = (V - c).max() - m;
-    const auto J =
-        2 * ((joints().to(rotations.dtype()) - c - m + 0.05 * range) / (1.1 * range) - 0.5);
+    const auto J = 2 * ((joints().to(local.dtype()) - c - m + 0.05 * range) / (1.1 * range) - 0.5);
     const auto parents = tree();
     std::vector<int64_t> slot(7);
     for (int64_t k = 0; k < 7; ++k) slot[static_cast<size_t>(order[k].item<int64_t>())] = k;
-    const auto local = rotations.clone();
-    local[0] = torch::eye(3, rotations.options());
     const auto everything =
         torch::cat({local.index_select(0, order).flatten(), J.index_select(0, order).flatten()});
     const auto global = p["global_weight"].mv(everything) + p["global_bias"];
@@ -53,13 +50,20 @@ torch::Tensor by_definition(PoseEncoder& encoder, const torch::Tensor& rotations
     return p["output_weight"].mv(torch::cat(ordered)) + p["output_bias"];
 }
 
+/// The root's rotation does not enter.
+torch::Tensor without_root(const torch::Tensor& rotations) {
+    const auto local = rotations.clone();
+    local[0] = torch::eye(3, rotations.options());
+    return local;
+}
+
 }  // namespace
 
 TEST_CASE("the batched encoder is the joint-by-joint recursion down the tree", "[pose_encoder]") {
     auto e = encoder();
     e->to(torch::kDouble);
     const auto rotations = pose().to(torch::kDouble);
-    REQUIRE_CLOSE(e->forward(rotations), by_definition(e, rotations),
+    REQUIRE_CLOSE(e->forward(rotations), recursion(e, without_root(rotations)),
                   1e-6);  // rest features were rounded to float
 }
 
@@ -100,6 +104,29 @@ TEST_CASE("training noise touches about its share of the steps and depends on se
     auto silent = encoder(0, {.noise = 0});
     const Random random{7, 1};
     REQUIRE(torch::equal(silent->forward(rotations, &random), silent->forward(rotations)));
+}
+
+TEST_CASE("training noise on the rotations' entries has the deviation of the options",
+          "[pose_encoder]") {
+    constexpr double kNoise = 1e-5;  // so small that the encoder is linear over it
+    auto e = encoder(0, {.noise = kNoise, .noise_share = 1});
+    e->to(torch::kDouble);
+    const auto rotations = pose().to(torch::kDouble);
+    const auto local = without_root(rotations).requires_grad_(true);
+    const auto code = recursion(e, local);
+    double slopes = 0;  // the squares of all derivatives
+    for (int64_t k = 0; k < code.size(0); ++k)
+        slopes +=
+            torch::autograd::grad({code[k]}, {local}, {}, true)[0].square().sum().item<double>();
+    const auto calm = e->forward(rotations);
+    double squares = 0;
+    constexpr int64_t kSteps = 500;
+    for (int64_t step = 0; step < kSteps; ++step) {
+        const Random random{7, step};
+        squares += (e->forward(rotations, &random) - calm).square().sum().item<double>();
+    }
+    // E|J·n|² = σ²·Σ J²; its estimate has a standard error of 0.06 at most.
+    REQUIRE(squares / kSteps / (kNoise * kNoise * slopes) == Approx(1).margin(0.2));
 }
 
 TEST_CASE("an encoder with copied parameters gives the same bits", "[pose_encoder]") {

@@ -198,6 +198,21 @@ TEST_CASE("an opaque surfel hides what is behind", "[raster]") {
     REQUIRE(s.draw().image[1][16][16].item<double>() <= 0.01);
 }
 
+TEST_CASE("a pixel ends before its transmittance would fall below a ten-thousandth", "[raster]") {
+    // Surfels as wide as the picture, one behind the other, that let a fifth through each:
+    // 0.2⁵ = 3.2e-4 is drawn, 0.2⁶ = 6.4e-5 is not.
+    auto stack = facing_surfel(1e5, 0.8);
+    for (int k = 1; k < 9; ++k) stack = join(stack, facing_surfel(1e5, 0.8, 2 + 0.1 * k));
+    stack.features = torch::eye(9, torch::kDouble);
+    const auto out = stack.draw();
+    REQUIRE_CLOSE(out.alpha, torch::full_like(out.alpha, 1 - 3.2e-4), 1e-7);
+    for (int k = 0; k < 9; ++k) {
+        const double share = k < 5 ? 0.8 * std::pow(0.2, k) : 0;
+        INFO("surfel " << k);
+        REQUIRE_CLOSE(out.image[k], torch::full_like(out.image[k], share), 1e-7);
+    }
+}
+
 TEST_CASE("a vanishing surfel draws the low-pass disc, also across tile borders", "[raster]") {
     auto s = facing_surfel(1e-4, 1.0);
     const auto x = torch::arange(s.width, torch::kDouble) + 0.5 - 16;

@@ -98,6 +98,30 @@ TEST_CASE("normals are unit where drawn, zero elsewhere, and face the camera", "
     }
 }
 
+TEST_CASE("a normal is turned by the line of sight to its surfel, not by the camera's axis",
+          "[render]") {
+    // At the right border of the view; its normal points to the camera and away from the image.
+    const auto normal = torch::tensor({{-0.9, 0.0, 0.3}}, torch::kDouble) / std::sqrt(0.9);
+    const auto across = torch::tensor({0.3, 0.0, 0.9}, torch::kDouble) / std::sqrt(0.9),
+               down = torch::tensor({0.0, 1.0, 0.0}, torch::kDouble);
+    const Camera camera{.rotation = torch::eye(3, torch::kDouble),
+                        .translation = torch::zeros({3}, torch::kDouble),
+                        .intrinsics = torch::tensor({20.0, 20.0, 8.0, 8.0}, torch::kDouble),
+                        .width = 32,
+                        .height = 16};
+    for (const double side : {1.0, -1.0}) {
+        const PosedSurfels surfels{torch::tensor({{0.8, 0.0, 1.0}}, torch::kDouble),
+                                   0.1 * torch::stack({across, side * down}, 1).unsqueeze(0),
+                                   side * normal,
+                                   torch::full({1, 1}, 0.8, torch::kDouble),
+                                   {}};
+        const auto maps = render(surfels, camera, {"normal", "alpha"});
+        const auto drawn = (maps.at("alpha") > 0.1).to(torch::kDouble);
+        REQUIRE(drawn.sum().item<double>() > 4);
+        REQUIRE_CLOSE(maps.at("normal") * drawn, normal.view({3, 1, 1}) * drawn, 1e-9);
+    }
+}
+
 TEST_CASE("moving world and camera together changes nothing", "[render]") {
     const auto w = random_world(2);
     auto moved = w;

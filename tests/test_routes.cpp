@@ -138,6 +138,52 @@ TEST_CASE("a closed position is closed on every path, through the skinning weigh
     }
 }
 
+TEST_CASE("the tables are the rules of §4.5", "[losses]") {
+    const auto geometry = [](const Reach& reach) {
+        std::set<std::string> open;
+        if (reach.position) open.insert("position");
+        if (reach.rotation) open.insert("rotation");
+        if (reach.scale) open.insert("scale");
+        if (reach.opacity) open.insert("opacity");
+        if (reach.skinning) open.insert("skinning");
+        return open;
+    };
+    const std::set<std::string> all = {"position", "rotation", "scale", "opacity", "skinning"},
+                                turned = {"rotation"}, none;
+    const std::map<std::string, std::set<std::string>> printed = {
+        {"photometric", all},
+        {"mask", all},
+        {"depth_ranking", {"position", "skinning"}},  // (1): depth does not turn surfels
+        {"normal_consistency", turned},               // (2): normals do not move them
+        {"normal", turned},
+        {"normal_tv", turned},
+        {"semantic", none},  // (3): labels do neither
+        {"semantic_smoothness", none},
+        {"iso_position", {"position", "skinning"}},
+        {"iso_covariance", {"position", "rotation", "scale", "skinning"}},
+        {"skin", none}};
+    const auto strict = routing_table("strict").rows, measured = routing_table("measured").rows,
+               literal = routing_table("literal").rows;
+    REQUIRE(printed.size() == table_rows().size());
+    for (const auto& [name, open] : printed) {
+        INFO(name);
+        REQUIRE(geometry(strict.at(name)) == open);
+        auto wider = open;
+        if (name == "normal") wider = {"position", "rotation", "skinning"};
+        REQUIRE(geometry(measured.at(name)) == wider);
+        // The paper closes neither scale nor opacity to what reads depth, normals or labels.
+        wider = open;
+        for (const std::string map : {"depth", "normal", "semantic"})
+            if (name.starts_with(map) && name != "semantic_smoothness")
+                wider.insert({"scale", "opacity"});
+        REQUIRE(geometry(literal.at(name)) == wider);
+    }
+    REQUIRE(strict.at("photometric").features == std::set<std::string>{"color"});
+    REQUIRE(strict.at("semantic").features == std::set<std::string>{"semantic"});
+    REQUIRE(strict.at("semantic_smoothness").features == std::set<std::string>{"semantic.latent"});
+    REQUIRE(strict.at("mask").features.empty());
+}
+
 TEST_CASE("every term of the paper has a row, and an unknown row is an error", "[losses]") {
     const auto table = routing_table("strict");
     size_t terms = 0;

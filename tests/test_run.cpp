@@ -11,6 +11,8 @@
 #include <fmgs/run/training.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <set>
 #include <sstream>
 
 #include "support/test.h"
@@ -204,6 +206,45 @@ TEST_CASE("a run leaves its avatar and its learned poses for drawing, as they ar
     save_results(training.run, RunFolder{folder.path / "plain"});
     REQUIRE(fs::exists(folder.path / "plain/avatar.safetensors"));
     REQUIRE_FALSE(fs::exists(folder.path / "plain/poses.npz"));
+}
+
+TEST_CASE("an epoch draws every frame once, in an order of its own", "[run]") {
+    std::vector<Frame> frames(7);
+    for (size_t k = 0; k < frames.size(); ++k) frames[k].index = static_cast<int64_t>(k);
+    const auto epoch = [&](int64_t number, uint64_t seed) {
+        std::vector<int64_t> order;
+        for (int64_t k = 0; k < 7; ++k)
+            order.push_back(frame_of(frames, 7 * number + k, seed).index);
+        return order;
+    };
+    std::set<std::vector<int64_t>> orders;
+    for (const uint64_t seed : {1, 2}) {
+        for (int64_t number = 0; number < 10; ++number) {
+            auto order = epoch(number, seed);
+            REQUIRE(order == epoch(number, seed));
+            orders.insert(order);
+            std::sort(order.begin(), order.end());
+            REQUIRE(order == std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6});
+        }
+    }
+    REQUIRE(orders.size() >= 19);  // of 20 among 5040: two alike have a chance of 4 %
+}
+
+TEST_CASE("a schedule is read at the share of the steps that are done", "[run]") {
+    const TemporaryFolder folder;
+    std::ostringstream progress;
+    auto run = open_run(options());
+    auto objective = paper_objective(run.avatar->parts(), run.options.objective);
+    objective->add("exposure", std::make_shared<ExposureLoss>(), Schedule({{0, 0.0}, {0.5, 0.1}}),
+                   Reach::of({"color"}));
+    auto training = start(std::move(run), objective, RunFolder{folder.path}, progress);
+    std::vector<int> evaluated;
+    while (!finished(training)) {
+        const auto report = training_step(training);
+        evaluated.push_back(std::any_of(report.terms.begin(), report.terms.end(),
+                                        [](const auto& term) { return term.name == "exposure"; }));
+    }
+    REQUIRE(evaluated == std::vector<int>{0, 0, 1, 1});
 }
 
 TEST_CASE("an avatar with a field of one's own trains, is saved and goes on to the bit", "[run]") {

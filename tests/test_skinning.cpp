@@ -181,3 +181,35 @@ TEST_CASE("a pre-fit of nothing is refused", "[skinning_field]") {
     REQUIRE(test::throws_error([&] { prefit_skinning(even, arm.mesh, arm.weights, small(), 1); },
                                "this skinning has no parameters"));
 }
+
+TEST_CASE("a pre-fit asks half on the surface, half in a shell around it, and small faces as often",
+          "[skinning_field]") {
+    struct Watching : Skinning {
+        torch::Tensor share = register_parameter("share", torch::zeros({2}));
+        std::vector<torch::Tensor> seen;
+        torch::Tensor forward(const torch::Tensor& x) override {
+            seen.push_back(x.detach());
+            return torch::softmax(share, 0).expand({x.size(0), 2});
+        }
+    };
+    // In the plane z = 0: half a square metre at x < 1, half a square centimetre at x > 4.
+    const Mesh mesh{torch::tensor({0.F, 0.F, 0.F, 1.F, 0.F, 0.F, 0.F, 1.F, 0.F, 5.F, 0.F, 0.F,
+                                   5.01F, 0.F, 0.F, 5.F, 0.01F, 0.F})
+                        .view({6, 3}),
+                    torch::tensor({{0, 1, 2}, {3, 4, 5}}, torch::kLong)};
+    auto options = small();
+    options.prefit_steps = 4, options.prefit_points = 4000, options.prefit_shell = 0.02;
+    Watching skinning;
+    prefit_skinning(skinning, mesh, torch::full({6, 2}, 0.5F), options, 1);
+    REQUIRE(skinning.seen.size() == 4);
+    const auto x = torch::cat(skinning.seen);
+    const auto height = x.select(1, 2).abs(), off = height.masked_select(height > 0);
+    REQUIRE(off.size(0) == Approx(8000).margin(8));  // some of the shell's draws may be 0
+    REQUIRE(off.max().item<double>() <= 0.02 + 1e-6);
+    REQUIRE(off.mean().item<double>() == Approx(0.01).epsilon(0.03));  // standard error 0.6 %
+    REQUIRE((x.select(1, 2) < 0).to(torch::kFloat).mean().item<double>() ==
+            Approx(0.25).margin(0.02));
+    // Every other point falls on either face alike.
+    const auto small_face = (x.select(1, 0) > 4).to(torch::kFloat).mean().item<double>();
+    REQUIRE(small_face == Approx(0.25).margin(0.02));  // standard error 0.3 %
+}

@@ -1,3 +1,5 @@
+#include <fmgs/core/random.h>
+#include <fmgs/core/rotation.h>
 #include <fmgs/core/surfel_set.h>
 
 #include "support/test.h"
@@ -46,6 +48,27 @@ TEST_CASE("scale and opacity are learned; position and rotation only when free",
         .backward();
     REQUIRE_CLOSE(free->named_parameters()["offset"].grad(), torch::ones({4, 3}), 0.0);
     REQUIRE(free->named_parameters()["turn"].grad().abs().sum().item<float>() > 0);
+}
+
+TEST_CASE("a free surfel turns about the axes of its own face", "[surfel_set]") {
+    SurfelSet free(tetrahedron(), SurfelSetOptions{.free = true});
+    const auto frame = free->rotation().detach().clone();
+    const auto turn = torch::randn({4, 3}, Random{2}.generator("turn"), torch::kFloat);
+    {
+        const torch::NoGradGuard guard;
+        free->named_parameters()["turn"].copy_(turn);
+    }
+    REQUIRE_CLOSE(free->rotation(), torch::matmul(frame, torch::matrix_exp(skew(turn))), 1e-5);
+    REQUIRE_CLOSE(free->normal(), frame.select(2, 2), 0.0);
+}
+
+TEST_CASE("neighbours are the four nearest by canonical distance", "[surfel_set]") {
+    const auto corners = torch::rand({90, 3}, Random{4}.generator("corners"), torch::kFloat);
+    const SurfelSet set(Mesh{corners, torch::arange(90, torch::kLong).view({30, 3})});
+    auto apart =
+        torch::cdist(set->position().to(torch::kDouble), set->position().to(torch::kDouble));
+    apart.fill_diagonal_(INFINITY);
+    REQUIRE(torch::equal(set->neighbours(), std::get<1>(apart.topk(4, 1, /*largest=*/false))));
 }
 
 TEST_CASE("sets of fewer than five surfels repeat their neighbours", "[surfel_set]") {
