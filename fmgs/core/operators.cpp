@@ -51,7 +51,7 @@ std::vector<torch::Tensor> once_differentiable(const char* name, torch::TensorLi
 }  // namespace fmgs::detail
 
 // An operator whose name begins with an underscore is the backward pass, or a part, of the one
-// before. Shapes, units and equations: docs/operators.md.
+// before. Shapes, units and equations: docs/extend/operator.md.
 TORCH_LIBRARY(fmgs, m) {
     m.def(
         "find_tiles(Tensor center, Tensor tangents, Tensor opacity, Tensor intrinsics, SymInt "
