@@ -59,3 +59,17 @@ TEST_CASE("a missing map and a wrong channel count are named", "[losses]") {
     scene.frame.maps = {{"mask", torch::ones({1, 4, 5}, kDoubles)}};
     REQUIRE(throws_error([&] { scene(l1); }, "frame 'f0' has no map 'dino'"));
 }
+
+TEST_CASE("labels of a modality that is read from files have a channel", "[losses]") {
+    auto scene = dino_scene();
+    auto labels = torch::randint(0, 8, {4, 5}, torch::kLong);  // 0 and all from 6 on: no class
+    labels[0][0] = 3;
+    CrossEntropyLoss loss("dino");
+    scene.frame.maps.set("dino", labels);
+    const auto flat = scene(loss);
+    scene.frame.maps.set("dino", labels.unsqueeze(0).to(kDoubles));
+    REQUIRE(torch::equal(scene(loss), flat));
+    REQUIRE(flat.item<double>() > 0);
+    scene.frame.maps.set("dino", labels.expand({2, 4, 5}));
+    REQUIRE(throws_error([&] { scene(loss); }, "map 'dino' of frame"));
+}

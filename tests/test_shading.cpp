@@ -1,6 +1,7 @@
 // Fields that read the posed surfel: the routing table holds for them, too.
 #include <fmgs/losses/objective.h>
 #include <fmgs/losses/routes.h>
+#include <fmgs/run/draw.h>
 
 #include "support/ball.h"
 
@@ -135,4 +136,14 @@ TEST_CASE("the objective shades once for each geometry reach and keeps to the ro
     REQUIRE(stage.shiny->calls == 1);
     REQUIRE(gradient({{"color"}, {"position", "rotation", "skinning", "color"}}) > 0);
     REQUIRE(stage.shiny->calls == 2);
+}
+
+TEST_CASE("a map whose field reads the posed surfel is drawn as the others", "[shading]") {
+    const Stage stage;
+    const auto maps = draw(stage.avatar, stage.frame.camera, stage.frame.pose);
+    for (const auto* name : {"color", "alpha", "depth", "normal", "semantic"}) {
+        INFO(name);
+        REQUIRE(maps.contains(name));
+    }
+    REQUIRE(maps.at("color").max().item<double>() > 0.1);
 }

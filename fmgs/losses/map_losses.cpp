@@ -40,8 +40,12 @@ torch::Tensor MapCosineLoss::forward(const LossInput& input) {
 
 torch::Tensor CrossEntropyLoss::forward(const LossInput& input) {
     const auto& logits = input.rendered.at(map_);
-    const auto labels =
-        target(input, map_, {logits.size(1), logits.size(2)}, logits).to(torch::kLong);
+    const int64_t height = logits.size(1), width = logits.size(2);
+    const auto* map = input.frame.maps.find(map_);
+    const bool of_file = map && map->dim() == 3;  // a modality of one's own: one channel
+    const auto labels = (of_file ? target(input, map_, {1, height, width}, logits).squeeze(0)
+                                 : target(input, map_, {height, width}, logits))
+                            .to(torch::kLong);
     const auto is_class = (labels > 0).logical_and(labels < logits.size(0));
     const Columns at(inside_mask(input, logits).logical_and(is_class), input.static_shapes);
     const auto chosen = at.pick(labels.unsqueeze(0));  // [1,P]

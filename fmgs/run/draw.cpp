@@ -12,10 +12,10 @@ Maps draw(const Avatar& avatar, const Camera& camera, const BodyPose& pose) {
     const torch::NoGradGuard guard;
     const auto device = avatar->parts().surfels->position().device();
     const auto there = camera.to(device);
-    const auto surfels = avatar.ptr()->forward(there, pose.to(device));
+    const auto posed = avatar.ptr()->forward(there, pose.to(device)).posed();
     std::vector<std::string> names = {"alpha", "depth", "normal"};
-    for (const auto& [name, feature] : surfels.features) names.push_back(name);
-    return render(surfels.posed(), there, names).to(torch::kCPU);
+    for (const auto& [name, feature] : posed.features) names.push_back(name);
+    return render(posed, there, names).to(torch::kCPU);
 }
 
 std::vector<Shot> turntable(const SavedAvatar& saved, int64_t count) {
