@@ -27,19 +27,18 @@ Maps draw_template(const Run& run, const SurfelSet& surfels, const Frame& taken)
     return render(bare.posed(), taken.camera, {"alpha", "depth", "normal"}).to(torch::kCPU);
 }
 
-std::vector<std::string> chosen_splits(const Run& run, std::vector<std::string> splits) {
+/// The splits that were asked for, or all that are held out; and their exact maps, no prior.
+CaptureParts chosen_parts(const RunOptions& options, std::vector<std::string> splits) {
     if (splits.empty()) {
-        for (const auto* name : {"test", "test_view", "novel_motion"}) {
-            if (run.capture.splits.count(name)) splits.emplace_back(name);
-        }
+        splits = split_names(options.data);
+        std::erase(splits, "train");
     }
-    for (const auto& name : splits) {
-        if (run.capture.splits.count(name)) continue;
-        std::string have;
-        for (const auto& [key, frames] : run.capture.splits) have += " " + key;
-        throw Error(fmt::format("there is no split '{}'; this capture has:{}", name, have));
-    }
-    return splits;
+    if (splits.empty())
+        throw Error(
+            fmt::format("{}: no split is held out; to measure on the training pictures, add "
+                        "the word train",
+                        options.data.root));
+    return {splits, /*priors=*/false, /*truth=*/true};
 }
 
 struct Evaluated {
@@ -74,16 +73,17 @@ int run_program(const std::string& folder_name, const std::vector<std::string>& 
     for (const auto& argument : arguments)
         (argument.find('=') == std::string::npos ? splits : keys).push_back(argument);
     const auto folder = RunFolder::open(folder_name);
-    auto run = open_run(read_options(keys));
+    const auto options = read_options(keys);
+    const auto parts = chosen_parts(options, splits);
+    auto run = open_run(options, parts);
     const auto step = load_latest(run, folder);
-    splits = chosen_splits(run, splits);
     const SurfelSet untrained(canonical_template(*run.body, run.options.avatar.subdivisions).mesh,
                               run.options.avatar.surfels);
 
     std::filesystem::create_directories(folder.eval());
     std::vector<std::pair<std::string, SplitMetrics>> results;
     std::vector<std::pair<std::string, MetricValues>> table;
-    for (const auto& name : splits) {
+    for (const auto& name : parts.splits) {
         auto evaluated = evaluate_split(run, untrained, run.capture.splits.at(name));
         write_whole(folder.eval() / (name + ".csv"), evaluated.avatar.csv());
         write_color(folder.eval() / (name + ".png"), evaluated.sheet);

@@ -1,12 +1,14 @@
 // The 30-line introduction: a few hundred 2D Gaussian surfels learn a picture.
 //   hello_surfels [PICTURE] [OUTPUT]      default: a drawn test picture, hello_surfels.png
 #include <ATen/CPUGeneratorImpl.h>
+#include <fmgs/core/check.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/raster/render.h>
 #include <fmt/format.h>
 #include <torch/optim/adam.h>
 
 #include <cmath>
+#include <cstdio>
 
 namespace {
 
@@ -66,9 +68,14 @@ void fit(const torch::Tensor& picture, const std::string& output) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-    fit(argc > 1 ? fmgs::read_color(argv[1]) : test_picture(),
-        argc > 2 ? argv[2] : "hello_surfels.png");
+    const std::string output = argc > 2 ? argv[2] : "hello_surfels.png";
+    if (!output.ends_with(".png"))
+        throw fmgs::Error(output + ": expected a name that ends in .png, which is what is written");
+    fit(argc > 1 ? fmgs::read_color(argv[1]) : test_picture(), output);
+} catch (const c10::Error& e) {  // without its stack
+    std::fprintf(stderr, "hello_surfels: %s\n", e.what_without_backtrace());
+    return 1;
 } catch (const std::exception& e) {
-    fmt::print(stderr, "hello_surfels: {}\n", e.what());
+    std::fprintf(stderr, "hello_surfels: %s\n", e.what());
     return 1;
 }

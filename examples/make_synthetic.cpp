@@ -3,11 +3,13 @@
 // (overview.png).
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
+#include <fmgs/core/io/files.h>
 #include <fmgs/data/capture_writer.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/data/synthetic/procedural_body.h>
 #include <fmgs/data/synthetic/synthetic.h>
 #include <fmgs/eval/colors.h>
+#include <fmgs/run/program.h>
 #include <fmt/format.h>
 #include <torch/types.h>
 
@@ -45,9 +47,11 @@ Tensor overview(const fmgs::Capture& capture) {
 
 void make(const fs::path& folder, const std::string& body_file,
           const fmgs::SyntheticOptions& options) {
-    if (fs::exists(folder) && !fs::is_empty(folder)) {  // before the rendering, not after
-        throw fmgs::Error(fmt::format(
-            "{}: expected a new or empty folder, got one with files in it", folder.string()));
+    // Before the rendering, not after.
+    if (fmgs::is_there(folder) && !(fs::is_directory(folder) && fs::is_empty(folder))) {
+        throw fmgs::Error(
+            fmt::format("{}: expected a new or empty folder, got {}", folder.string(),
+                        fs::is_directory(folder) ? "one with files in it" : "a file"));
     }
     const auto body = body_file.empty() ? fmgs::procedural_body() : fmgs::read_body(body_file);
     const auto capture = fmgs::synthetic_capture(body, options, [](int64_t done, int64_t total) {
@@ -100,11 +104,8 @@ int main(int argc, char** argv) {
     CommandLine visitor{app};
     options.visit(visitor);
     CLI11_PARSE(app, argc, argv);
-    try {
+    return fmgs::guarded([&] {
         make(folder, body_file, options);
-    } catch (...) {
-        std::fprintf(stderr, "make_synthetic: %s\n",
-                     fmgs::message_of(std::current_exception()).c_str());
-        return 1;
-    }
+        return 0;
+    });
 }

@@ -1,6 +1,7 @@
 // Draws a trained avatar:  render RUN|FILE.safetensors [--orbit N | --motion FILE] [key=value…]
 #include <fmgs/core/check.h>
 #include <fmgs/core/config/config.h>
+#include <fmgs/core/io/files.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/eval/colors.h>
 #include <fmgs/eval/sheet.h>
@@ -12,12 +13,18 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
 #include <iostream>
 
 namespace {
 
 namespace fs = std::filesystem;
 using namespace fmgs;
+
+/// What the folder ends with that a render fills before it takes its place.
+constexpr const char* kAside = ".partial";
 
 struct Arguments {
     std::string avatar, motion, out;
@@ -48,7 +55,7 @@ struct DrawOptions {
 };
 
 SavedAvatar open_avatar(const fs::path& file, const std::vector<std::string>& keys) {
-    if (!fs::exists(file)) {
+    if (!is_there(file)) {
         throw Error(
             fmt::format("{}: there is no such file; a run has it from its first checkpoint on, and "
                         "`train RUN` writes it for one of an earlier version",
@@ -65,13 +72,67 @@ SavedAvatar open_avatar(const fs::path& file, const std::vector<std::string>& ke
     return saved;
 }
 
+/// Error unless the folder is one that an earlier render wrote, which a new one may replace.
+void check_replaceable(const fs::path& folder) {
+    if (!is_there(folder)) return;
+    const auto refuse = [&](const fs::path& what) {
+        throw Error(
+            fmt::format("{}: expected a new folder or one of an earlier render, which is replaced; "
+                        "it holds {}; "
+                        "give another --out",
+                        folder.string(), what.string()));
+    };
+    const auto numbered = [](const fs::path& file) {
+        const auto stem = file.stem().string();
+        return file.extension() == ".png" &&
+               std::all_of(stem.begin(), stem.end(), [](char c) { return c >= '0' && c <= '9'; });
+    };
+    if (!fs::is_directory(folder)) refuse("a file");
+    for (const auto& map : fs::directory_iterator(folder)) {
+        if (!map.is_directory()) refuse(map.path().filename());
+        for (const auto& picture : fs::directory_iterator(map)) {
+            if (!numbered(picture.path())) refuse(fs::relative(picture.path(), folder));
+        }
+    }
+}
+
+/// Beside `folder`, with this process's number; those of renders that were interrupted go.
+fs::path new_folder_aside(const fs::path& folder) {
+    const auto name = "." + folder.filename().string() + ".";
+    fs::create_directories(folder.parent_path());
+    std::vector<fs::path> left;
+    for (const auto& entry : fs::directory_iterator(folder.parent_path())) {
+        const auto other = entry.path().filename().string();
+        if (!other.starts_with(name) || other.find(kAside) == other.npos) continue;
+        const pid_t process = std::atoi(other.c_str() + name.size());
+        if (process > 0 && (process == ::getpid() || ::kill(process, 0) != 0))
+            left.push_back(entry.path());
+    }
+    for (const auto& path : left) fs::remove_all(path);
+    const auto aside = folder.parent_path() / fmt::format("{}{}{}", name, ::getpid(), kAside);
+    fs::create_directory(aside);
+    return aside;
+}
+
+/// Puts pictures and video in their places; a video of an earlier render goes with its pictures.
+void put_in_place(const fs::path& aside, const fs::path& folder) {
+    std::vector<std::pair<fs::path, fs::path>> videos;  // beside the pictures → where it belongs
+    for (const char* extension : {".mp4", ".avi"}) {
+        videos.emplace_back(aside.string() + extension, folder.string() + extension);
+        const auto made = aside / (std::string("video") + extension);
+        if (fs::exists(made)) fs::rename(made, videos.back().first);
+    }
+    replace_folder(aside, folder);
+    for (const auto& [made, place] : videos)
+        fs::exists(made) ? fs::rename(made, place) : void(fs::remove(place));
+}
+
 /// FOLDER/NAME/MODALITY/000000.png … and FOLDER/NAME.mp4 with all modalities side by side: whole,
 /// or as they were before.
 void draw_sequence(const Avatar& avatar, const fs::path& folder, const std::vector<Shot>& shots,
                    double fps) {
-    const auto aside = fs::path(folder.string() + ".partial");
-    fs::remove_all(aside);
-    fs::create_directories(aside);
+    check_replaceable(folder);
+    const auto aside = new_folder_aside(folder);
     std::unique_ptr<VideoWriter> video;
     Progress progress(std::cerr, isatty(STDERR_FILENO) != 0, static_cast<int64_t>(shots.size()));
     for (size_t k = 0; k < shots.size(); ++k) {
@@ -87,19 +148,28 @@ void draw_sequence(const Avatar& avatar, const fs::path& folder, const std::vect
         if (!video)
             video =
                 std::make_unique<VideoWriter>(aside / "video.mp4", all.size(2), all.size(1), fps);
-        if (video->good()) video->add(all);
+        video->add(all);
         progress.show(static_cast<int64_t>(k) + 1);
     }
     if (video && video->good()) {
         video->finish();
-        fs::rename(video->file(), folder.string() + video->file().extension().string());
+    } else if (fps < VideoWriter::kLeastRate) {
+        fmt::print(
+            "note: no video: {:g} pictures a second, and a video has at least {:g}; use a "
+            "smaller --stride\n",
+            fps, VideoWriter::kLeastRate);
+    } else {
+        fmt::print("note: no video: this OpenCV has no encoder for one\n");
     }
-    fs::remove_all(folder);
-    fs::rename(aside, folder);
+    video.reset();
+    put_in_place(aside, folder);
 }
 
 int run_program(const Arguments& arguments) {
-    const bool is_run = fs::is_directory(arguments.avatar);
+    if (!(arguments.scale >= 0.05 && arguments.scale <= 16))  // NaN, too
+        throw Error(
+            fmt::format("--scale: expected a number from 0.05 to 16, got {}", arguments.scale));
+    const bool is_run = is_there(arguments.avatar) && fs::is_directory(arguments.avatar);
     const auto run = is_run ? RunFolder::open(arguments.avatar) : RunFolder{};
     const auto saved =
         open_avatar(is_run ? run.avatar() : fs::path(arguments.avatar), arguments.keys);
@@ -117,6 +187,7 @@ int run_program(const Arguments& arguments) {
         fmt::print("{}\n", motion.description);
         fps = motion.fps / static_cast<double>(arguments.stride);
         name = fs::path(arguments.motion).stem().string();
+        if (name == "orbit") name += "_motion";  // that is the turntable's folder
         shots = follow(saved, motion, arguments.stride, arguments.frames);
     }
     for (auto& shot : shots) shot.camera = shot.camera.scaled(arguments.scale);
@@ -140,14 +211,14 @@ int main(int argc, char** argv) {
     auto* orbit = app.add_option("--orbit", a.count, "views around the first training pose")
                       ->check(CLI::Range(1, 10000));
     app.add_option("--motion", a.motion,
-                   "pose file to follow (AMASS, AIST++, InstantAvatar or poses.npz)")
+                   "pose file (.npz) to follow: AMASS, AIST++, InstantAvatar, or poses.npz")
         ->check(CLI::ExistingFile)
         ->excludes(orbit);
     app.add_option("--stride", a.stride, "take every so many poses of the motion")
-        ->check(CLI::PositiveNumber);
-    app.add_option("--frames", a.frames, "draw at most so many")->check(CLI::PositiveNumber);
-    app.add_option("--scale", a.scale, "resolution, times that of the training pictures")
-        ->check(CLI::Range(0.05, 16.0));
+        ->check(CLI::Range(1, 1000000));
+    app.add_option("--frames", a.frames, "draw at most so many")->check(CLI::Range(1, 1000000));
+    app.add_option("--scale", a.scale,
+                   "resolution, times that of the training pictures: 0.05 to 16");
     CLI11_PARSE(app, argc, argv);
     return guarded([&] { return run_program(a); });
 }

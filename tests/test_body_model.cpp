@@ -309,3 +309,20 @@ TEST_CASE("a body's buffers that do not fit each other are refused", "[body_mode
                                "expected indices in"));
     REQUIRE(test::throws_error([] { BodyModelImpl(TensorDict{}); }, "there is no tensor"));
 }
+
+TEST_CASE("a pose that is empty, of mixed dtypes or no number is an Error", "[body_model]") {
+    const BodyModel body(procedural_body(), torch::zeros({0}));
+    const auto refused = [&](const BodyPose& pose, const char* words) {
+        return test::throws_error([&] { body->bones(pose); }, words) &&
+               test::throws_error([&] { body->posed(pose); }, words);
+    };
+    const auto rotations = torch::eye(3).repeat({body->joint_count(), 1, 1});
+    CHECK(refused(BodyPose{}, "pose rotations: expected ["));
+    CHECK(
+        refused({rotations, torch::Tensor()}, "pose translation: expected [3], got an undefined"));
+    CHECK(refused({rotations, torch::zeros({3}, torch::kDouble)},
+                  "pose translation: expected Float, got Double"));
+    CHECK(refused({rotations.to(torch::kLong), torch::zeros({3})},
+                  "pose rotations: expected floating point, got Long"));
+    CHECK(refused({{}, {}, torch::zeros({2, 4, 4})}, "pose bones: expected ["));
+}

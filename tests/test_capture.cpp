@@ -1,127 +1,15 @@
-#include <fmgs/core/body_model.h>
+#include <fmgs/core/io/files.h>
 #include <fmgs/core/rotation.h>
-#include <fmgs/data/capture.h>
-#include <fmgs/data/capture_writer.h>
-#include <fmgs/data/image_io.h>
-#include <fmt/format.h>
 
 #include <cmath>
 #include <fstream>
 #include <functional>
 
-#include "support/test.h"
+#include "support/captures.h"
 
 using namespace fmgs;
+using namespace fmgs::test;
 namespace fs = std::filesystem;
-using fmgs::test::TemporaryFolder;
-using fmgs::test::throws_error;
-
-namespace {
-
-constexpr int64_t kHeight = 12, kWidth = 16;
-
-BodyPose some_pose(int64_t seed) {
-    auto generator = at::make_generator<at::CPUGeneratorImpl>(static_cast<uint64_t>(seed));
-    return {exp_map(torch::randn({24, 3}, generator) * 0.4),
-            torch::randn({3}, generator) + torch::tensor({0.f, 0.f, 5.f})};
-}
-
-// A frame whose person is a rectangle; every map is a ramp, so that a flip or a shift of axes
-// shows.
-Frame some_frame(const std::string& name, int64_t seed, bool priors) {
-    Frame frame;
-    frame.name = name;
-    frame.camera = {torch::eye(3), torch::zeros(3), torch::tensor({20.f, 21.f, 8.f, 6.f}), kWidth,
-                    kHeight};
-    frame.pose = some_pose(seed);
-    auto mask = torch::zeros({1, kHeight, kWidth});
-    mask.slice(1, 2, 11).slice(2, 4, 13).fill_(1);
-    const auto ramp = torch::arange(kHeight * kWidth, torch::kFloat).reshape({1, kHeight, kWidth}) /
-                      (kHeight * kWidth);
-    const auto shade = 0.3 + 0.1 * static_cast<double>(seed % 5);
-    const auto color = torch::cat({ramp, ramp * shade, 1 - ramp}) * mask;
-    const auto side = torch::cat({ramp - 0.5, 0.3 - ramp * 0.4, -torch::ones_like(ramp)});
-    const auto normal = side / side.norm(2, 0, true) * mask;
-    const auto labels = ((ramp[0] * 26).to(torch::kLong) + 1) * mask[0].to(torch::kLong);
-    frame.maps = {{"color", color}, {"mask", mask}};
-    if (priors) {
-        frame.maps.set("normal", normal);
-        frame.maps.set("depth", (0.1 + 0.8 * ramp) * mask);
-        frame.maps.set("semantic", labels);
-        frame.maps.set("dino", torch::cat({ramp, -ramp, ramp * 2, 1 - ramp}));
-    }
-    frame.truth = {{"color", color},
-                   {"mask", mask},
-                   {"depth", (4.8 + ramp) * mask},
-                   {"normal", normal},
-                   {"semantic", labels}};
-    return frame;
-}
-
-Capture some_capture() {
-    Capture capture;
-    capture.betas = torch::tensor({0.5f, -0.25f});
-    for (int64_t i = 0; i < 3; ++i)
-        capture.splits["train"].push_back(some_frame(fmt::format("image_{:04d}", i), i, true));
-    for (int64_t i = 3; i < 5; ++i)
-        capture.splits["test"].push_back(some_frame(fmt::format("image_{:04d}", i), i, false));
-    for (int64_t i = 0; i < 2; ++i) {
-        auto frame = some_frame(fmt::format("view_{:04d}", i), 1 + i,
-                                false);  // the poses of train frames 1 and 2
-        frame.camera.rotation =
-            exp_map(torch::tensor({{0.f, 0.5f + static_cast<float>(i), 0.f}}))[0];
-        frame.camera.translation = torch::tensor({0.1f, 0.2f, 0.3f});
-        capture.splits["test_view"].push_back(frame);
-    }
-    capture.splits["novel_motion"].push_back(some_frame("novel_0000", 9, false));
-    return capture;
-}
-
-const std::map<std::string, std::string> kDino = {{"dino", "priors/dino"}};
-
-CaptureOptions options(const fs::path& root, int64_t downscale = 1) {
-    CaptureOptions out;
-    out.root = root.string();
-    out.downscale = downscale;
-    return out;
-}
-
-void require_same(const Frame& a, const Frame& b) {
-    INFO(b.name);
-    REQUIRE(a.name == b.name);
-    REQUIRE_CLOSE(a.camera.rotation, b.camera.rotation, 1e-6);
-    REQUIRE_CLOSE(a.camera.translation, b.camera.translation, 1e-6);
-    REQUIRE_CLOSE(a.camera.intrinsics, b.camera.intrinsics, 1e-6);
-    REQUIRE((a.camera.width == b.camera.width && a.camera.height == b.camera.height));
-    REQUIRE_CLOSE(a.pose.rotations, b.pose.rotations, 5e-6);  // through float axis-angle
-    REQUIRE_CLOSE(a.pose.translation, b.pose.translation, 1e-6);
-    for (const auto* maps : {&b.maps, &b.truth}) {
-        const auto& other = maps == &b.maps ? a.maps : a.truth;
-        REQUIRE(other.size() == maps->size());
-        for (const auto& [name, map] : *maps) {
-            INFO(name);
-            const auto& back = other.at(name);
-            REQUIRE(back.scalar_type() == map.scalar_type());
-            REQUIRE(back.sizes() == map.sizes());
-            // Half a step: 8-bit colour, 8-bit normals (renormalised), millimetres, 16-bit relative
-            // depth.
-            const double step = name == "color"    ? 0.5 / 255 + 1e-6
-                                : name == "normal" ? std::sqrt(3.0) / 255
-                                : name == "depth"  ? 0.5e-3 + 1e-5
-                                                   : 1e-6;
-            REQUIRE((back - map).abs().max().item<double>() <= step);
-        }
-    }
-}
-
-struct Written {
-    TemporaryFolder folder;
-    fs::path root = folder.path / "capture";
-    Capture capture = some_capture();
-    Written() { write_capture(root, capture); }
-};
-
-}  // namespace
 
 TEST_CASE("a written capture is read back: frames, cameras, poses, priors, exact maps",
           "[capture]") {
@@ -203,6 +91,23 @@ TEST_CASE("pixel_center 0 moves the principal point by half a pixel", "[capture]
     REQUIRE_CLOSE(frame.camera.intrinsics, torch::tensor({20.f, 21.f, 8.5f, 6.5f}), 1e-6);
 }
 
+TEST_CASE("pictures end in upper case too, and lists of names may begin with a byte order mark",
+          "[capture]") {
+    Written written;
+    for (const char* folder : {"images", "masks", "priors/normal", "gt/depth"}) {
+        const fs::path file = written.root / folder / "image_0000.png";
+        fs::rename(file, fs::path(file).replace_extension(".PNG"));
+    }
+    std::ofstream(written.root / "splits/train.txt") << "\xEF\xBB\xBF"
+                                                     << "image_0000.PNG\r\n"
+                                                     << "image_0001.jpeg\n";
+    const auto frames = read_capture(options(written.root)).splits.at("train");
+    REQUIRE(frames.size() == 2);
+    require_same_color(frames[0], written.capture.splits["train"][0]);
+    REQUIRE(frames[0].maps.contains("normal"));
+    REQUIRE(frames[1].name == "image_0001");
+}
+
 TEST_CASE("a missing kind of prior is a note, not an error", "[capture]") {
     Written written;
     fs::remove_all(written.root / "priors/normal");
@@ -241,21 +146,8 @@ TEST_CASE("other betas in a split keep the root joint where it was, and the load
     poses["betas"] = npy_array(torch::tensor({{1.5f, -0.25f}}));
     write_npz(file, poses);
     REQUIRE(throws_error([&] { read_capture(options(written.root)); }, "data.body"));
-
-    // Joint 0 is the mean of the first two vertices; the first shape direction moves vertex 0 by
-    // (0.2,0,-0.4).
-    BodyData body;
-    body.vertices =
-        torch::tensor({{0.f, 0.f, 0.f}, {1.f, 0.f, 0.f}, {0.f, 1.f, 0.f}, {0.f, 0.f, 1.f}});
-    body.faces = torch::tensor({{0, 2, 1}, {0, 1, 3}, {1, 2, 3}, {0, 3, 2}}, torch::kLong);
-    body.weights = torch::tensor({{1.f, 0.f}, {1.f, 0.f}, {0.f, 1.f}, {0.f, 1.f}});
-    body.joint_regressor = torch::tensor({{0.5f, 0.5f, 0.f, 0.f}, {0.f, 0.f, 0.5f, 0.5f}});
-    body.parents = torch::tensor({-1, 0}, torch::kLong);
-    body.shape_directions = torch::zeros({4, 3, 2});
-    body.shape_directions[0].select(1, 0).copy_(torch::tensor({0.2f, 0.f, -0.4f}));
-    write_body(written.folder.path / "body.npz", body);
     auto with_body = options(written.root);
-    with_body.body = (written.folder.path / "body.npz").string();
+    with_body.body = small_body(written, 24, 2);
     const auto back = read_capture(with_body);
     const auto moved =
         written.capture.splits.at("test")[0].pose.translation + torch::tensor({0.1f, 0.f, -0.2f});
@@ -326,7 +218,37 @@ const std::vector<Damage> kDamages = {
      [](auto& r) { std::ofstream(r / "priors/priors.json") << R"({"normal": {"axes": "RRB"}})"; }},
     {"priors.json: expected a JSON",
      [](auto& r) { std::ofstream(r / "priors/priors.json") << "{"; }},
-    {"poses.npz", [](auto& r) { fs::remove_all(r / "poses"); }},
+    {"no poses of split 'train'; expected poses/anim_nerf_train.npz, poses/train.npz or poses.npz",
+     [](auto& r) { fs::remove_all(r / "poses"); }},
+    {"cameras.npz: intrinsic: expected the last row of each matrix to be 0,0,1, got 8,6,1",
+     [](auto& r) {
+         spoil(r / "cameras.npz", "intrinsic", [](auto x) { return x.transpose(-1, -2); });
+     }},
+    {"cameras.npz: intrinsic: expected the last row of each matrix to be 0,0,1, got 0,0,2",
+     [](auto& r) { spoil(r / "cameras.npz", "intrinsic", [](auto x) { return 2 * x; }); }},
+    {"cameras.npz: extrinsic: expected the last row of each matrix to be 0,0,0,1, got ",
+     [](auto& r) {
+         spoil(r / "test_view/cameras.npz", "extrinsic",
+               [](auto x) { return x.transpose(-1, -2); });
+     }},
+    {"cameras.npz: width: expected a whole number of pixels from 1 to 1048576, got nan",
+     [](auto& r) {
+         spoil(r / "cameras.npz", "width",
+               [](auto x) { return torch::full_like(x, NAN, torch::kDouble); });
+     }},
+    {"test.npz: 'frame_names': expected an array of text (dtype U), got 'i8'",
+     [](auto& r) {
+         auto npz = read_npz(r / "poses/test.npz");
+         npz["frame_names"] = npy_array(torch::arange(2));
+         write_npz(r / "poses/test.npz", npz);
+     }},
+    {"priors/seg/image_0001.npy: an array of dtype 'U1' cannot become a tensor",
+     [](auto& r) {
+         fs::remove(r / "priors/seg/image_0001.png");
+         auto text = npy_array(std::vector<std::string>(12 * 16, "x"));
+         text.shape = {12, 16};
+         write_npy(r / "priors/seg/image_0001.npy", text);
+     }},
     {"novel_motion/poses.npz", [](auto& r) { fs::resize_file(r / "novel_motion/poses.npz", 300); }},
 };
 
@@ -354,5 +276,10 @@ TEST_CASE("writing over files that are there is refused and changes nothing", "[
     broken.splits["train"][1].maps = {{"mask", torch::ones({1, kHeight, kWidth})}};
     REQUIRE(throws_error([&] { write_capture(written.folder.path / "new", broken); }, "color"));
     REQUIRE_FALSE(fs::exists(written.folder.path / "new"));
-    REQUIRE_FALSE(fs::exists(written.folder.path / "new.part"));
+    // Nothing is left beside it, and a folder of the user's with a likely name stays.
+    fs::create_directory(written.folder.path / "new.part");
+    write_whole(written.folder.path / "new.part/file", "mine");
+    write_capture(written.folder.path / "new", written.capture);
+    REQUIRE(read_whole(written.folder.path / "new.part/file") == "mine");
+    REQUIRE(std::distance(fs::directory_iterator(written.folder.path), {}) == 3);
 }

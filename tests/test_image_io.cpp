@@ -1,12 +1,13 @@
 #include <fmgs/data/image_io.h>
 
-#include <fstream>
-
+#include <fmgs/core/io/files.h>
+#include <fmgs/data/picture_header.h>
 #include <unistd.h>
-#include "support/small_disk.h"
 
 #include <fstream>
 
+#include "support/picture_bytes.h"
+#include "support/small_disk.h"
 #include "support/test.h"
 
 using namespace fmgs;
@@ -51,7 +52,7 @@ TEST_CASE("a picture that is missing, cut short or not a picture is an Error nam
           "[image_io]") {
     TemporaryFolder folder;
     const auto file = folder.path / "a.png";
-    REQUIRE(throws_error([&] { read_color(file); }, "a.png"));
+    REQUIRE(throws_error([&] { read_color(file); }, "a.png: cannot be read: No such file"));
     write_color(file, torch::rand({3, 64, 64}, at::make_generator<at::CPUGeneratorImpl>(1)));
     std::filesystem::resize_file(file, std::filesystem::file_size(file) / 2);
     REQUIRE(throws_error([&] { read_color(file); }, "a.png: not a readable picture"));
@@ -60,6 +61,51 @@ TEST_CASE("a picture that is missing, cut short or not a picture is an Error nam
         throws_error([&] { read_gray(folder.path / "b.png"); }, "b.png: not a readable picture"));
     std::ofstream{folder.path / "c.png"}.flush();
     REQUIRE(throws_error([&] { read_gray(folder.path / "c.png"); }, "c.png"));
+}
+
+TEST_CASE("the header of a PNG or JPEG tells its size, and a picture beyond all memory is refused",
+          "[image_io]") {
+    TemporaryFolder folder;
+    const auto png = folder.path / "a.png", jpeg = folder.path / "a.jpg";
+    write_whole(png, test::png_header(1000000, 900000));
+    REQUIRE(read_picture_header(png).width == 1000000);
+    REQUIRE(read_picture_header(png).height == 900000);
+    for (const auto& read : {read_color, read_gray})
+        REQUIRE(throws_error([&] { read(png); },
+                             "a.png: a picture of 1000000x900000: takes about 36000.0 GB"));
+    write_whole(jpeg, test::jpeg());
+    REQUIRE(read_picture_header(jpeg).width == 12);
+    REQUIRE(read_picture_header(jpeg).height == 10);
+    REQUIRE(read_color(jpeg).sizes() == torch::IntArrayRef({3, 10, 12}));
+    // What stands before the size may be longer than what is read at first.
+    const auto padded = test::with_segment(test::jpeg(), std::string(60000, 'x'));
+    write_whole(jpeg, test::with_segment(padded, std::string(60000, 'y')));
+    REQUIRE(read_picture_header(jpeg).width == 12);
+    REQUIRE(read_color(jpeg).sizes() == torch::IntArrayRef({3, 10, 12}));
+    write_whole(png, std::string_view(test::png_header(3, 3)).substr(0, 20));
+    REQUIRE(throws_error([&] { read_picture_header(png); }, "it does not say its size"));
+    write_whole(png, "GIF89a");
+    REQUIRE(throws_error([&] { read_picture_header(png); }, "expected a PNG or JPEG"));
+}
+
+TEST_CASE("a JPEG cut short anywhere is an Error, whatever its thumbnail ends with", "[image_io]") {
+    TemporaryFolder folder;
+    const auto file = folder.path / "a.jpg";
+    for (const bool progressive : {false, true}) {
+        const auto thumbnail = "Exif" + std::string(2, '\0') + test::jpeg();
+        const auto whole = test::with_segment(test::jpeg(progressive), thumbnail);
+        write_whole(file, whole);
+        REQUIRE(read_color(file).sizes() == torch::IntArrayRef({3, 10, 12}));
+        write_whole(file, whole + "trailing bytes");
+        REQUIRE(read_color(file).sizes() == torch::IntArrayRef({3, 10, 12}));
+        for (size_t size = 0; size + 1 < whole.size(); size += 1 + whole.size() / 97) {
+            INFO(size << " of " << whole.size());
+            write_whole(file, std::string_view(whole).substr(0, size));
+            REQUIRE(throws_error([&] { read_color(file); }, "a.jpg: not a readable picture"));
+        }
+        write_whole(file, std::string_view(whole).substr(0, whole.size() - 1));
+        REQUIRE(throws_error([&] { read_color(file); }, "a.jpg: not a readable picture"));
+    }
 }
 
 TEST_CASE("a label picture in colour, and values that do not fit, are Errors", "[image_io]") {
@@ -105,6 +151,27 @@ TEST_CASE("a video is a file, or says that it cannot be", "[image_io]") {
     }
     REQUIRE(good == std::filesystem::exists(file));
     if (good) REQUIRE(std::filesystem::file_size(file) > 100);
+}
+
+TEST_CASE("an earlier video stays until the new one is whole", "[image_io]") {
+    TemporaryFolder folder;
+    const auto write = [&](int64_t pictures, bool finish) {
+        VideoWriter video(folder.path / "turn.mp4", 64, 48, 10);
+        for (int64_t i = 0; i < pictures; ++i) video.add(torch::full({3, 48, 64}, 0.1 * i));
+        if (finish) video.finish();
+        return video.good() ? video.file() : std::filesystem::path();
+    };
+    const auto file = write(3, true);
+    if (file.empty()) return;  // this OpenCV has no encoder
+    const auto before = read_whole(file);
+    write(9, false);
+    REQUIRE(read_whole(file) == before);
+    REQUIRE(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 1);
+    write(9, true);
+    REQUIRE(read_whole(file) != before);
+    REQUIRE(std::distance(std::filesystem::directory_iterator(folder.path), {}) == 1);
+    REQUIRE_FALSE(VideoWriter(folder.path / "slow.mp4", 64, 48, 0.5).good());
+    REQUIRE_FALSE(VideoWriter(folder.path / "slow.mp4", 64, 48, NAN).good());
 }
 
 TEST_CASE("a video that finds the disk full is an Error and leaves nothing", "[image_io]") {

@@ -113,6 +113,9 @@ TEST_CASE("a frame gets every metric its truth allows, and tables agree", "[metr
     split.frames = {{"a", {{"psnr", 30}, {"x", NAN}}}, {"b", {{"psnr", 32}, {"x", 2}}}};
     split.whole = {{"miou", 0.5}, {"none", NAN}};
     REQUIRE(split.csv() == "frame,psnr,x\na,30,\nb,32,2\n");
+    SplitMetrics odd;  // names of pictures are the user's
+    odd.frames = {{"a,b", {{"psnr", 1}}}, {"say \"x\"", {{"psnr", 2}}}, {"a\nb", {{"psnr", 3}}}};
+    REQUIRE(odd.csv() == "frame,psnr\n\"a,b\",1\n\"say \"\"x\"\"\",2\n\"a\nb\",3\n");
     REQUIRE(metrics_table({{"test", split.mean()}}) ==
             "| | psnr | x | miou | none |\n|---|---|---|---|---|\n| test | 31 | 2 | 0.5 | |\n");
     REQUIRE(metrics_json({{"test", split}}) ==

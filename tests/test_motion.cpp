@@ -54,6 +54,15 @@ TEST_CASE("AMASS rows give 22 joints; fingers never reach the hand joints", "[mo
     REQUIRE(motion.description.find("AMASS") != std::string::npos);
 }
 
+TEST_CASE("a motion of more joints than the body has is refused by name", "[motion]") {
+    TemporaryFolder folder;
+    write_npz(folder.path / "rig.npz", walk(vector(0, 0, 0), vector(1, 0, 0), 90));
+    REQUIRE(throws_error([&] { read_motion(folder.path / "rig.npz", 24); },
+                         "rig.npz: expected poses of at most 24 joints, as the avatar's body has, "
+                         "got 30 (poses [3,90])"));
+    REQUIRE(read_motion(folder.path / "rig.npz", 30).poses[0].rotations.size(0) == 30);
+}
+
 TEST_CASE("where a file does not say which way is up, the spine does", "[motion]") {
     TemporaryFolder folder;
     const auto file = folder.path / "dance.npz";

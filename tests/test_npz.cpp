@@ -1,10 +1,11 @@
-#include <fmgs/core/io/npz.h>
+#include <fmgs/core/io/npz_reader.h>
 #include <fmgs/core/random.h>
 #include <fmt/format.h>
 
 #include <cstring>
 #include <fstream>
 
+#include "support/little_memory.h"
 #include "support/test.h"
 
 using namespace fmgs;
@@ -224,4 +225,145 @@ TEST_CASE("unsigned numbers that do not fit are an error", "[npz]") {
     REQUIRE(array.tensor().item<int64_t>() == std::numeric_limits<int64_t>::max());
     REQUIRE(
         test::throws_error([] { read_npz("/nowhere/a.npz"); }, "/nowhere/a.npz: cannot be read"));
+}
+
+namespace {
+
+/// A deflate stream of 258·n + 1 zeros: 13 bits for each 258 of them.
+std::string deflated_zeros(int64_t n) {
+    std::string out;
+    int filled = 8;
+    const auto put = [&](std::string_view bits) {  // in the order of the stream
+        for (const char bit : bits) {
+            if (filled == 8) {
+                out.push_back('\0');
+                filled = 0;
+            }
+            if (bit == '1') out.back() = static_cast<char>(out.back() | (1 << filled));
+            ++filled;
+        }
+    };
+    put("110");                                            // the last block, with the fixed codes
+    put("00110000");                                       // a zero
+    for (int64_t k = 0; k < n; ++k) put("1100010100000");  // 258 times what came one before
+    put("0000000");
+    return out;
+}
+
+std::string number(uint64_t value, int bytes) {
+    std::string out;
+    for (int i = 0; i < bytes; ++i) out.push_back(static_cast<char>(value >> (8 * i)));
+    return out;
+}
+
+uint32_t checksum(const std::string& bytes) {  // CRC-32
+    uint32_t crc = ~0U;
+    for (const char c : bytes) {
+        crc ^= static_cast<uint8_t>(c);
+        for (int k = 0; k < 8; ++k) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320U : 0);
+    }
+    return ~crc;
+}
+
+struct ZipMember {
+    std::string name, packed;
+    uint64_t size;
+    int method;
+};
+
+std::string zip(const std::vector<ZipMember>& members) {
+    std::string out, directory;
+    for (const auto& m : members) {
+        const auto crc = m.method == 0 ? checksum(m.packed) : 0;  // no other is compared
+        const auto common = number(20, 2) + number(0, 2) + number(m.method, 2) + number(0, 4) +
+                            number(crc, 4) + number(m.packed.size(), 4) + number(m.size, 4) +
+                            number(m.name.size(), 2) + number(0, 2);
+        directory += number(0x02014b50, 4) + number(20, 2) + common + std::string(10, '\0') +
+                     number(out.size(), 4) + m.name;
+        out += number(0x04034b50, 4) + common + m.name + m.packed;
+    }
+    const auto start = out.size();
+    return out + directory + number(0x06054b50, 4) + number(0, 4) + number(members.size(), 2) +
+           number(members.size(), 2) + number(directory.size(), 4) + number(start, 4) +
+           number(0, 2);
+}
+
+}  // namespace
+
+TEST_CASE("an array that nobody asks for is not unpacked, one that does not fit is refused",
+          "[npz]") {
+    const test::TemporaryFolder folder;
+    const auto path = folder.path / "a.npz";
+    write_npz(path, {{"betas", npy_array(torch::tensor({1.f, 2.f}))}});
+    auto bytes = file_bytes(path);
+    // The member of write_npz, and one of 516 MB, which is no array and takes 3 MB.
+    const std::string small(bytes.begin() + 30 + 9, bytes.begin() + 30 + 9 + 128 + 8);
+    const int64_t n = 2000000;
+    const auto whole = zip({{"bomb.npy", deflated_zeros(n), static_cast<uint64_t>(258 * n + 1), 8},
+                            {"betas.npy", small, small.size(), 0}});
+    std::ofstream(path, std::ios::binary) << whole;
+    const bool held = test::with_little_memory(300 << 20, [&] {
+        const NpzReader file(path);
+        return file.contains("betas") && file.keys() == "betas, bomb" &&
+               file.header("betas").shape == std::vector<int64_t>{2} &&
+               test::throws_error([&] { file.header("bomb"); },
+                                  "a.npz: 'bomb': not an .npy array") &&
+               test::throws_error([&] { file.array("bomb"); },
+                                  "a.npz: 'bomb': takes about 1.0 GB of memory, ") &&
+               test::throws_error([&] { file.tensor("poses"); },
+                                  "a.npz: there is no array 'poses'; there are: betas, bomb");
+    });
+    REQUIRE(held);
+}
+
+TEST_CASE("only what is asked for has to be whole", "[npz]") {
+    const test::TemporaryFolder folder;
+    const auto path = folder.path / "a.npz";
+    write_npz(path, {{"a", npy_array(torch::ones({4}))},
+                     {"b", npy_array(std::vector<std::string>{"x"})}});
+    auto bytes = file_bytes(path);
+    bytes[35 + 128] ^= 1;  // a value of the first
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()),
+               static_cast<std::streamsize>(bytes.size()));
+    const NpzReader file(path);
+    REQUIRE(file.strings("b") == std::vector<std::string>{"x"});
+    REQUIRE(test::throws_error([&] { file.tensor("a"); }, "a.npz: 'a.npy' is corrupt"));
+    REQUIRE(test::throws_error([&] { file.tensor("b"); }, "a.npz: 'b': an array of dtype 'U1'"));
+    REQUIRE(test::throws_error([&] { file.strings("a"); }, "a.npz: 'a"));
+    REQUIRE(test::throws_error([&] { read_npz(path); }, "is corrupt"));
+}
+
+TEST_CASE("what is no .npz is called what it is", "[npz]") {
+    const test::TemporaryFolder folder;
+    const auto refused = [&](const char* name, const std::string& bytes, const char* words) {
+        std::ofstream(folder.path / name, std::ios::binary) << bytes;
+        return test::throws_error([&] { NpzReader(folder.path / name); },
+                                  std::string(name) +
+                                      ": expected an .npz file (a zip of NumPy "
+                                      "arrays), got " +
+                                      words);
+    };
+    CHECK(refused("smpl.pkl", "\x80\x02}q\x01", "a Python pickle (.pkl)"));
+    CHECK(refused("old.pkl", "(dp0\nS'f'", "what is called a Python pickle (.pkl)"));
+    CHECK(refused("motion.npy", "\x93NUMPY", "a single array (.npy)"));
+    CHECK(refused("motion.json", " \n{\"poses\": []}", "JSON"));
+    CHECK(refused("walk.bvh", "HIERARCHY\nROOT Hips\n", "a BVH motion"));
+    CHECK(refused("body.h5", "\x89HDF\r\n", "an HDF5 file"));
+    CHECK(refused("body.mat", "MATLAB 5.0 MAT-file", "a MATLAB file"));
+    const std::string safetensors = number(16, 8) + "{\"__metadata__\":{";
+    CHECK(refused("a.safetensors", safetensors, "a safetensors file"));
+}
+
+TEST_CASE("the header of an .npy is read without its values", "[npz]") {
+    const test::TemporaryFolder folder;
+    const auto path = folder.path / "a.npy";
+    write_npy(path, npy_array(torch::ones({4, 5})));
+    std::filesystem::resize_file(path, 128);
+    const auto header = read_npy_header(path);
+    REQUIRE(header.dtype == "f4");
+    REQUIRE(header.shape == std::vector<int64_t>{4, 5});
+    REQUIRE(test::throws_error([&] { read_npy_tensor(path); }, "a.npy: dtype f4 and shape [4,5]"));
+    write_npy(path, npy_array(std::vector<std::string>{"x"}));
+    REQUIRE(test::throws_error([&] { read_npy_tensor(path); }, "a.npy: an array of dtype 'U1'"));
 }

@@ -95,6 +95,29 @@ TEST_CASE("priors.json names the convention; unknown words are refused", "[prior
                          "depth.kind: expected one of depth, inverse, got 'disparity'"));
     std::ofstream(file) << R"({"normal": {"axes": 3}})";
     REQUIRE(throws_error([&] { read_prior_format(file); }, "normal.axes: expected a word"));
+    std::ofstream(file) << "\xEF\xBB\xBF"
+                        << R"({"normal": {"axes": "LUB"}})";
+    REQUIRE(read_prior_format(file).normal_axes == "LUB");
+}
+
+TEST_CASE("a key of priors.json that is not known is refused with the nearest that is",
+          "[priors]") {
+    TemporaryFolder folder;
+    const auto file = folder.path / "priors.json";
+    const auto refused = [&](const char* json, const char* words) {
+        std::ofstream(file) << json;
+        return throws_error([&] { read_prior_format(file); }, words);
+    };
+    CHECK(refused(R"({"normal": {"axis": "LUB"}})",
+                  "priors.json: normal: there is no key 'axis'; the nearest is 'axes'"));
+    CHECK(refused(R"({"normals": {"axes": "LUB"}})",
+                  "priors.json: there is no key 'normals'; the nearest is 'normal'"));
+    CHECK(refused(R"({"depth": "inverse"})",
+                  "priors.json: depth: expected an object with folder, kind, scale, got string"));
+    CHECK(refused(R"({"depth": {"scale": "metric"}})",
+                  "depth.scale: expected one of relative, got 'metric'"));
+    CHECK(refused(R"({"normal": {"encoding": "float"}})",
+                  "normal.encoding: expected one of unorm, got 'float'"));
 }
 
 TEST_CASE("shrinking averages what is valid, and cuts what fills no block", "[priors]") {

@@ -132,15 +132,23 @@ TEST_CASE("training never looks at the exact maps", "[programs]") {
             fs::copy_file(maps.front(), map, fs::copy_options::overwrite_existing);
         }
     }
+    // Nor at what is held out.
+    const auto damaged = folder.path / "damaged";
+    copy_capture(damaged);
+    for (const auto* held_out : {"gt", "test_view", "novel_motion"}) {
+        for (const auto& entry : fs::recursive_directory_iterator(damaged / held_out))
+            if (entry.is_regular_file()) std::ofstream(entry.path()) << "damaged";
+    }
     for (const auto& [output, data] :
          {std::pair{folder.path / "a", capture()}, std::pair{folder.path / "b", without},
-          std::pair{folder.path / "c", wrong}}) {
+          std::pair{folder.path / "c", wrong}, std::pair{folder.path / "d", damaged}}) {
         const auto done = run(train(output, "train.steps=3", data));
         INFO(done.text);
         REQUIRE(done.code == 0);
     }
     REQUIRE(model(folder.path / "a", 3) == model(folder.path / "b", 3));
     REQUIRE(model(folder.path / "a", 3) == model(folder.path / "c", 3));
+    REQUIRE(model(folder.path / "a", 3) == model(folder.path / "d", 3));
 }
 
 TEST_CASE("a trained run is evaluated and drawn", "[programs]") {
@@ -170,6 +178,26 @@ TEST_CASE("a trained run is evaluated and drawn", "[programs]") {
     REQUIRE(std::regex_search(inspected.text, std::regex(R"(\nsemantic( +-){6} +[1-9]\S+ +-)")));
     REQUIRE(fs::exists(output / "influence/depth_ranking.png"));
     REQUIRE(fs::exists(output / "influence/routing.png"));
+}
+
+TEST_CASE("evaluating what is held out needs no prior", "[programs]") {
+    const test::TemporaryFolder folder;
+    const auto data = folder.path / "capture", output = folder.path / "run";
+    copy_capture(data);
+    REQUIRE(run(train(output, "train.steps=1", data)).code == 0);
+    auto done = run("evaluate " + output.string() + " test");
+    REQUIRE(done.code == 0);
+    const auto before = bytes(output / "eval/test.csv");
+    fs::remove_all(data / "priors");
+    fs::remove_all(data / "test_view");
+    done = run("evaluate " + output.string() + " test");
+    INFO(done.text);
+    REQUIRE(done.code == 0);
+    REQUIRE(bytes(output / "eval/test.csv") == before);
+    done = run("evaluate " + output.string() + " test_view");
+    INFO(done.text);
+    REQUIRE(done.code == 1);
+    REQUIRE(done.text.find("there is no split 'test_view'") != std::string::npos);
 }
 
 TEST_CASE("an avatar file is drawn with nothing else on disk, as its run is", "[programs]") {

@@ -1,5 +1,7 @@
 #include <fmgs/raster/render.h>
 
+#include <functional>
+
 #include "support/gradcheck.h"
 #include "support/scenes.h"
 #include "support/test.h"
@@ -256,4 +258,60 @@ TEST_CASE("what cannot be rendered is named", "[render]") {
     short_normals.normal = w.surfels.normal.slice(0, 1);
     REQUIRE(throws_error([&] { render(short_normals, w.camera, {"normal"}); },
                          "render: normal: expected [5,3]"));
+}
+
+TEST_CASE("tiles of another camera are refused, those of an equal one are taken", "[render]") {
+    const auto w = random_world(7, 5);
+    const auto tiles = find_tiles(w.surfels, w.camera);
+    const auto refused = [&](const char* what, const std::function<void(Camera&)>& change) {
+        auto other = w.camera;
+        change(other);
+        return throws_error([&] { render(w.surfels, other, {"alpha"}, &tiles); },
+                            std::string("for another camera: camera.") + what + " differs");
+    };
+    CHECK(refused("rotation", [](Camera& c) { c.rotation = c.rotation.t().contiguous() * 0.5; }));
+    CHECK(refused("translation", [](Camera& c) { c.translation = c.translation + 1e-4; }));
+    CHECK(refused("intrinsics", [](Camera& c) { c.intrinsics = c.intrinsics * 1.01; }));
+    CHECK(refused("near", [](Camera& c) { c.near = 0.3; }));
+    CHECK(refused("low_pass", [](Camera& c) { c.low_pass = 0.7; }));
+    auto equal = w.camera;
+    equal.rotation = equal.rotation.clone();
+    const auto alone = render(w.surfels, w.camera, {"alpha"}).at("alpha");
+    REQUIRE(torch::equal(render(w.surfels, equal, {"alpha"}, &tiles).at("alpha"), alone));
+    // Written after the tiles were found: the memory is the same, the camera is not.
+    auto moving = w.camera;
+    moving.translation = moving.translation.clone();
+    const auto stale = find_tiles(w.surfels, moving);
+    moving.translation.add_(0.1);
+    REQUIRE(throws_error([&] { render(w.surfels, moving, {"alpha"}, &stale); },
+                         "camera.translation differs"));
+}
+
+TEST_CASE("what is undefined or of another dtype is refused by name", "[render]") {
+    const auto w = random_world(7, 5);
+    const auto both = [&](const PosedSurfels& surfels, const Camera& camera, const char* words) {
+        return throws_error(
+                   [&] {
+                       render(surfels, camera, {"color", "normal"});
+                   },
+                   words) &&
+               throws_error([&] { find_tiles(surfels, camera); }, words);
+    };
+    CHECK(both(w.surfels, Camera{}, "render: camera.rotation: expected [3,3], got an undefined"));
+    CHECK(both(PosedSurfels{}, w.camera, "render: center: expected [any,3], got an undefined"));
+    auto surfels = w.surfels;
+    surfels.tangents = torch::Tensor();
+    CHECK(both(surfels, w.camera, "render: tangents: expected [5,3,2], got an undefined"));
+    surfels.tangents = w.surfels.tangents.to(torch::kHalf);
+    CHECK(both(surfels, w.camera, "render: tangents: expected "));
+    auto camera = w.camera;
+    camera.intrinsics = camera.intrinsics.to(torch::kLong);
+    CHECK(both(w.surfels, camera, "render: camera.intrinsics: expected "));
+    surfels = w.surfels;
+    surfels.normal = surfels.normal.to(torch::kHalf);
+    CHECK(
+        throws_error([&] { render(surfels, w.camera, {"normal"}); }, "render: normal: expected "));
+    surfels.features.set("color", w.surfels.features.at("color").to(torch::kHalf));
+    CHECK(throws_error([&] { render(surfels, w.camera, {"color"}); },
+                       "render: feature color: expected "));
 }

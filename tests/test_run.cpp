@@ -101,7 +101,7 @@ bool same_pose(const BodyPose& a, const BodyPose& b) {
 }  // namespace
 
 TEST_CASE("the learned pose is drawn where poses are learned and the frame has a row", "[run]") {
-    const auto run = open_run(options({"pose.learn=true", "pose.start=0.5"}));
+    const auto run = open_run(options({"pose.learn=true", "pose.start=0.5"}), CaptureParts());
     {
         const torch::NoGradGuard guard;
         for (auto& parameter : run.poses.ptr()->parameters()) parameter.add_(0.1);

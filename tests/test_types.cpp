@@ -73,3 +73,21 @@ TEST_CASE("draws depend on seed, step and purpose, and on nothing else", "[rando
     REQUIRE_FALSE(torch::equal(first, draw({7, 3}, "depth_pairs")));
     REQUIRE(Random{1, 0}.number("x") != Random{0, 1}.number("x"));
 }
+
+TEST_CASE("a camera that is empty, of mixed dtypes or scaled by no number is an Error", "[types]") {
+    const auto points = torch::zeros({2, 3});
+    REQUIRE(test::throws_error([&] { Camera{}.center(); }, "camera.rotation: expected [3,3]"));
+    REQUIRE(test::throws_error([&] { Camera{}.to_camera(points); }, "camera.rotation"));
+    REQUIRE(test::throws_error([&] { Camera{}.scaled(2); }, "camera.intrinsics: expected [4]"));
+    REQUIRE_FALSE(Camera{}.to(torch::kDouble).rotation.defined());
+    Camera camera{torch::eye(3), torch::zeros(3), torch::ones(4), 8, 6};
+    for (const double factor : {0.0, -1.0, double(NAN), double(INFINITY)})
+        REQUIRE(test::throws_error([&] { camera.scaled(factor); }, "expected a positive factor"));
+    REQUIRE(test::throws_error([&] { camera.to_camera(points.to(torch::kDouble)); },
+                               "points: expected Float on cpu as the camera, got Double"));
+    REQUIRE(test::throws_error([&] { camera.orbit(torch::Tensor(), torch::ones(3), 1); },
+                               "pivot: expected [3]"));
+    camera.translation = camera.translation.to(torch::kDouble);
+    REQUIRE(test::throws_error([&] { camera.center(); },
+                               "camera.translation: expected Float as the rotation, got Double"));
+}

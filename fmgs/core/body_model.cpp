@@ -55,6 +55,29 @@ int64_t tree_depth(const torch::Tensor& parents) {
     return deepest;
 }
 
+/// What a pose gives: bones, or rotations and a translation of one dtype, where the body is.
+void check_pose(const BodyPose& pose, const torch::Tensor& joints) {
+    const auto check = [&](const torch::Tensor& x, const char* name, torch::Dtype type) {
+        if (x.scalar_type() != type || !x.is_floating_point())
+            throw Error(fmt::format("{}: expected {}, got {}", name,
+                                    x.is_floating_point() ? toString(type) : "floating point",
+                                    toString(x.scalar_type())));
+        if (x.device() != joints.device())
+            throw Error(fmt::format("{}: expected it on {} as the body, got {}", name,
+                                    joints.device().str(), x.device().str()));
+    };
+    const int64_t count = joints.size(0);
+    if (pose.bones.defined()) {
+        check_shape(pose.bones, {count, 4, 4}, "pose bones");
+        return check(pose.bones, "pose bones", pose.bones.scalar_type());
+    }
+    check_shape(pose.rotations, {count, 3, 3}, "pose rotations");
+    check_shape(pose.translation, {3}, "pose translation");
+    const auto type = pose.rotations.scalar_type();
+    check(pose.rotations, "pose rotations", type);
+    check(pose.translation, "pose translation", type);
+}
+
 /// The type in which a pose is given.
 torch::Dtype type_of(const BodyPose& pose) {
     return (pose.bones.defined() ? pose.bones : pose.rotations).scalar_type();
@@ -146,12 +169,7 @@ Mesh BodyModelImpl::canonical() const {
 
 torch::Tensor BodyModelImpl::skeleton(const BodyPose& pose) const {
     const int64_t count = joint_count();
-    if (pose.bones.defined()) {
-        check_shape(pose.bones, {count, 4, 4}, "pose bones");
-        return pose.bones;
-    }
-    check_shape(pose.rotations, {count, 3, 3}, "pose rotations");
-    check_shape(pose.translation, {3}, "pose translation");
+    if (pose.bones.defined()) return pose.bones;
     const auto type = pose.rotations.scalar_type();
     const auto joints = joints_.to(type);
     // Joints relative to their parents. The root's carries the translation, which so reaches every
@@ -175,10 +193,12 @@ torch::Tensor BodyModelImpl::skeleton(const BodyPose& pose) const {
 }
 
 torch::Tensor BodyModelImpl::bones(const BodyPose& pose) const {
+    check_pose(pose, joints_);
     return torch::matmul(skeleton(pose), canonical_inverse_.to(type_of(pose)));
 }
 
 torch::Tensor BodyModelImpl::posed(const BodyPose& pose, bool blend_shapes) const {
+    check_pose(pose, joints_);
     const auto type = type_of(pose);
     auto vertices = shaped_.to(type);
     if (blend_shapes && pose_directions_.defined()) {

@@ -39,11 +39,27 @@ struct Capture {
     std::vector<std::string> notes;
 };
 
+/// Which files of a capture are opened, beside the cameras and poses of the train split, which
+/// always are.
+struct CaptureParts {
+    /// Splits that are read. The train split is there in any case, without maps when it is not
+    /// named here. Empty: all that there are.
+    std::vector<std::string> splits;
+    bool priors = true;  ///< and feature priors, of the train split
+    bool truth = true;   ///< the exact maps in gt/
+};
+/// What training looks at: nothing that is held out, and no exact map.
+CaptureParts training_parts();
+
+/// The splits that a capture has, train first, by the names of its files.
+std::vector<std::string> split_names(const CaptureOptions& options);
+
 /// Reads a PeopleSnapshot subject in InstantAvatar's layout, with priors/, gt/, test_view/ and
 /// novel_motion/ where they exist. `modalities`: name → folder of further feature priors ([C,H,W]
-/// .npy). Error: missing or corrupt file, counts that do not match, NaN in poses; the message names
-/// the file.
+/// .npy). Error: missing or corrupt file, counts that do not match, NaN in poses, a split that
+/// there is not, more pictures than there is free memory for; the message names the file.
 Capture read_capture(const CaptureOptions& options,
-                     const std::map<std::string, std::string>& modalities = {});
+                     const std::map<std::string, std::string>& modalities = {},
+                     const CaptureParts& parts = {});
 
 }  // namespace fmgs

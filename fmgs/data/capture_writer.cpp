@@ -5,9 +5,11 @@
 #include <fmgs/core/io/files.h>
 #include <fmgs/core/io/npz.h>
 #include <fmgs/core/rotation.h>
+#include <fmgs/data/frame_files.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/data/pose_file.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <set>
@@ -176,7 +178,7 @@ void write_root(const fs::path& folder, const Capture& capture) {
     check_frames(all);
     // Rows of cameras.npz follow the pictures in the order of their names.
     std::sort(all.begin(), all.end(),
-              [](const Frame* a, const Frame* b) { return a->name < b->name; });
+              [](const Frame* a, const Frame* b) { return natural_less(a->name, b->name); });
     write_cameras(folder / "cameras.npz", all);
     write_pictures(folder, pointers(capture.splits.at("train")), true);
     if (capture.splits.contains("test"))
@@ -190,14 +192,15 @@ void write_capture(const fs::path& folder, const Capture& capture) {
     if (!capture.splits.contains("train") || capture.splits.at("train").empty()) {
         throw Error("capture: expected frames in split 'train', got none");
     }
-    if (fs::exists(folder) && !fs::is_empty(folder)) {
+    if (is_there(folder) && !(fs::is_directory(folder) && fs::is_empty(folder))) {
         throw Error(fmt::format("{}: holds files already; give a new folder or remove this one",
                                 folder.string()));
     }
     fs::path aside = fs::absolute(folder).lexically_normal();
     if (!aside.has_filename()) aside = aside.parent_path();
     const fs::path target = aside;
-    aside += ".part";
+    // The process's number: a folder of the user's never has this name.
+    aside.replace_filename(fmt::format(".{}.{}.partial", target.filename().string(), ::getpid()));
     fs::remove_all(aside);
     try {
         write_root(aside, capture);
@@ -214,8 +217,7 @@ void write_capture(const fs::path& folder, const Capture& capture) {
         fs::remove_all(aside, ignored);
         throw;
     }
-    fs::remove(target);
-    fs::rename(aside, target);
+    replace_folder(aside, target);
 }
 
 }  // namespace fmgs

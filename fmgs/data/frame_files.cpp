@@ -1,10 +1,15 @@
 #include <fmgs/data/frame_files.h>
 
 #include <fmgs/core/check.h>
-#include <fmgs/core/io/npz.h>
+#include <fmgs/core/io/files.h>
+#include <fmgs/core/io/npz_reader.h>
 #include <fmgs/data/image_io.h>
+#include <fmgs/data/picture_header.h>
 #include <fmt/format.h>
 #include <torch/nn/functional/upsampling.h>
+
+#include <algorithm>
+#include <cmath>
 
 namespace fmgs {
 
@@ -12,36 +17,93 @@ namespace fs = std::filesystem;
 
 namespace {
 
+// Cameras and scanners write upper case.
+constexpr const char* kPictures[] = {".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG"};
+
 // [3,3] or [n,3,3] → [n,3,3] double, finite.
-torch::Tensor matrices(const NpzFile& npz, const std::string& key, int64_t size,
-                       const std::string& what) {
-    auto x = npz_tensor(npz, key, what).to(torch::kDouble);
-    if (x.dim() == 2) x = x.unsqueeze(0);
-    if (x.dim() != 3 || x.size(0) == 0 || x.size(1) != size || x.size(2) != size) {
-        throw Error(fmt::format("{}: {}: expected ({},{}) or (frames,{},{}), got {}", what, key,
-                                size, size, size, size, shape_text(x.sizes())));
+torch::Tensor matrices(const NpzReader& npz, const std::string& key, int64_t size) {
+    const auto shape = npz.header(key).shape;  // before anything is unpacked
+    const size_t n = shape.size();
+    if ((n != 2 && n != 3) || shape[0] == 0 || shape[n - 2] != size || shape[n - 1] != size) {
+        throw Error(fmt::format("{}: {}: expected ({},{}) or (frames,{},{}), got {}", npz.name(),
+                                key, size, size, size, size, shape_text(shape)));
     }
+    auto x = npz.tensor(key).to(torch::kDouble);
     if (!x.isfinite().all().item<bool>())
-        throw Error(fmt::format("{}: {}: holds NaN or infinity", what, key));
-    return x;
+        throw Error(fmt::format("{}: {}: holds NaN or infinity", npz.name(), key));
+    return x.dim() == 2 ? x.unsqueeze(0) : x;
 }
 
-double number(const NpzFile& npz, const std::string& key, double otherwise,
-              const std::string& what) {
+double number(const NpzReader& npz, const std::string& key, double otherwise) {
     if (!npz.contains(key)) return otherwise;
-    const auto x = npz_tensor(npz, key, what);
-    if (x.numel() != 1)
+    const auto shape = npz.header(key).shape;
+    if (c10::multiply_integers(shape) != 1)
         throw Error(
-            fmt::format("{}: {}: expected one number, got {}", what, key, shape_text(x.sizes())));
-    return x.to(torch::kDouble).item<double>();
+            fmt::format("{}: {}: expected one number, got {}", npz.name(), key, shape_text(shape)));
+    return npz.tensor(key).to(torch::kDouble).item<double>();
 }
 
-void check_size(const torch::Tensor& x, int64_t height, int64_t width, const fs::path& file) {
-    if (x.size(-2) != height || x.size(-1) != width) {
+// Pixels; 0 where the file does not say.
+int64_t pixels(const NpzReader& npz, const std::string& key) {
+    constexpr double kMost = 1 << 20;
+    if (!npz.contains(key)) return 0;
+    const double value = number(npz, key, 0);
+    if (!(value >= 1 && value <= kMost && value == std::floor(value)))
+        throw Error(fmt::format("{}: {}: expected a whole number of pixels from 1 to {}, got {}",
+                                npz.name(), key, kMost, value));
+    return static_cast<int64_t>(value);
+}
+
+void check_size(MapSize got, int64_t height, int64_t width, const fs::path& file) {
+    if (got.height != height || got.width != width) {
         throw Error(fmt::format(
             "{}: expected {}x{} pixels (width x height) like its picture and cameras.npz, got "
             "{}x{}",
-            file.string(), width, height, x.size(-1), x.size(-2)));
+            file.string(), width, height, got.width, got.height));
+    }
+}
+
+// read(file), of this size: its header is looked at before anything is decoded, and what came out
+// afterwards (a picture may say that it is to be turned).
+template <class Read>
+torch::Tensor read_sized(const fs::path& file, int64_t height, int64_t width, Read&& read) {
+    check_size(stored_size(file), height, width, file);
+    const torch::Tensor x = read(file);
+    check_size({x.size(-2), x.size(-1)}, height, width, file);
+    return x;
+}
+
+// A transposed matrix, or one with a scale in it, shows here.
+void check_last_row(const torch::Tensor& matrix, const std::string& what) {
+    auto expected = torch::zeros({matrix.size(2)}, torch::kDouble);
+    expected[-1] = 1;
+    const auto wrong = ((matrix.select(1, -1) - expected).abs() > 1e-6).any(1).nonzero();
+    if (wrong.size(0) == 0) return;
+    const auto i = wrong[0].item<int64_t>();
+    std::string row;
+    for (int64_t k = 0; k < matrix.size(2); ++k)
+        row += fmt::format("{}{:g}", k ? "," : "", matrix[i][-1][k].item<double>());
+    throw Error(fmt::format(
+        "{}: expected the last row of each matrix to be {}, got {} in matrix {}; is it transposed "
+        "or scaled?",
+        what, matrix.size(2) == 3 ? "0,0,1" : "0,0,0,1", row, i));
+}
+
+void check_matrices(const CameraFile& file, const std::string& what) {
+    const auto focal = file.intrinsic.diagonal(0, 1, 2).slice(1, 0, 2);
+    const auto skew = torch::stack(
+        {file.intrinsic.select(1, 0).select(1, 1), file.intrinsic.select(1, 1).select(1, 0)});
+    if ((focal <= 0).any().item<bool>() || (skew.abs() > 1e-6).any().item<bool>()) {
+        throw Error(
+            fmt::format("{}: intrinsic: expected positive focal lengths and no skew", what));
+    }
+    const auto R = file.extrinsic.slice(1, 0, 3).slice(2, 0, 3);
+    const auto gram = torch::matmul(R, R.transpose(1, 2)) - torch::eye(3, torch::kDouble);
+    if (gram.abs().max().item<double>() > 1e-3 || (torch::det(R) < 0).any().item<bool>()) {
+        throw Error(fmt::format(
+            "{}: extrinsic: expected rotations and translations, world to camera; a scale or a "
+            "mirror is in it",
+            what));
     }
 }
 
@@ -49,7 +111,7 @@ fs::path find_mask(const fs::path& folder, const std::string& name) {
     const fs::path masks = folder / "masks";
     if (name.starts_with("image_")) {
         const auto file = find_picture(masks, "mask_" + name.substr(6));
-        if (fs::exists(file) || !fs::exists(find_picture(masks, name))) return file;
+        if (is_there(file) || !is_there(find_picture(masks, name))) return file;
     }
     return find_picture(masks, name);
 }
@@ -57,7 +119,7 @@ fs::path find_mask(const fs::path& folder, const std::string& name) {
 // Sapiens writes the person as <name>.npy and the labels as <name>_seg.npy into the same folder.
 fs::path find_labels(const fs::path& folder, const std::string& name) {
     const fs::path labels = folder / (name + "_seg.npy");
-    return fs::exists(labels) ? labels : find_picture(folder, name);
+    return is_there(labels) ? labels : find_picture(folder, name);
 }
 
 torch::Tensor shrink_feature(const torch::Tensor& x, int64_t height, int64_t width, int64_t n) {
@@ -76,21 +138,21 @@ void read_priors(const FrameReading& reading, const torch::Tensor& mask, Frame& 
     const int64_t n = reading.downscale, height = mask.size(1), width = mask.size(2);
     if (!reading.normal.empty()) {
         const auto file = find_picture(reading.normal, frame.name);
-        const auto normal = read_normal(file, reading.format);
-        check_size(normal, height, width, file);
+        const auto normal = read_sized(file, height, width, [&](const fs::path& path) {
+            return read_normal(path, reading.format);
+        });
         frame.maps.set("normal", shrink_normals(normal * mask, n, /*whole=*/false));
     }
     if (!reading.depth.empty()) {
         const auto file = find_picture(reading.depth, frame.name);
-        const auto depth = read_relative_depth(file, reading.format, mask);
-        check_size(depth, height, width, file);
+        const auto depth = read_sized(file, height, width, [&](const fs::path& path) {
+            return read_relative_depth(path, reading.format, mask);
+        });
         frame.maps.set("depth", shrink_valid(depth, depth > 0, n, /*whole=*/false));
     }
     if (!reading.semantic.empty()) {
         const auto file = find_labels(reading.semantic, frame.name);
-        const auto labels = read_labels(file);
-        check_size(labels, height, width, file);
-        frame.maps.set("semantic", shrink_nearest(labels, n));
+        frame.maps.set("semantic", shrink_nearest(read_sized(file, height, width, read_labels), n));
     }
     for (const auto& [name, folder] : reading.features) {
         const auto feature = read_feature(folder / (frame.name + ".npy"));
@@ -102,64 +164,71 @@ void read_truth(const fs::path& folder, int64_t n, const torch::Tensor& mask, Fr
     const int64_t height = mask.size(1), width = mask.size(2);
     const auto there = [&](const char* kind, fs::path& file) {
         file = find_picture(folder / "gt" / kind, frame.name);
-        return fs::exists(file);
+        return is_there(file);
     };
     fs::path file;
     if (there("depth", file)) {
-        // millimetres
-        const auto depth = read_gray(file).to(torch::kFloat).div_(1000).unsqueeze(0);
-        check_size(depth, height, width, file);
+        const auto millimetres = read_sized(file, height, width, read_gray);
+        const auto depth = millimetres.to(torch::kFloat).div_(1000).unsqueeze(0);
         frame.truth.set("depth", shrink_valid(depth, depth > 0, n, /*whole=*/true));
     }
     if (there("normal", file)) {
-        const auto normal = read_normal(file, PriorFormat());
-        check_size(normal, height, width, file);
+        const auto normal = read_sized(file, height, width, [](const fs::path& path) {
+            return read_normal(path, PriorFormat());
+        });
         frame.truth.set("normal", shrink_normals(normal, n, /*whole=*/true));
     }
-    if (there("label", file)) {
-        const auto labels = read_labels(file);
-        check_size(labels, height, width, file);
-        frame.truth.set("semantic", shrink_nearest(labels, n));
+    if (there("label", file))
+        frame.truth.set("semantic",
+                        shrink_nearest(read_sized(file, height, width, read_labels), n));
+}
+
+// The camera's size, which is that of the picture where cameras.npz has none.
+void fill_size(const fs::path& folder, int64_t downscale, Frame& frame) {
+    Camera& camera = frame.camera;
+    if (camera.width == 0 || camera.height == 0) {
+        const auto size = stored_size(find_picture(folder / "images", frame.name));
+        if (camera.width == 0) camera.width = size.width;
+        if (camera.height == 0) camera.height = size.height;
     }
+    const int64_t most = std::min(camera.width, camera.height);
+    if (downscale < 1 || downscale > most)
+        throw Error(fmt::format("data.downscale: expected a whole number from 1 to {}, got {}",
+                                most, downscale));
+}
+
+void divide(Camera& camera, int64_t n) {
+    camera.intrinsics = camera.intrinsics / static_cast<double>(n);  // centres at 0.5: no shift
+    camera.width /= n;
+    camera.height /= n;
 }
 
 }  // namespace
 
 CameraFile read_camera_file(const fs::path& file) {
     const std::string what = file.string();
-    const NpzFile npz = read_npz(file);
+    const NpzReader npz(file);
     CameraFile out;
-    out.intrinsic = matrices(npz, "intrinsic", 3, what).clone();
-    out.extrinsic = npz.contains("extrinsic") ? matrices(npz, "extrinsic", 4, what)
+    out.intrinsic = matrices(npz, "intrinsic", 3).clone();
+    out.extrinsic = npz.contains("extrinsic") ? matrices(npz, "extrinsic", 4)
                                               : torch::eye(4, torch::kDouble).unsqueeze(0);
-    const double center = number(npz, "pixel_center", 0.5, what);
+    check_last_row(out.intrinsic, what + ": intrinsic");
+    check_last_row(out.extrinsic, what + ": extrinsic");
+    const double center = number(npz, "pixel_center", 0.5);
     if (center != 0 && center != 0.5)
         throw Error(fmt::format("{}: pixel_center: expected 0 or 0.5, got {}", what, center));
     out.intrinsic.slice(1, 0, 2).select(2, 2).add_(0.5 - center);
-    out.width = static_cast<int64_t>(number(npz, "width", 0, what));
-    out.height = static_cast<int64_t>(number(npz, "height", 0, what));
+    out.width = pixels(npz, "width");
+    out.height = pixels(npz, "height");
     for (const char* key : {"dist", "distortion"}) {
-        if (npz.contains(key) && npz_tensor(npz, key, what).count_nonzero().item<int64_t>() > 0) {
+        if (npz.contains(key) && npz.tensor(key).count_nonzero().item<int64_t>() > 0) {
             throw Error(fmt::format(
                 "{}: {}: expected pictures without lens distortion; undistort them and write zeros "
                 "here",
                 what, key));
         }
     }
-    const auto focal = out.intrinsic.diagonal(0, 1, 2).slice(1, 0, 2);
-    const auto skew = out.intrinsic.select(1, 0).select(1, 1);
-    if ((focal <= 0).any().item<bool>() || (skew.abs() > 1e-6).any().item<bool>()) {
-        throw Error(
-            fmt::format("{}: intrinsic: expected positive focal lengths and no skew", what));
-    }
-    const auto R = out.extrinsic.slice(1, 0, 3).slice(2, 0, 3);
-    const auto gram = torch::matmul(R, R.transpose(1, 2)) - torch::eye(3, torch::kDouble);
-    if (gram.abs().max().item<double>() > 1e-3 || (torch::det(R) < 0).any().item<bool>()) {
-        throw Error(fmt::format(
-            "{}: extrinsic: expected rotations and translations, world to camera; a scale or a "
-            "mirror is in it",
-            what));
-    }
+    check_matrices(out, what);
     return out;
 }
 
@@ -181,40 +250,96 @@ Camera CameraFile::camera(int64_t i, int64_t count, const fs::path& file) const 
     return out;
 }
 
+bool is_picture(const fs::path& file) {
+    const auto extension = file.extension();
+    return std::find(std::begin(kPictures), std::end(kPictures), extension) != std::end(kPictures);
+}
+
 fs::path find_picture(const fs::path& folder, const std::string& stem) {
-    for (const char* extension : {".png", ".jpg", ".jpeg", ".npy"}) {
+    for (const char* extension : kPictures) {
         const fs::path file = folder / (stem + extension);
-        if (fs::exists(file)) return file;
+        if (is_there(file)) return file;
     }
+    if (const fs::path file = folder / (stem + ".npy"); is_there(file)) return file;
     return folder / (stem + ".png");
 }
 
-void read_frame_files(const fs::path& folder, const FrameReading& reading, Frame& frame) {
-    const fs::path file = find_picture(folder / "images", frame.name);
-    const auto color = read_color(file);
-    Camera& camera = frame.camera;
-    if (camera.width == 0) camera.width = color.size(2);
-    if (camera.height == 0) camera.height = color.size(1);
-    check_size(color, camera.height, camera.width, file);
-    const int64_t n = reading.downscale;
-    if (n < 1 || n > std::min(camera.width, camera.height)) {
-        throw Error(fmt::format("data.downscale: expected a whole number from 1 to {}, got {}",
-                                std::min(camera.width, camera.height), n));
+bool natural_less(const std::string& a, const std::string& b) {
+    const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+    size_t i = 0, k = 0;
+    while (i < a.size() && k < b.size()) {
+        if (!digit(a[i]) || !digit(b[k])) {
+            if (a[i] != b[k]) return a[i] < b[k];
+            ++i;
+            ++k;
+            continue;
+        }
+        // A number with more digits, leading zeros aside, is larger.
+        const auto next = [&](const std::string& text, size_t& at) {
+            while (at < text.size() && text[at] == '0') ++at;
+            const size_t begin = at;
+            while (at < text.size() && digit(text[at])) ++at;
+            return text.substr(begin, at - begin);
+        };
+        const auto x = next(a, i), y = next(b, k);
+        if (x != y) return x.size() != y.size() ? x.size() < y.size() : x < y;
     }
-    const fs::path mask_file = find_mask(folder, frame.name);
-    const auto mask = read_mask(mask_file);
-    check_size(mask, camera.height, camera.width, mask_file);
+    const size_t left_a = a.size() - i, left_b = b.size() - k;
+    return left_a != left_b ? left_a < left_b : a < b;  // "01" and "1" are two names
+}
 
+MapSize stored_size(const fs::path& file) {
+    if (file.extension() != ".npy") {
+        const auto header = read_picture_header(file);
+        return {header.height, header.width};
+    }
+    auto shape = read_npy_header(file).shape;
+    if (shape.size() == 4 && shape[0] == 1) shape.erase(shape.begin());
+    if (shape.size() == 3) {
+        const bool first = shape[0] == 1 || shape[0] == 3;
+        if (first || shape[2] == 1 || shape[2] == 3)
+            shape.erase(first ? shape.begin() : shape.end() - 1);
+    }
+    if (shape.size() == 2) return {shape[0], shape[1]};
+    throw Error(fmt::format("{}: expected (H,W), or (H,W,3) or (3,H,W) for normals, got {}",
+                            file.string(), shape_text(read_npy_header(file).shape)));
+}
+
+double frame_bytes(const fs::path& folder, const FrameReading& reading, const Frame& frame) {
+    Frame sized = frame;
+    shrink_camera(folder, reading.downscale, sized);
+    double bytes = 12 + 4;  // of a pixel: colour and mask
+    if (!reading.normal.empty()) bytes += 12;
+    if (!reading.depth.empty()) bytes += 4;
+    if (!reading.semantic.empty()) bytes += 8;
+    for (const auto& [name, features] : reading.features) {
+        const auto shape = read_npy_header(features / (frame.name + ".npy")).shape;
+        bytes += 4 * static_cast<double>(shape.size() < 3 ? 1 : shape[shape.size() - 3]);
+    }
+    if (reading.truth && is_there(folder / "gt")) bytes += 4 + 12 + 8;
+    return bytes * static_cast<double>(sized.camera.width) *
+           static_cast<double>(sized.camera.height);
+}
+
+void shrink_camera(const fs::path& folder, int64_t downscale, Frame& frame) {
+    fill_size(folder, downscale, frame);
+    divide(frame.camera, downscale);
+}
+
+void read_frame_files(const fs::path& folder, const FrameReading& reading, Frame& frame) {
+    const int64_t n = reading.downscale;
+    fill_size(folder, n, frame);
+    const int64_t height = frame.camera.height, width = frame.camera.width;
+    const auto color =
+        read_sized(find_picture(folder / "images", frame.name), height, width, read_color);
+    const auto mask = read_sized(find_mask(folder, frame.name), height, width, read_mask);
     frame.maps.set("color", shrink_area(color * mask, n));
     frame.maps.set("mask", shrink_area(mask, n));
     read_priors(reading, mask, frame);
     frame.truth.set("color", frame.maps.at("color"));
     frame.truth.set("mask", frame.maps.at("mask"));
-    read_truth(folder, n, mask, frame);
-
-    camera.intrinsics = camera.intrinsics / static_cast<double>(n);  // centres at 0.5: no shift
-    camera.width /= n;
-    camera.height /= n;
+    if (reading.truth) read_truth(folder, n, mask, frame);
+    divide(frame.camera, n);
 }
 
 }  // namespace fmgs

@@ -2,10 +2,13 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/files.h>
+#include <fmgs/core/memory.h>
+#include <fmgs/data/picture_header.h>
 #include <fmt/format.h>
 
 #ifdef FMGS_OPENCV
-#include <fstream>
+#include <unistd.h>
+
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/videoio.hpp>
 #endif
@@ -17,25 +20,19 @@ namespace fs = std::filesystem;
 #ifdef FMGS_OPENCV
 namespace {
 
-// A JPEG that is cut short still decodes, with grey below the cut; its end marker is what tells.
-bool has_end_marker(const std::vector<uint8_t>& bytes) {
-    if (bytes.size() < 4 || bytes[0] != 0xFF || bytes[1] != 0xD8) return true;
-    const size_t first = bytes.size() > 65536 ? bytes.size() - 65536 : 2;
-    for (size_t i = bytes.size() - 1; i > first; --i) {
-        if (bytes[i - 1] == 0xFF && bytes[i] == 0xD9) return true;
-    }
-    return false;
-}
-
 cv::Mat decode(const fs::path& file, int flags) {
-    std::error_code code;
-    if (!fs::is_regular_file(file, code))
-        throw Error(fmt::format("{}: expected a picture, there is no such file", file.string()));
-    std::ifstream stream(file, std::ios::binary);
-    const std::vector<uint8_t> bytes((std::istreambuf_iterator<char>(stream)), {});
+    const auto whole = read_whole(file);
+    const auto header = parse_picture_header(whole, file.string());
+    // What OpenCV decodes and the tensors made of it.
+    constexpr double kBytesPerPixel = 40;
+    check_memory(
+        kBytesPerPixel * static_cast<double>(header.width) * static_cast<double>(header.height),
+        fmt::format("{}: a picture of {}x{}", file.string(), header.width, header.height),
+        "give a smaller one");
+    const std::vector<uint8_t> bytes(whole.begin(), whole.end());
     cv::Mat image;
     try {
-        if (!bytes.empty() && has_end_marker(bytes)) image = cv::imdecode(bytes, flags);
+        if (header.whole) image = cv::imdecode(bytes, flags);
     } catch (const cv::Exception&) {
         // OpenCV throws for absurd sizes and returns nothing for other damage: one message serves
         // both.
@@ -131,25 +128,37 @@ void write_gray(const fs::path& file, const torch::Tensor& values, bool bits16) 
 
 struct VideoWriter::State {
     cv::VideoWriter writer;
-    fs::path file;
+    fs::path file, aside;
     int64_t width, height;
     int64_t added = 0;
+
+    /// What was not finished leaves nothing.
+    ~State() {
+        writer.release();
+        std::error_code ignored;
+        fs::remove(aside, ignored);
+    }
 };
 
 VideoWriter::VideoWriter(const fs::path& file, int64_t width, int64_t height, double fps)
-    : state_(new State{{}, file, width, height}) {
+    : state_(new State{{}, file, {}, width, height}) {
     const cv::Size size(static_cast<int>(width), static_cast<int>(height));
     const auto open = [&](const char* extension, int code) {
         state_->file = fs::path(file).replace_extension(extension);
+        // The encoder looks at the extension.
+        state_->aside =
+            state_->file.parent_path() /
+            fmt::format(".{}.{}.tmp{}", state_->file.stem().string(), ::getpid(), extension);
         std::error_code ignored;
         try {
-            if (state_->writer.open(state_->file.string(), code, fps, size)) return true;
+            if (state_->writer.open(state_->aside.string(), code, fps, size)) return true;
         } catch (const cv::Exception&) {
             // the same as false: this build has no such encoder
         }
-        fs::remove(state_->file, ignored);
+        fs::remove(state_->aside, ignored);
         return false;
     };
+    if (!(fps >= kLeastRate)) return;
     if (!open(".mp4", cv::VideoWriter::fourcc('m', 'p', '4', 'v'))) {
         open(".avi", cv::VideoWriter::fourcc('M', 'J', 'P', 'G'));
     }
@@ -168,10 +177,14 @@ void VideoWriter::finish() {
     if (!good()) return;
     state_->writer.release();
     int64_t arrived = 0;
-    for (cv::VideoCapture video(state_->file.string()); video.grab();) ++arrived;
-    if (arrived >= state_->added) return;
-    std::error_code ignored;
-    fs::remove(state_->file, ignored);
+    for (cv::VideoCapture video(state_->aside.string()); video.grab();) ++arrived;
+    if (arrived >= state_->added) {
+        std::error_code error;
+        fs::rename(state_->aside, state_->file, error);
+        if (!error) return;
+        throw Error(fmt::format("{}: cannot rename into place: {}", state_->file.string(),
+                                error.message()));
+    }
     throw Error(fmt::format("{}: only {} of {} pictures were written; is the disk full?",
                             state_->file.string(), arrived, state_->added));
 }

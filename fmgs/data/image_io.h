@@ -8,8 +8,9 @@
 
 namespace fmgs {
 
-/// 8-bit picture → [3,H,W] float in [0,1], RGB; an alpha channel is dropped. Error when missing,
-/// cut short or not decodable.
+/// 8-bit PNG or JPEG → [3,H,W] float in [0,1], RGB; an alpha channel is dropped. Error when
+/// missing, cut short, not decodable, or larger than the memory that is free, of which its header
+/// tells.
 torch::Tensor read_color(const std::filesystem::path& file);
 /// One channel as stored, [H,W] int64 (8 or 16 bit: labels, masks, millimetres). Error for pictures
 /// in colour.
@@ -20,22 +21,25 @@ void write_color(const std::filesystem::path& file, const torch::Tensor& image);
 void write_gray(const std::filesystem::path& file, const torch::Tensor& values,
                 bool bits16 = false);
 
-/// Frames [3,H,W] → an MP4 (or an AVI beside it where no encoder is found). Where this OpenCV
-/// cannot write video, good() is false, add() does nothing and there is no file.
+/// Frames [3,H,W] → an MP4 (or an AVI in its place where no encoder is found), written aside and
+/// renamed by finish(): an earlier video stays until then. Where this OpenCV cannot write video, or
+/// the rate is below kLeastRate, good() is false, add() does nothing and there is no file.
 class VideoWriter {
   public:
+    static constexpr double kLeastRate = 1;  ///< pictures per second
+
     VideoWriter(const std::filesystem::path& file, int64_t width, int64_t height, double fps);
     ~VideoWriter();
     VideoWriter(VideoWriter&&) noexcept;
     VideoWriter& operator=(VideoWriter&&) noexcept;
 
     bool good() const;
-    /// What is being written; its extension may differ from the one asked for.
+    /// What finish() makes; its extension may differ from the one asked for.
     const std::filesystem::path& file() const;
     /// One picture of the size given at construction, float in [0,1].
     void add(const torch::Tensor& image);
-    /// Ends the file and reads it back. Error, and no file, when not every picture has arrived
-    /// there: encoders are silent about a full disk. Without this call a file may be cut short.
+    /// Ends the file, reads it back and puts it in its place. Error, and the earlier file, when not
+    /// every picture has arrived there: encoders are silent about a full disk.
     void finish();
 
   private:

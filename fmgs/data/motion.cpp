@@ -55,6 +55,10 @@ torch::Tensor level(const torch::Tensor& x, const torch::Tensor& up) {
 
 Motion read_motion(const std::filesystem::path& path, int64_t joint_count) {
     const PoseFile file = read_pose_file(path);
+    if (const int64_t joints = 1 + file.body_pose.size(1) / 3; joints > joint_count)
+        throw Error(fmt::format(
+            "{}: expected poses of at most {} joints, as the avatar's body has, got {} ({})",
+            path.string(), joint_count, joints, file.layout));
     Motion out;
     out.fps = file.fps;
     for (int64_t i = 0; i < file.count(); ++i) out.poses.push_back(file.pose(i, joint_count));

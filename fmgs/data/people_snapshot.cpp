@@ -3,196 +3,53 @@
 #include <ATen/Parallel.h>
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
-#include <fmgs/data/frame_files.h>
-#include <fmgs/data/pose_file.h>
+#include <fmgs/core/io/files.h>
+#include <fmgs/core/io/npz_reader.h>
+#include <fmgs/core/memory.h>
+#include <fmgs/data/snapshot_splits.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
+#include <cmath>
 #include <optional>
 
 namespace fmgs {
 
 namespace fs = std::filesystem;
+using detail::is_wanted;
+using detail::Names;
+using detail::Split;
 
 namespace {
 
-using Names = std::vector<std::string>;
-
-// One split on disk: which pictures, and which row of the pose file each of them shows.
-struct Split {
-    std::string name;
-    fs::path folder;
-    fs::path pose_path;
-    PoseFile poses;
-    CameraFile cameras;
-    Names names;
-    std::vector<int64_t> rows;        // of the pose file
-    std::vector<int64_t> cameras_at;  // of cameras.npz
-    int64_t camera_count = 1;
+// What the body file says of its sizes; the betas and joints of the poses have to go with them.
+struct BodySizes {
+    int64_t joints = 0, directions = 0;
 };
 
-Names list_images(const fs::path& folder) {
-    Names names;
-    std::error_code code;
-    for (const auto& entry : fs::directory_iterator(folder, code)) {
-        const auto extension = entry.path().extension();
-        if (extension == ".png" || extension == ".jpg" || extension == ".jpeg")
-            names.push_back(entry.path().stem());
-    }
-    if (code || names.empty())
-        throw Error(
-            fmt::format("{}: expected a folder of pictures (.png or .jpg)", folder.string()));
-    std::sort(names.begin(), names.end());
-    return names;
+std::optional<BodySizes> read_body_sizes(const std::string& file) {
+    if (file.empty()) return std::nullopt;
+    const NpzReader body(file);
+    const auto weights = body.header("weights").shape;
+    const auto directions =
+        body.contains("shapedirs") ? body.header("shapedirs").shape : std::vector<int64_t>{0, 3, 0};
+    // Any other form is refused when the body is read.
+    if (weights.size() != 2 || directions.size() != 3) return std::nullopt;
+    return BodySizes{weights[1], directions[2]};
 }
 
-Names read_names(const fs::path& file) {
-    Names names;
-    std::ifstream stream(file);
-    for (std::string line; std::getline(stream, line);) {
-        while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back())))
-            line.pop_back();
-        if (line.ends_with(".png") || line.ends_with(".jpg")) line.resize(line.size() - 4);
-        if (!line.empty()) names.push_back(line);
+void check_body_sizes(const std::vector<Split>& splits, const BodySizes& body,
+                      const std::string& file) {
+    for (const auto& split : splits) {
+        const auto& poses = split.poses;
+        if (const int64_t joints = 1 + poses.body_pose.size(1) / 3; joints > body.joints)
+            throw Error(fmt::format("{}: expected poses of at most {} joints, as {} has, got {}",
+                                    split.pose_path.string(), body.joints, file, joints));
+        if (poses.betas.defined() && poses.betas.size(0) > body.directions)
+            throw Error(
+                fmt::format("{}: betas: expected at most {}, the shape directions of {}, got {}",
+                            split.pose_path.string(), body.directions, file, poses.betas.size(0)));
     }
-    if (names.empty())
-        throw Error(fmt::format("{}: expected one image name per line, got none", file.string()));
-    return names;
-}
-
-// The frames that InstantAvatar takes of the published subjects, ends inclusive.
-std::optional<Names> known_split(const std::string& subject, const std::string& split,
-                                 const Names& images) {
-    struct Range {
-        const char *subject, *split;
-        size_t first, last, step;
-    };
-    static constexpr Range kRanges[] = {
-        {"male-3-casual", "train", 0, 455, 4},   {"male-3-casual", "test", 456, 675, 4},
-        {"male-4-casual", "train", 0, 659, 6},   {"male-4-casual", "test", 660, 872, 6},
-        {"female-3-casual", "train", 0, 445, 4}, {"female-3-casual", "test", 446, 647, 4},
-        {"female-4-casual", "train", 0, 335, 4}, {"female-4-casual", "test", 335, 523, 4}};
-    for (const auto& range : kRanges) {
-        if (subject != range.subject || split != range.split) continue;
-        Names names;
-        for (size_t i = range.first; i <= range.last && i < images.size(); i += range.step)
-            names.push_back(images[i]);
-        return names;
-    }
-    return std::nullopt;
-}
-
-int64_t position(const Names& names, const std::string& name) {
-    const auto found = std::find(names.begin(), names.end(), name);
-    return found == names.end() ? -1 : found - names.begin();
-}
-
-fs::path find_poses(const fs::path& root, const std::string& split) {
-    for (const auto& file :
-         {root / "poses" / ("anim_nerf_" + split + ".npz"), root / "poses" / (split + ".npz")}) {
-        if (fs::exists(file)) return file;
-    }
-    return root / "poses.npz";
-}
-
-// The row of the pose file that belongs to each name.
-void link_rows(Split& split, const Names& images) {
-    const auto& poses = split.poses;
-    const int64_t count = static_cast<int64_t>(split.names.size());
-    const bool by_image = poses.names.empty() && poses.count() != count &&
-                          poses.count() == static_cast<int64_t>(images.size());
-    if (poses.names.empty() && !by_image && poses.count() != count) {
-        throw Error(fmt::format(
-            "{}: {} rows of poses for {} frames of split '{}'; expected one row per frame, or "
-            "frame_names in the file",
-            split.pose_path.string(), poses.count(), count, split.name));
-    }
-    for (int64_t i = 0; i < count; ++i) {
-        const auto& name = split.names[static_cast<size_t>(i)];
-        const int64_t row = !poses.names.empty() ? position(poses.names, name)
-                            : by_image           ? position(images, name)
-                                                 : i;
-        if (row < 0)
-            throw Error(fmt::format("{}: no pose for frame '{}' of split '{}'",
-                                    split.pose_path.string(), name, split.name));
-        split.rows.push_back(row);
-    }
-}
-
-// train and test share the images and the cameras of the root folder.
-std::optional<Split> find_root_split(const fs::path& root, const std::string& name,
-                                     const Names& images, const CameraFile& cameras) {
-    Split split;
-    split.name = name;
-    split.folder = root;
-    split.pose_path = find_poses(root, name);
-    split.cameras = cameras;
-    const fs::path list = root / "splits" / (name + ".txt");
-    const bool own_poses = split.pose_path.filename() != "poses.npz";
-    if (name != "train" && !own_poses && !fs::exists(list)) return std::nullopt;
-    split.poses = read_pose_file(split.pose_path);
-    if (fs::exists(list)) {
-        split.names = read_names(list);
-    } else if (auto known = known_split(fs::weakly_canonical(root).filename(), name, images)) {
-        split.names = *known;
-    } else if (!split.poses.names.empty()) {
-        split.names = split.poses.names;
-    } else if (name == "train" && split.poses.count() == static_cast<int64_t>(images.size())) {
-        split.names = images;
-    } else {
-        throw Error(fmt::format(
-            "{}: {} rows of poses in {}, {} images, and nothing says which belong together; write "
-            "one image name per "
-            "line into {}",
-            root.string(), split.poses.count(), split.pose_path.filename().string(), images.size(),
-            list.string()));
-    }
-    link_rows(split, images);
-    split.camera_count = static_cast<int64_t>(images.size());
-    for (const auto& frame : split.names)
-        split.cameras_at.push_back(std::max<int64_t>(0, position(images, frame)));
-    return split;
-}
-
-// test_view and novel_motion are captures of their own: a camera and a pose per frame.
-std::optional<Split> find_sub_capture(const fs::path& root, const std::string& name) {
-    const fs::path folder = root / name;
-    if (!fs::exists(folder)) return std::nullopt;
-    Split split;
-    split.name = name;
-    split.folder = folder;
-    split.pose_path = folder / "poses.npz";
-    split.cameras = read_camera_file(folder / "cameras.npz");
-    split.poses = read_pose_file(split.pose_path);
-    const Names images = list_images(folder / "images");
-    split.names = split.poses.names.empty() ? images : split.poses.names;
-    link_rows(split, images);
-    split.camera_count = static_cast<int64_t>(split.names.size());
-    for (int64_t i = 0; i < split.camera_count; ++i) split.cameras_at.push_back(i);
-    return split;
-}
-
-void select_train(Split& train, const CaptureOptions& options) {
-    const int64_t count = static_cast<int64_t>(train.names.size());
-    const int64_t last = options.last < 0 ? count - 1 : options.last;
-    if (options.first < 0 || options.stride < 1 || options.first > last || last >= count) {
-        throw Error(fmt::format(
-            "data.first, last, stride: expected 0 <= first <= last < {} (train frames of {}) and "
-            "stride >= 1, got {}, {}, {}",
-            count, options.root, options.first, options.last, options.stride));
-    }
-    Split kept = train;
-    kept.names.clear();
-    kept.rows.clear();
-    kept.cameras_at.clear();
-    for (int64_t i = options.first; i <= last; i += options.stride) {
-        const auto at = static_cast<size_t>(i);
-        kept.names.push_back(train.names[at]);
-        kept.rows.push_back(train.rows[at]);
-        kept.cameras_at.push_back(train.cameras_at[at]);
-    }
-    train = std::move(kept);
 }
 
 // Rest position of joint 0 of the shaped body, [3].
@@ -205,12 +62,13 @@ torch::Tensor rest_root(const BodyData& body, const torch::Tensor& betas) {
 
 // One avatar, one body: translations that were fitted with other betas are moved so that joint 0
 // stays where it was.
-void unify_betas(std::vector<Split>& splits, const CaptureOptions& options, Capture& capture) {
+void unify_betas(std::vector<Split>& splits, const CaptureOptions& options, int64_t directions,
+                 Capture& capture) {
     auto& betas = splits.front().poses.betas;
     if (!betas.defined()) {
-        betas = torch::zeros({10});
-        capture.notes.push_back(splits.front().pose_path.string() +
-                                ": no betas; the mean shape is taken");
+        betas = torch::zeros({directions});
+        capture.notes.push_back(fmt::format("{}: no betas; the mean shape is taken ({} zeros)",
+                                            splits.front().pose_path.string(), directions));
     }
     capture.betas = betas;
     for (auto& split : splits) {
@@ -234,21 +92,18 @@ void unify_betas(std::vector<Split>& splits, const CaptureOptions& options, Capt
     }
 }
 
-FrameReading find_priors(const fs::path& root, int64_t downscale,
-                         const std::map<std::string, std::string>& modalities,
-                         std::vector<std::string>& notes) {
-    FrameReading out;
-    out.downscale = downscale;
+void find_priors(const fs::path& root, const std::map<std::string, std::string>& modalities,
+                 FrameReading& out, Names& notes) {
     const fs::path priors = root / "priors";
-    if (fs::exists(priors / "priors.json")) {
+    if (is_there(priors / "priors.json")) {
         out.format = read_prior_format(priors / "priors.json");
-    } else if (fs::exists(priors)) {
+    } else if (is_there(priors)) {
         notes.push_back(
             priors.string() +
             ": no priors.json; normals, depth and labels are read in Sapiens' conventions");
     }
     const auto take = [&](const fs::path& folder, const std::string& name) {
-        if (fs::is_directory(folder)) return folder;
+        if (is_there(folder) && fs::is_directory(folder)) return folder;
         notes.push_back(folder.string() + ": no such folder; the frames have no " + name +
                         " prior");
         return fs::path();
@@ -260,7 +115,6 @@ FrameReading find_priors(const fs::path& root, int64_t downscale,
         if (const auto found = take(root / folder, name); !found.empty())
             out.features[name] = found;
     }
-    return out;
 }
 
 // The train frame that shows the same pose, or -1.
@@ -290,25 +144,47 @@ std::vector<Frame> make_frames(const Split& split, const Split& train, int64_t j
     return frames;
 }
 
-// Decodes all frames on all cores; the first frame in order that fails is the one that is reported.
-void read_all(const std::vector<Split>& splits, const FrameReading& reading, Capture& capture) {
-    struct Job {
-        Frame* frame;
-        const Split* split;
-    };
-    std::vector<Job> jobs;
-    for (const auto& split : splits) {
-        for (auto& frame : capture.splits[split.name]) jobs.push_back({&frame, &split});
+// A frame whose files are read, and how.
+struct Job {
+    Frame* frame;
+    const Split* split;
+    const FrameReading* reading;
+};
+
+// Says what the frames take before the first is decoded.
+void check_frames_memory(const std::vector<Job>& jobs, const CaptureOptions& options,
+                         Names& notes) {
+    // By the first picture of each split: they are of one size.
+    double bytes = 0, each = 0;
+    const Split* split = nullptr;
+    for (const auto& job : jobs) {
+        if (job.split != split) each = frame_bytes(job.split->folder, *job.reading, *job.frame);
+        split = job.split;
+        bytes += each;
     }
-    FrameReading bare;
-    bare.downscale = reading.downscale;
+    const double left = free_memory();
+    if (jobs.empty() || bytes < 0.5 * left) return;
+    Frame sized = *jobs.front().frame;
+    shrink_camera(jobs.front().split->folder, options.downscale, sized);
+    const double over = std::max(1.0, std::ceil(bytes / (0.5 * left)));
+    const auto text = fmt::format(
+        "{}: {} frames of {}x{} take about {} of memory, {} are free; use data.downscale={:.0f}, "
+        "or data.stride={:.0f} to take fewer of the train frames",
+        options.root, jobs.size(), sized.camera.width, sized.camera.height, memory_text(bytes),
+        memory_text(left), static_cast<double>(options.downscale) * std::ceil(std::sqrt(over)),
+        static_cast<double>(options.stride) * over);
+    if (bytes > left) throw Error(text);
+    notes.push_back(text);
+}
+
+// Decodes all frames on all cores; the first frame in order that fails is the one that is reported.
+void read_all(const std::vector<Job>& jobs) {
     std::vector<std::exception_ptr> failed(jobs.size());
     at::parallel_for(0, static_cast<int64_t>(jobs.size()), 1, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
             const auto& job = jobs[static_cast<size_t>(i)];
             try {
-                read_frame_files(job.split->folder, job.split->name == "train" ? reading : bare,
-                                 *job.frame);
+                read_frame_files(job.split->folder, *job.reading, *job.frame);
             } catch (...) {
                 failed[static_cast<size_t>(i)] = std::current_exception();
             }
@@ -334,40 +210,45 @@ void check_features(const FrameReading& reading, const std::vector<Frame>& frame
 }  // namespace
 
 Capture read_people_snapshot(const CaptureOptions& options,
-                             const std::map<std::string, std::string>& modalities) {
-    const fs::path root = options.root;
-    const CameraFile cameras = read_camera_file(root / "cameras.npz");
-    const Names images = list_images(root / "images");
-    std::vector<Split> splits;
-    for (const char* name : {"train", "test"}) {
-        if (auto split = find_root_split(root, name, images, cameras))
-            splits.push_back(std::move(*split));
-    }
-    for (const char* name : {"test_view", "novel_motion"}) {
-        if (auto split = find_sub_capture(root, name)) splits.push_back(std::move(*split));
-    }
-    select_train(splits.front(), options);
-
+                             const std::map<std::string, std::string>& modalities,
+                             const CaptureParts& parts) {
     Capture capture;
-    unify_betas(splits, options, capture);
-    const FrameReading reading = find_priors(root, options.downscale, modalities, capture.notes);
-    if (!reading.semantic.empty()) capture.label_set = reading.format.label_set;
+    auto splits = detail::read_splits(options, parts, capture.notes);
+    auto& train = splits.front();
+    const auto body = read_body_sizes(options.body);
+    if (body) check_body_sizes(splits, *body, options.body);
+    unify_betas(splits, options, body ? body->directions : 0, capture);
+
+    FrameReading bare;
+    bare.downscale = options.downscale;
+    bare.truth = parts.truth;
+    FrameReading full = bare;
+    const bool priors = parts.priors && is_wanted(parts, "train");
+    if (priors) find_priors(options.root, modalities, full, capture.notes);
+    if (!full.semantic.empty()) capture.label_set = full.format.label_set;
     // A fit of 22 joints lacks SMPL's two hand joints.
     const int64_t joint_count =
-        std::max<int64_t>(24, 1 + splits.front().poses.body_pose.size(1) / 3);
+        body ? body->joints : std::max<int64_t>(24, 1 + train.poses.body_pose.size(1) / 3);
     std::string counts;
+    std::vector<Job> jobs;
     for (const auto& split : splits) {
-        capture.splits[split.name] = make_frames(split, splits.front(), joint_count);
+        auto& frames = capture.splits[split.name] = make_frames(split, train, joint_count);
         counts +=
             fmt::format("{}{} {}", counts.empty() ? "" : ", ", split.names.size(), split.name);
+        for (auto& frame : frames) {
+            if (is_wanted(parts, split.name))
+                jobs.push_back({&frame, &split, &split == &train ? &full : &bare});
+            else
+                shrink_camera(split.folder, options.downscale, frame);
+        }
     }
-    read_all(splits, reading, capture);
-    check_features(reading, capture.splits["train"]);
+    check_frames_memory(jobs, options, capture.notes);
+    read_all(jobs);
+    if (priors) check_features(full, capture.splits["train"]);
     const auto& camera = capture.splits["train"].front().camera;
     capture.description = fmt::format(
         "PeopleSnapshot in InstantAvatar's layout: {} frames at {}x{}; poses from {} ({})", counts,
-        camera.width, camera.height, splits.front().pose_path.filename().string(),
-        splits.front().poses.layout);
+        camera.width, camera.height, train.pose_path.filename().string(), train.poses.layout);
     return capture;
 }
 

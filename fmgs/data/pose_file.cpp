@@ -2,7 +2,7 @@
 
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
-#include <fmgs/core/io/npz.h>
+#include <fmgs/core/io/npz_reader.h>
 #include <fmt/format.h>
 
 namespace fmgs {
@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t kBodyColumns = 66;
 
 struct Reader {
-    const NpzFile& file;
+    const NpzReader& file;
     std::string what;
 
     // The first of these keys that the file has, or an empty name.
@@ -26,14 +26,15 @@ struct Reader {
 
     // [F,columns] float, checked; columns < 0: any multiple of three.
     torch::Tensor rows(const std::string& key, int64_t columns) const {
-        auto x = file.at(key).tensor().to(torch::kFloat);
-        if (x.dim() == 3 && x.size(2) == 3) x = x.flatten(1);  // [F,J,3]
-        if (x.dim() == 1) x = x.unsqueeze(0);                  // one frame
-        if (x.dim() != 2 || (columns >= 0 ? x.size(1) != columns : x.size(1) % 3 != 0)) {
+        auto shape = file.header(key).shape;  // before anything is unpacked
+        if (shape.size() == 3 && shape[2] == 3) shape = {shape[0], 3 * shape[1]};  // [F,J,3]
+        if (shape.size() == 1) shape.insert(shape.begin(), 1);                     // one frame
+        if (shape.size() != 2 || (columns >= 0 ? shape[1] != columns : shape[1] % 3 != 0)) {
             throw Error(fmt::format("{}: {}: expected [frames,{}], got {}", what, key,
                                     columns >= 0 ? std::to_string(columns) : "3 per joint",
-                                    shape_text(file.at(key).shape)));
+                                    shape_text(file.header(key).shape)));
         }
+        const auto x = file.tensor(key).to(torch::kFloat).reshape(shape);
         const auto bad = (~x.isfinite().all(1)).nonzero();
         if (bad.size(0) > 0) {
             throw Error(fmt::format(
@@ -45,19 +46,17 @@ struct Reader {
     }
 
     std::string text(const std::string& key) const {
-        const auto values = file.at(key).strings();
+        const auto values = file.strings(key);
         return values.empty() ? std::string() : values[0];
     }
     double number(const std::string& key) const {
-        return file.at(key).tensor().to(torch::kDouble).reshape(-1)[0].item<double>();
+        const auto shape = file.header(key).shape;
+        if (c10::multiply_integers(shape) != 1)
+            throw Error(
+                fmt::format("{}: {}: expected one number, got {}", what, key, shape_text(shape)));
+        return file.tensor(key).to(torch::kDouble).item<double>();
     }
 };
-
-std::string known_keys(const NpzFile& file) {
-    std::string keys;
-    for (const auto& [key, array] : file) keys += (keys.empty() ? "" : ", ") + key;
-    return keys.empty() ? "none" : keys;
-}
 
 void read_rotations(const Reader& in, PoseFile& out) {
     if (const auto orient = in.find({"global_orient", "root_orient"}); !orient.empty()) {
@@ -65,7 +64,7 @@ void read_rotations(const Reader& in, PoseFile& out) {
         if (body.empty()) {
             throw Error(
                 fmt::format("{}: there is {}, expected body_pose [frames,69] beside it; keys: {}",
-                            in.what, orient, known_keys(in.file)));
+                            in.what, orient, in.file.keys()));
         }
         out.global_orient = in.rows(orient, 3);
         out.body_pose = in.rows(body, -1);
@@ -89,7 +88,7 @@ void read_rotations(const Reader& in, PoseFile& out) {
     } else {
         throw Error(fmt::format(
             "{}: no poses; expected global_orient and body_pose, or thetas, or poses; keys: {}",
-            in.what, known_keys(in.file)));
+            in.what, in.file.keys()));
     }
 }
 
@@ -115,13 +114,13 @@ void read_translation(const Reader& in, PoseFile& out) {
 
 void read_betas(const Reader& in, PoseFile& out) {
     if (!in.file.contains("betas")) return;
-    auto betas = in.file.at("betas").tensor().to(torch::kFloat);
+    auto betas = in.file.tensor("betas").to(torch::kFloat);
     if (betas.dim() == 2 && betas.size(0) >= 1)
         betas = betas.mean(0);  // one body for the whole file
     if (betas.dim() != 1 || !betas.isfinite().all().item<bool>()) {
         throw Error(
             fmt::format("{}: betas: expected finite numbers [B], [1,B] or [frames,B], got {}",
-                        in.what, shape_text(in.file.at("betas").shape)));
+                        in.what, shape_text(in.file.header("betas").shape)));
     }
     out.betas = betas;
 }
@@ -133,7 +132,7 @@ BodyPose PoseFile::pose(int64_t i, int64_t joint_count) const {
 }
 
 PoseFile read_pose_file(const std::filesystem::path& path) {
-    const NpzFile file = read_npz(path);
+    const NpzReader file(path);
     const Reader in{file, path.string()};
     PoseFile out;
     read_rotations(in, out);
@@ -154,7 +153,7 @@ PoseFile read_pose_file(const std::filesystem::path& path) {
         }
     }
     if (file.contains("frame_names")) {
-        out.names = file.at("frame_names").strings();
+        out.names = file.strings("frame_names");
         if (static_cast<int64_t>(out.names.size()) != out.count()) {
             throw Error(fmt::format("{}: {} frame_names for {} rows of poses", in.what,
                                     out.names.size(), out.count()));
@@ -164,6 +163,10 @@ PoseFile read_pose_file(const std::filesystem::path& path) {
 }
 
 void write_pose_file(const std::filesystem::path& file, const PoseFile& poses) {
+    check_shape(poses.betas, {-1}, "poses to be written: betas");
+    check_shape(poses.global_orient, {-1, 3}, "poses to be written: global_orient");
+    check_shape(poses.body_pose, {poses.count(), -1}, "poses to be written: body_pose");
+    check_shape(poses.transl, {poses.count(), 3}, "poses to be written: transl");
     const auto real = [](const torch::Tensor& x) {
         return npy_array(x.detach().to(torch::kCPU, torch::kFloat).contiguous());
     };

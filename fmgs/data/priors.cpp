@@ -1,12 +1,15 @@
 #include <fmgs/data/priors.h>
 
 #include <fmgs/core/check.h>
-#include <fmgs/core/io/npz.h>
+#include <fmgs/core/io/files.h>
+#include <fmgs/core/io/npz_reader.h>
+#include <fmgs/core/names.h>
 #include <fmgs/data/image_io.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/nn/functional/pooling.h>
 
-#include <fstream>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace fmgs {
@@ -17,14 +20,11 @@ namespace {
 
 bool is_npy(const fs::path& file) { return file.extension() == ".npy"; }
 
-std::string one_of(const std::string& value, std::initializer_list<const char*> allowed,
-                   const std::string& where) {
-    std::string list;
-    for (const char* word : allowed) {
-        if (value == word) return value;
-        list += (list.empty() ? "" : ", ") + std::string(word);
-    }
-    throw Error(fmt::format("{}: expected one of {}, got '{}'", where, list, value));
+void one_of(const std::string& value, const std::vector<std::string>& allowed,
+            const std::string& where) {
+    if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return;
+    throw Error(
+        fmt::format("{}: expected one of {}, got '{}'", where, fmt::join(allowed, ", "), value));
 }
 
 // Channel and sign of OpenCV's axis that a letter stands for.
@@ -94,36 +94,75 @@ std::vector<std::string> label_names(const std::string& label_set) {
             "Lower_Teeth",     "Upper_Teeth",     "Tongue"};
 }
 
+namespace {
+
+/// A key of priors.json, and where its word goes; nowhere where there is one choice only.
+struct PriorKey {
+    const char *group, *key;
+    std::string PriorFormat::*value;
+    std::vector<std::string> words;  // that there are; empty: any
+};
+
+const std::vector<PriorKey> kPriorKeys = {
+    {"normal", "folder", &PriorFormat::normal_folder, {}},
+    {"normal", "axes", &PriorFormat::normal_axes, {}},
+    {"normal", "channel_order", &PriorFormat::normal_order, {"xyz", "bgr"}},
+    {"normal", "encoding", nullptr, {"unorm"}},
+    {"depth", "folder", &PriorFormat::depth_folder, {}},
+    {"depth", "kind", &PriorFormat::depth_kind, {"depth", "inverse"}},
+    {"depth", "scale", nullptr, {"relative"}},
+    {"seg", "folder", &PriorFormat::seg_folder, {}},
+    {"seg", "label_set", &PriorFormat::label_set, {}},
+};
+
+/// The keys of a group; the groups themselves for an empty one.
+std::vector<std::string> known_keys(const std::string& group) {
+    if (group.empty()) return {"normal", "depth", "seg"};
+    std::vector<std::string> keys;
+    for (const auto& entry : kPriorKeys) {
+        if (entry.group == group) keys.emplace_back(entry.key);
+    }
+    return keys;
+}
+
+void take_word(const PriorKey& entry, const nlohmann::json& word, const std::string& where,
+               PriorFormat& out) {
+    if (!word.is_string())
+        throw Error(fmt::format("{}: expected a word, got {}", where, word.type_name()));
+    const auto value = word.get<std::string>();
+    if (!entry.words.empty()) one_of(value, entry.words, where);
+    if (entry.value) out.*entry.value = value;
+}
+
+}  // namespace
+
 PriorFormat read_prior_format(const fs::path& file) {
     PriorFormat out;
-    std::ifstream stream(file);
-    const auto json = nlohmann::json::parse(stream, nullptr, /*allow_exceptions=*/false);
+    const auto json = nlohmann::json::parse(read_text(file), nullptr, /*allow_exceptions=*/false);
     if (!json.is_object())
         throw Error(
             fmt::format("{}: expected a JSON object with normal, depth and seg", file.string()));
-    const auto take = [&](const char* group, const char* key, std::string& value) {
-        if (!json.contains(group) || !json[group].is_object() || !json[group].contains(key)) return;
-        const auto& entry = json[group][key];
-        if (!entry.is_string())
-            throw Error(fmt::format("{}: {}.{}: expected a word", file.string(), group, key));
-        value = entry.get<std::string>();
-    };
-    const auto where = [&](const char* key) { return file.string() + ": " + key; };
-    take("normal", "axes", out.normal_axes);
-    take("normal", "channel_order", out.normal_order);
-    take("normal", "folder", out.normal_folder);
-    take("depth", "kind", out.depth_kind);
-    take("depth", "folder", out.depth_folder);
-    take("seg", "label_set", out.label_set);
-    take("seg", "folder", out.seg_folder);
+    for (const auto& group : json.items()) {
+        check_known(file.string(), "key", group.key(), known_keys(""));
+        const auto where = file.string() + ": " + group.key();
+        if (!group.value().is_object())
+            throw Error(fmt::format("{}: expected an object with {}, got {}", where,
+                                    fmt::join(known_keys(group.key()), ", "),
+                                    group.value().type_name()));
+        for (const auto& item : group.value().items()) {
+            check_known(where, "key", item.key(), known_keys(group.key()));
+            for (const auto& entry : kPriorKeys) {
+                if (entry.group == group.key() && entry.key == item.key())
+                    take_word(entry, item.value(), where + "." + item.key(), out);
+            }
+        }
+    }
     if (!are_axes(out.normal_axes)) {
         throw Error(fmt::format(
-            "{}: expected three letters, one each of R/L, U/D, F/B (Sapiens: RUB, OpenCV: RDF), "
-            "got '{}'",
-            where("normal.axes"), out.normal_axes));
+            "{}: normal.axes: expected three letters, one each of R/L, U/D, F/B (Sapiens: RUB, "
+            "OpenCV: RDF), got '{}'",
+            file.string(), out.normal_axes));
     }
-    one_of(out.normal_order, {"xyz", "bgr"}, where("normal.channel_order"));
-    one_of(out.depth_kind, {"depth", "inverse"}, where("depth.kind"));
     return out;
 }
 
@@ -142,7 +181,7 @@ torch::Tensor normals_to_opencv(const torch::Tensor& normal, const std::string& 
 torch::Tensor read_normal(const fs::path& file, const PriorFormat& format) {
     torch::Tensor normal, valid;
     if (is_npy(file)) {
-        normal = channels_first(read_npy(file).tensor().to(torch::kFloat), file);
+        normal = channels_first(read_npy_tensor(file).to(torch::kFloat), file);
         valid = normal.isfinite().all(0, true);
         normal = normal.nan_to_num(0.0, 0.0, 0.0);
     } else {
@@ -158,7 +197,7 @@ torch::Tensor read_relative_depth(const fs::path& file, const PriorFormat& forma
                                   const torch::Tensor& mask) {
     torch::Tensor depth, valid;
     if (is_npy(file)) {
-        depth = plane(read_npy(file).tensor().to(torch::kFloat), file);
+        depth = plane(read_npy_tensor(file).to(torch::kFloat), file);
         valid = depth.isfinite();
         depth = depth.nan_to_num(0.0, 0.0, 0.0);
     } else {
@@ -181,7 +220,7 @@ torch::Tensor read_relative_depth(const fs::path& file, const PriorFormat& forma
 
 torch::Tensor read_labels(const fs::path& file) {
     if (!is_npy(file)) return read_gray(file);
-    const auto values = read_npy(file).tensor();
+    const auto values = read_npy_tensor(file);
     if (values.is_floating_point())
         throw Error(fmt::format("{}: expected integer labels, got fractions", file.string()));
     return plane(values.to(torch::kLong), file);
@@ -195,7 +234,7 @@ torch::Tensor read_mask(const fs::path& file) {
 }
 
 torch::Tensor read_feature(const fs::path& file) {
-    auto values = read_npy(file).tensor().to(torch::kFloat);
+    auto values = read_npy_tensor(file).to(torch::kFloat);
     if (values.dim() == 4 && values.size(0) == 1) values = values[0];
     if (values.dim() == 2) values = values.unsqueeze(0);
     if (values.dim() != 3)

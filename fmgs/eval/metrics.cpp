@@ -41,6 +41,14 @@ double value_of(const MetricValues& values, const std::string& name) {
     return kNone;
 }
 
+/// A field of a CSV file (RFC 4180): in quotes where it holds what would end it.
+std::string csv_field(const std::string& text) {
+    if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+    std::string out = "\"";
+    for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
+    return out + "\"";
+}
+
 /// All metric names of some rows, in order of appearance.
 template <class Rows>
 std::vector<std::string> names_of(const Rows& rows) {
@@ -193,9 +201,9 @@ MetricValues SplitMetrics::mean() const {
 std::string SplitMetrics::csv() const {
     const auto names = names_of(frames);
     std::string out = "frame";
-    for (const auto& name : names) out += "," + name;
+    for (const auto& name : names) (out += ',') += csv_field(name);
     for (const auto& [frame, values] : frames) {
-        out += "\n" + frame;
+        (out += '\n') += csv_field(frame);
         for (const auto& name : names) {
             const double value = value_of(values, name);
             out += std::isnan(value) ? "," : fmt::format(",{:.6g}", value);

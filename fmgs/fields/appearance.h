@@ -41,6 +41,9 @@ struct AppearanceFieldOptions {
 };
 
 /// Real spherical harmonics of degree 1–3 of unit directions [N,3], without the constant: [N,15].
+/// Orthonormal on the sphere, ∫ Y_lm Y_l'm' = δ; column l² + l + m - 1 is degree l, order m = -l …
+/// l, with the Condon–Shortley sign (-1)^m: -√(3/4π)·(y, -z, x) first. The order and signs of 3D
+/// Gaussian splatting.
 torch::Tensor spherical_harmonics(const torch::Tensor& direction);
 
 class AppearanceFieldImpl : public Appearance {

@@ -1,9 +1,11 @@
 #pragma once
 /// The differentiable 2D Gaussian surfel rasterizer (eq. 1), registered as fmgs::find_tiles and
 /// fmgs::rasterize. One camera per call.
-#include <torch/types.h>
+#include <fmgs/core/tensor_stamp.h>
 
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 namespace fmgs {
 
@@ -23,6 +25,9 @@ struct Tiles {
     int64_t size = 0;     ///< edge of a tile, pixels
     double near = 0;      ///< metres; nothing closer is drawn
     double low_pass = 0;  ///< σ of the low-pass, pixels
+    /// Rotation, translation and intrinsics of the camera, where they were found for one
+    /// (render.h), and what they were then: render() refuses another one's.
+    std::vector<std::pair<torch::Tensor, TensorStamp>> camera;
 };
 
 /// Bins surfels by their exact support box: the α ≥ 1/255 contour of the projected disc, united

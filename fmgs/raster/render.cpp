@@ -4,10 +4,65 @@
 #include <fmt/format.h>
 #include <torch/types.h>
 
+#include <array>
+
 namespace fmgs {
 namespace {
 
 using torch::Tensor;
+
+void check_like(const Tensor& x, const Tensor& like, const char* name) {
+    if (x.scalar_type() == like.scalar_type() && x.device() == like.device()) return;
+    throw Error(fmt::format("render: {}: expected {} on {} as the surfels' centres, got {} on {}",
+                            name, toString(like.scalar_type()), like.device().str(),
+                            toString(x.scalar_type()), x.device().str()));
+}
+
+/// The camera's tensors, by the names of its members.
+std::array<std::pair<const char*, Tensor>, 3> tensors_of(const Camera& camera) {
+    return {std::pair{"camera.rotation", camera.rotation},
+            {"camera.translation", camera.translation},
+            {"camera.intrinsics", camera.intrinsics}};
+}
+
+void check_inputs(const PosedSurfels& surfels, const Camera& camera) {
+    check_shape(surfels.center, {-1, 3}, "render: center");
+    const int64_t n = surfels.center.size(0);
+    check_shape(surfels.tangents, {n, 3, 2}, "render: tangents");
+    check_shape(surfels.opacity, {n, 1}, "render: opacity");
+    check_shape(camera.rotation, {3, 3}, "render: camera.rotation");
+    check_shape(camera.translation, {3}, "render: camera.translation");
+    check_shape(camera.intrinsics, {4}, "render: camera.intrinsics");
+    check_like(surfels.tangents, surfels.center, "tangents");
+    check_like(surfels.opacity, surfels.center, "opacity");
+    for (const auto& [name, x] : tensors_of(camera)) check_like(x, surfels.center, name);
+}
+
+/// Of the same size, near plane and low-pass, and of a camera with the same values. Tensors that
+/// are still those of find_tiles are not read: on a GPU that would wait for it.
+void check_tiles(const Tiles& tiles, const Camera& camera) {
+    if (tiles.width != camera.width || tiles.height != camera.height)
+        throw Error(fmt::format(
+            "render: the tiles are for {}x{} pixels, the camera has {}x{}; find them for this "
+            "camera",
+            tiles.width, tiles.height, camera.width, camera.height));
+    const auto refuse = [](const char* what) {
+        throw Error(fmt::format(
+            "render: the tiles are for another camera: {} differs; find them for this one", what));
+    };
+    if (tiles.near != camera.near) refuse("camera.near");
+    if (tiles.low_pass != camera.low_pass) refuse("camera.low_pass");
+    if (tiles.camera.empty()) return;  // found for tensors
+    size_t k = 0;
+    for (const auto& [name, now] : tensors_of(camera)) {
+        const auto& [then, stamp] = tiles.camera[k++];
+        if (TensorStamp(now) == stamp && now.sizes() == then.sizes()) continue;
+        const bool known = TensorStamp(then) == stamp;  // nothing was written into it since
+        if (!known || now.scalar_type() != then.scalar_type() || now.device() != then.device() ||
+            !torch::equal(now, then))
+            refuse(name);
+    }
+}
 
 /// [N,3,2] world → camera.
 Tensor tangents_to_camera(const Tensor& tangents, const Camera& camera) {
@@ -27,6 +82,7 @@ Tensor channels_of(const std::string& name, const PosedSurfels& surfels, const T
                    const Camera& camera) {
     if (name == "normal") {
         check_shape(surfels.normal, {surfels.center.size(0), 3}, "render: normal");
+        check_like(surfels.normal, surfels.center, "normal");
         return facing_normals(surfels, center_cam, camera);
     }
     const auto* feature = surfels.features.find(name);
@@ -37,6 +93,7 @@ Tensor channels_of(const std::string& name, const PosedSurfels& surfels, const T
             "render: the surfels have no feature '{}'; what can be rendered: {}", name, known));
     }
     check_shape(*feature, {surfels.center.size(0), -1}, ("render: feature " + name).c_str());
+    check_like(*feature, surfels.center, ("feature " + name).c_str());
     return *feature;
 }
 
@@ -61,13 +118,14 @@ struct Drawing {
 };
 
 Drawing collect(const std::vector<Route>& routes, const Camera& camera) {
+    check_inputs(routes.front().surfels, camera);
     const int64_t n = routes.front().surfels.center.size(0);
     Drawing all;
     for (const auto& route : routes) {
         const auto& surfels = route.surfels;
+        check_inputs(surfels, camera);
         check_shape(surfels.center, {n, 3}, "render: center");
-        check_shape(surfels.tangents, {n, 3, 2}, "render: tangents");
-        check_shape(surfels.opacity, {n, 1}, "render: opacity");
+        check_like(surfels.center, routes.front().surfels.center, "center of a route");
         const auto center_cam = camera.to_camera(surfels.center);
         all.row.push_back(route.features_only ? -1 : static_cast<int64_t>(all.center.size()));
         if (!route.features_only) all.add_row(surfels, center_cam, camera);
@@ -93,9 +151,14 @@ bool is_geometry(std::string_view map) {
 }
 
 Tiles find_tiles(const PosedSurfels& surfels, const Camera& camera) {
-    return find_tiles(camera.to_camera(surfels.center),
-                      tangents_to_camera(surfels.tangents, camera), surfels.opacity,
-                      camera.intrinsics, camera.width, camera.height, camera.near, camera.low_pass);
+    check_inputs(surfels, camera);
+    auto tiles =
+        find_tiles(camera.to_camera(surfels.center), tangents_to_camera(surfels.tangents, camera),
+                   surfels.opacity, camera.intrinsics, camera.width, camera.height, camera.near,
+                   camera.low_pass);
+    for (const auto& [name, x] : tensors_of(camera))
+        tiles.camera.emplace_back(x.detach(), TensorStamp(x));
+    return tiles;
 }
 
 Maps render(const PosedSurfels& surfels, const Camera& camera,
@@ -106,12 +169,8 @@ Maps render(const PosedSurfels& surfels, const Camera& camera,
 std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera,
                          const Tiles* tiles) {
     if (routes.empty()) throw Error("render: expected at least one route, got none");
-    if (tiles && (tiles->width != camera.width || tiles->height != camera.height))
-        throw Error(fmt::format(
-            "render: the tiles are for {}x{} pixels, the camera has {}x{}; find them for this "
-            "camera",
-            tiles->width, tiles->height, camera.width, camera.height));
     const Drawing all = collect(routes, camera);
+    if (tiles) check_tiles(*tiles, camera);
     Tiles found;
     if (!tiles) {
         found = find_tiles(all.center.front(), all.tangents.front(), all.opacity.front(),

@@ -24,7 +24,8 @@ struct Route {
 /// Renders the named maps: alpha [1,H,W]; depth [1,H,W] = Σwz / max(α, 1e-6), metres; normal
 /// [3,H,W] = Σwn normalised (0 where nothing is drawn), camera frame, each surfel's normal flipped
 /// towards the camera; any other name: Σ w f, [C,H,W] on black. Error when a name is neither of
-/// these nor a feature. `tiles` as found by find_tiles for the same surfels and camera.
+/// these nor a feature, and for tiles of another camera. `tiles` as found by find_tiles for the
+/// same surfels and camera. Surfels and camera are of one dtype and device.
 Maps render(const PosedSurfels& surfels, const Camera& camera,
             const std::vector<std::string>& names, const Tiles* tiles = nullptr);
 

@@ -47,14 +47,14 @@ std::string body_file(const CaptureOptions& data) {
 
 }  // namespace
 
-Run open_run(const RunOptions& options) {
+Run open_run(const RunOptions& options, const CaptureParts& parts) {
     check_ranges(options, "");
     if (options.data.root.empty())
         throw Error("data.root: the folder of the capture is not set; add data.root=FOLDER");
     Run run;
     run.options = options;
     run.options.data.body = body_file(options.data);
-    run.capture = read_capture(run.options.data, modality_folders(options.avatar));
+    run.capture = read_capture(run.options.data, modality_folders(options.avatar), parts);
     for (auto& [split, frames] : run.capture.splits) {
         for (auto& frame : frames) frame.camera.low_pass = options.render.low_pass;
     }

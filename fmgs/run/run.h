@@ -20,8 +20,8 @@ struct Run {
     torch::Device device{torch::kCPU};  ///< where all of these are; the capture stays on the CPU
 };
 
-/// Reads the capture and builds the (untrained) avatar, on its device.
-Run open_run(const RunOptions& options);
+/// Reads these parts of the capture and builds the (untrained) avatar, on its device.
+Run open_run(const RunOptions& options, const CaptureParts& parts = training_parts());
 
 /// Puts an avatar with parts of one's own in the place of the one that the options made, on the
 /// run's device; before start().

@@ -1,5 +1,5 @@
 /// .npz files, and .npy files when the input begins like one.
-#include <fmgs/core/io/npz.h>
+#include <fmgs/core/io/npz_reader.h>
 
 #include <cstring>
 
@@ -19,7 +19,9 @@ void use(const NpyArray& array) {
 }  // namespace
 
 void read_input(const uint8_t* data, size_t size) {
-    if (size > 5 && std::memcmp(data, "\x93NUMPY", 6) == 0)
+    if (size > 5 && std::memcmp(data, "\x93NUMPY", 6) == 0) {
+        parse_npy_header(data, size, "input");
         return use(parse_npy(data, size, "input"));
+    }
     for (const auto& [key, array] : parse_npz(data, size, "input")) use(array);
 }

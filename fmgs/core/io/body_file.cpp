@@ -1,5 +1,6 @@
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
+#include <fmgs/core/io/npz_reader.h>
 #include <fmt/format.h>
 #include <torch/types.h>
 
@@ -70,12 +71,10 @@ void check_body(const BodyData& body) {
 
 BodyData read_body(const std::filesystem::path& file) {
     const auto what = file.string();
-    const auto arrays = read_npz(file);
-    const auto real = [&](const char* key) {
-        return npz_tensor(arrays, key, what).to(torch::kFloat);
-    };
+    const NpzReader arrays(file);
+    const auto real = [&](const char* key) { return arrays.tensor(key).to(torch::kFloat); };
     const auto index = [&](const char* key) {
-        const auto values = npz_tensor(arrays, key, what);
+        const auto values = arrays.tensor(key);
         auto whole = values.to(torch::kLong);
         if (!torch::equal(whole.to(values.scalar_type()), values))
             throw Error(fmt::format("{}: '{}': expected whole numbers", what, key));

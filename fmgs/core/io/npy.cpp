@@ -1,6 +1,6 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/files.h>
-#include <fmgs/core/io/npz.h>
+#include <fmgs/core/io/npz_reader.h>
 #include <fmt/format.h>
 #include <torch/types.h>
 
@@ -196,29 +196,6 @@ void append_utf8(std::string& text, uint32_t c) {
     }
 }
 
-// UTF-8 → code points. Error when it is not UTF-8.
-std::vector<uint32_t> code_points(const std::string& text) {
-    std::vector<uint32_t> out;
-    for (size_t i = 0; i < text.size();) {
-        const auto lead = static_cast<uint8_t>(text[i]);
-        const int more = lead < 0x80         ? 0
-                         : (lead >> 5) == 6  ? 1
-                         : (lead >> 4) == 14 ? 2
-                         : (lead >> 3) == 30 ? 3
-                                             : -1;
-        if (more < 0 || i + more >= text.size()) throw Error("npy_array: the text is not UTF-8");
-        uint32_t c = more == 0 ? lead : lead & (0x3F >> more);
-        for (int k = 1; k <= more; ++k) {
-            const auto next = static_cast<uint8_t>(text[i + k]);
-            if ((next >> 6) != 2) throw Error("npy_array: the text is not UTF-8");
-            c = (c << 6) | (next & 0x3F);
-        }
-        out.push_back(c);
-        i += 1 + more;
-    }
-    return out;
-}
-
 template <class T>
 const T* as(const std::vector<uint8_t>& bytes) {
     return reinterpret_cast<const T*>(
@@ -295,32 +272,52 @@ std::vector<std::string> NpyArray::strings() const {
     return out;
 }
 
-NpyArray parse_npy(const uint8_t* data, size_t size, const std::string& what) {
+namespace {
+
+struct ParsedHeader {
+    NpyHeader header;
+    bool fortran = false;
+    size_t start = 0;  // of the values
+};
+
+ParsedHeader parse_head(const uint8_t* data, size_t size, const std::string& what) {
     if (size < 10 || std::memcmp(data, "\x93NUMPY", 6) != 0)
         throw Error(fmt::format("{}: not an .npy array", what));
     const int version = data[6];
     if (version < 1 || version > 3)
         throw Error(fmt::format("{}: .npy version {} is not known", what, version));
-    const size_t start = version == 1 ? 10 : 12;
-    if (size < start) throw Error(fmt::format("{}: the .npy header is cut off", what));
+    const size_t begin = version == 1 ? 10 : 12;
+    if (size < begin) throw Error(fmt::format("{}: the .npy header is cut off", what));
     size_t length = data[8] | (size_t{data[9]} << 8);
     if (version > 1) length |= (size_t{data[10]} << 16) | (size_t{data[11]} << 24);
-    if (length > size - start) throw Error(fmt::format("{}: the .npy header is cut off", what));
+    if (length > size - begin) throw Error(fmt::format("{}: the .npy header is cut off", what));
+    HeaderParser parser(std::string(reinterpret_cast<const char*>(data) + begin, length), what);
+    parser.parse();
+    return {{plain_dtype(parser.descr), parser.shape}, parser.fortran, begin + length};
+}
 
-    HeaderParser header(std::string(reinterpret_cast<const char*>(data) + start, length), what);
-    header.parse();
-    NpyArray out{plain_dtype(header.descr), header.shape, {}};
+}  // namespace
+
+NpyHeader parse_npy_header(const uint8_t* data, size_t size, const std::string& what) {
+    auto head = parse_head(data, size, what);
+    checked_count(head.header.shape, what);
+    return head.header;
+}
+
+NpyArray parse_npy(const uint8_t* data, size_t size, const std::string& what) {
+    const auto [header, fortran, start] = parse_head(data, size, what);
+    NpyArray out{header.dtype, header.shape, {}};
     const int64_t count = checked_count(out.shape, what);
     const auto item = item_size(out.dtype);
     if (!item) return out;  // kept by name, so that a file with such an array can still be read
     int64_t expected = 0;
-    const auto have = static_cast<int64_t>(size - start - length);
+    const auto have = static_cast<int64_t>(size - start);
     if (__builtin_mul_overflow(count, *item, &expected) || expected != have) {
         throw Error(fmt::format("{}: dtype {} and shape {} do not go with {} bytes of data", what,
                                 out.dtype, shape_text(out.shape), have));
     }
-    const uint8_t* values = data + start + length;
-    if (header.fortran && out.shape.size() > 1 && expected > 0) {
+    const uint8_t* values = data + start;
+    if (fortran && out.shape.size() > 1 && expected > 0) {
         out.bytes = to_c_order(values, out.shape, count, *item);
     } else {
         out.bytes.assign(values, values + expected);
@@ -333,55 +330,19 @@ NpyArray read_npy(const std::filesystem::path& file) {
     return parse_npy(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), file.string());
 }
 
-NpyArray npy_array(const torch::Tensor& tensor) {
-    if (!tensor.defined()) throw Error("npy_array: got an undefined tensor");
-    const auto x = tensor.detach()
-                       .to(torch::kCPU)
-                       .contiguous();  // values for a file: no gradient goes through
-    NpyArray out;
-    switch (x.scalar_type()) {
-        case torch::kFloat:
-            out.dtype = "f4";
-            break;
-        case torch::kDouble:
-            out.dtype = "f8";
-            break;
-        case torch::kInt:
-            out.dtype = "i4";
-            break;
-        case torch::kLong:
-            out.dtype = "i8";
-            break;
-        case torch::kByte:
-            out.dtype = "u1";
-            break;
-        case torch::kBool:
-            out.dtype = "b1";
-            break;
-        default:
-            throw Error(
-                fmt::format("npy_array: dtype {} is not written", c10::toString(x.scalar_type())));
-    }
-    out.shape = x.sizes().vec();
-    const auto* data = static_cast<const uint8_t*>(x.data_ptr());
-    out.bytes.assign(data, data + x.nbytes());
-    return out;
+NpyHeader read_npy_header(const std::filesystem::path& file) {
+    const auto bytes = read_first(file, kLongestNpyHeader);
+    return parse_npy_header(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(),
+                            file.string());
 }
 
-NpyArray npy_array(const std::vector<std::string>& text) {
-    std::vector<std::vector<uint32_t>> rows;
-    size_t length = 1;
-    for (const auto& row : text) {
-        rows.push_back(code_points(row));
-        length = std::max(length, rows.back().size());
+torch::Tensor read_npy_tensor(const std::filesystem::path& file) {
+    const auto array = read_npy(file);
+    try {
+        return array.tensor();
+    } catch (const Error& error) {
+        throw Error(fmt::format("{}: {}", file.string(), error.what()));
     }
-    NpyArray out{"U" + std::to_string(length), {static_cast<int64_t>(text.size())}, {}};
-    out.bytes.assign(4 * length * text.size(), 0);
-    for (size_t i = 0; i < rows.size(); ++i) {
-        if (!rows[i].empty())
-            std::memcpy(out.bytes.data() + 4 * length * i, rows[i].data(), 4 * rows[i].size());
-    }
-    return out;
 }
 
 }  // namespace fmgs

@@ -2,6 +2,8 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/files.h>
+#include <fmgs/core/io/npz_reader.h>
+#include <fmgs/core/memory.h>
 #include <fmt/format.h>
 #include <zlib.h>
 
@@ -57,7 +59,32 @@ struct Member {
     uint64_t method = 0, crc = 0, packed = 0, size = 0, header = 0;
 };
 
+/// What a file that is no zip is, by its first bytes.
+const char* kind_of(const Bytes& file) {
+    const std::string_view text(reinterpret_cast<const char*>(file.data), file.size);
+    const auto begins = [&](std::string_view words) {
+        const auto at = text.find_first_not_of(" \t\r\n");
+        return at != text.npos && text.substr(at).starts_with(words);
+    };
+    if (text.starts_with("\x93NUMPY")) return "a single array (.npy)";
+    if (text.size() > 1 && text[0] == '\x80' && text[1] >= 1 && text[1] <= 5)
+        return "a Python pickle (.pkl)";
+    if (file.what.ends_with(".pkl")) return "what is called a Python pickle (.pkl)";
+    if (begins("{") || begins("[")) return "JSON";
+    if (begins("HIERARCHY")) return "a BVH motion";
+    if (text.starts_with("\x89HDF")) return "an HDF5 file";
+    if (text.starts_with("MATLAB")) return "a MATLAB file";
+    if (text.size() > 9 && text[8] == '{') return "a safetensors file";
+    return nullptr;
+}
+
 Directory find_directory(const Bytes& file) {
+    if (const char* kind = kind_of(file)) {
+        file.fail(
+            "expected an .npz file (a zip of NumPy arrays), got {}; write its arrays with "
+            "NumPy's savez",
+            kind);
+    }
     if (file.size < kEndSize) file.fail("not an .npz (zip) file: only {} bytes", file.size);
     const size_t lowest = file.size - std::min<size_t>(file.size, kEndSize + 0xFFFF);
     for (size_t at = file.size - kEndSize + 1; at-- > lowest;) {
@@ -127,19 +154,26 @@ std::vector<Member> read_directory(const Bytes& file) {
     return members;
 }
 
-// Inflates into memory that grows with what really comes out, never with what a header claims.
-std::vector<uint8_t> inflated(const Bytes& file, const Member& member, uint64_t start) {
-    if (member.size / kMaxRatio > member.packed)
+void check_claim(const Bytes& file, const Member& member) {
+    if (member.method == 8 && member.size / kMaxRatio > member.packed)
         file.fail("'{}' claims an impossible size", member.name);
+}
+
+// Inflates the first `limit` bytes, into memory that grows with what really comes out, never with
+// what a header claims.
+std::vector<uint8_t> inflated(const Bytes& file, const Member& member, uint64_t start,
+                              uint64_t limit) {
+    check_claim(file, member);
+    const uint64_t size = std::min(member.size, limit);
     z_stream stream{};
     if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) file.fail("zlib cannot start");
-    std::vector<uint8_t> out(std::min<uint64_t>(member.size, 1 << 16));
+    std::vector<uint8_t> out(std::min<uint64_t>(size, 1 << 16));
     uint64_t taken = 0, made = 0;
     int status = Z_OK;
     uint8_t beyond = 0;  // one byte past the claimed size shows a member that is longer
     constexpr uint64_t kChunk = 1 << 30;  // zlib counts in 32 bits
-    while (status == Z_OK && made <= member.size) {
-        if (made == out.size()) out.resize(std::min<uint64_t>(member.size, 2 * out.size()));
+    while (status == Z_OK && (size < member.size ? made < size : made <= size)) {
+        if (made == out.size()) out.resize(std::min<uint64_t>(size, 2 * out.size()));
         const uint64_t space = std::min<uint64_t>(out.size() - made, kChunk);
         const uint64_t input = std::min<uint64_t>(member.packed - taken, kChunk);
         stream.next_in = const_cast<Bytef*>(file.data + start + taken);
@@ -151,13 +185,15 @@ std::vector<uint8_t> inflated(const Bytes& file, const Member& member, uint64_t 
         made += (space ? space : 1) - stream.avail_out;
     }
     inflateEnd(&stream);
-    if (status != Z_STREAM_END || made != member.size || taken != member.packed) {
+    const bool whole = status == Z_STREAM_END && made == member.size && taken == member.packed;
+    if (!whole && (size == member.size || made != size)) {
         file.fail("'{}' is corrupt (it does not inflate to {} bytes)", member.name, member.size);
     }
     return out;
 }
 
-std::vector<uint8_t> unpack(const Bytes& file, const Member& member) {
+// The first `limit` bytes of a member; the checksum is compared where that is all of it.
+std::vector<uint8_t> unpack(const Bytes& file, const Member& member, uint64_t limit = UINT64_MAX) {
     file.need(member.header, kLocalSize);
     if (file.u32(member.header) != kLocal)
         file.fail("'{}': its local header is missing", member.name);
@@ -167,65 +203,56 @@ std::vector<uint8_t> unpack(const Bytes& file, const Member& member) {
     std::vector<uint8_t> out;
     if (member.method == 0) {
         if (member.size != member.packed) file.fail("'{}' is corrupt (sizes differ)", member.name);
-        out.assign(file.data + start, file.data + start + member.packed);
+        out.assign(file.data + start, file.data + start + std::min(member.packed, limit));
     } else if (member.method == 8) {
-        out = inflated(file, member, start);
+        out = inflated(file, member, start, limit);
     } else {
         file.fail("'{}': compression method {} is not read (np.savez and np.savez_compressed are)",
                   member.name, member.method);
     }
-    if (crc32_z(0, out.data(), out.size()) != member.crc)
+    if (member.size <= limit && crc32_z(0, out.data(), out.size()) != member.crc)
         file.fail("'{}' is corrupt (its checksum differs)", member.name);
     return out;
 }
 
-// ---- writing ----
-
-using Buffer = std::vector<uint8_t>;
-
-void put(Buffer& out, uint64_t value, int bytes) {
-    for (int i = 0; i < bytes; ++i) out.push_back(static_cast<uint8_t>(value >> (8 * i)));
+std::string array_name(const std::string& what, const std::string& key) {
+    return what + ": '" + key + "'";
 }
-void put(Buffer& out, const std::string& text) { out.insert(out.end(), text.begin(), text.end()); }
 
-Buffer npy_bytes(const NpyArray& array) {
-    const bool single = array.dtype.size() == 2 && array.dtype[1] == '1' && array.dtype[0] != 'U';
-    std::string shape;
-    for (const auto size : array.shape) shape += std::to_string(size) + ",";
-    std::string header = fmt::format("{{'descr': '{}{}', 'fortran_order': False, 'shape': ({}), }}",
-                                     single ? '|' : '<', array.dtype, shape);
-    header.append(63 - (10 + header.size()) % 64, ' ')
-        .push_back('\n');  // the data start at a multiple of 64
-    Buffer out;
-    put(out, "\x93NUMPY\x01");
-    put(out, 0, 1);
-    put(out, header.size(), 2);
-    put(out, header);
-    out.insert(out.end(), array.bytes.begin(), array.bytes.end());
-    // Never write what would not be read.
-    const auto back = parse_npy(out.data(), out.size(), "array to be written");
-    if (back.dtype != array.dtype || back.bytes.size() != array.bytes.size()) {
-        throw Error(fmt::format("array to be written: dtype '{}' is not written", array.dtype));
+/// The arrays of a file by key.
+std::map<std::string, Member> arrays_of(const Bytes& file) {
+    std::map<std::string, Member> out;
+    for (auto& member : read_directory(file)) {
+        constexpr std::string_view kSuffix = ".npy";
+        if (!member.name.ends_with(kSuffix)) continue;
+        const auto key = member.name.substr(0, member.name.size() - kSuffix.size());
+        if (!out.emplace(key, std::move(member)).second) file.fail("'{}' is there twice", key);
     }
     return out;
 }
 
-// The fields that a member's local and central headers share, from "version needed" on.
-void put_common(Buffer& out, const std::string& name, uint32_t crc, uint64_t size) {
-    put(out, 20, 2);      // version needed
-    put(out, 0x0800, 2);  // names are UTF-8
-    put(out, 0, 2);       // stored
-    put(out, 0, 2);
-    put(out, 0x0021, 2);  // 1 January 1980: same arrays, same bytes
-    put(out, crc, 4);
-    put(out, size, 4);
-    put(out, size, 4);
-    put(out, name.size(), 2);
-    put(out, 0, 2);
+NpyArray unpack_array(const Bytes& file, const std::string& key, const Member& member) {
+    const auto what = array_name(file.what, key);
+    check_claim(file, member);
+    // The member and the array made of it are there at once.
+    check_memory(2 * static_cast<double>(member.size), what,
+                 "is it what this file is meant to hold?");
+    const auto bytes = unpack(file, member);
+    return parse_npy(bytes.data(), bytes.size(), what);
 }
 
-std::string_view text_of(const Buffer& bytes) {
-    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+template <class Values>
+std::string names_of(const Values& values) {
+    std::string names;
+    for (const auto& [name, value] : values) names += (names.empty() ? "" : ", ") + name;
+    return names.empty() ? "none" : names;
+}
+
+template <class Values>
+[[noreturn]] void fail_missing(const Values& values, const std::string& key,
+                               const std::string& what) {
+    throw Error(
+        fmt::format("{}: there is no array '{}'; there are: {}", what, key, names_of(values)));
 }
 
 }  // namespace
@@ -233,14 +260,8 @@ std::string_view text_of(const Buffer& bytes) {
 NpzFile parse_npz(const uint8_t* data, size_t size, const std::string& what) {
     const Bytes file{data, size, what};
     NpzFile out;
-    for (const auto& member : read_directory(file)) {
-        constexpr std::string_view kSuffix = ".npy";
-        if (!member.name.ends_with(kSuffix)) continue;
-        const auto key = member.name.substr(0, member.name.size() - kSuffix.size());
-        const auto bytes = unpack(file, member);
-        const auto array = parse_npy(bytes.data(), bytes.size(), what + ": '" + key + "'");
-        if (!out.emplace(key, array).second) file.fail("'{}' is there twice", key);
-    }
+    for (const auto& [key, member] : arrays_of(file))
+        out.emplace(key, unpack_array(file, key, member));
     return out;
 }
 
@@ -249,62 +270,64 @@ NpzFile read_npz(const std::filesystem::path& file) {
     return parse_npz(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), file.string());
 }
 
+struct NpzReader::State {
+    std::string bytes, name;
+    std::map<std::string, Member> members;
+
+    Bytes file() const {
+        return {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), name};
+    }
+    const Member& member(const std::string& key) const {
+        const auto found = members.find(key);
+        if (found == members.end()) fail_missing(members, key, name);
+        return found->second;
+    }
+    /// f of the array; its Error gets the file and the key in front.
+    template <class F>
+    auto named(const std::string& key, F&& f) const {
+        const auto array = unpack_array(file(), key, member(key));
+        try {
+            return f(array);
+        } catch (const Error& error) {
+            throw Error(fmt::format("{}: '{}': {}", name, key, error.what()));
+        }
+    }
+};
+
+NpzReader::NpzReader(const std::filesystem::path& file)
+    : state_(new State{read_whole(file), file.string(), {}}) {
+    state_->members = arrays_of(state_->file());
+}
+NpzReader::~NpzReader() = default;
+NpzReader::NpzReader(NpzReader&&) noexcept = default;
+NpzReader& NpzReader::operator=(NpzReader&&) noexcept = default;
+
+const std::string& NpzReader::name() const { return state_->name; }
+std::string NpzReader::keys() const { return names_of(state_->members); }
+bool NpzReader::contains(const std::string& key) const { return state_->members.contains(key); }
+
+NpyHeader NpzReader::header(const std::string& key) const {
+    const auto bytes = unpack(state_->file(), state_->member(key), kLongestNpyHeader);
+    return parse_npy_header(bytes.data(), bytes.size(), array_name(state_->name, key));
+}
+NpyArray NpzReader::array(const std::string& key) const {
+    return unpack_array(state_->file(), key, state_->member(key));
+}
+torch::Tensor NpzReader::tensor(const std::string& key) const {
+    return state_->named(key, [](const NpyArray& x) { return x.tensor(); });
+}
+std::vector<std::string> NpzReader::strings(const std::string& key) const {
+    return state_->named(key, [](const NpyArray& x) { return x.strings(); });
+}
+
 torch::Tensor npz_tensor(const NpzFile& file, const std::string& key, const std::string& what) {
     const auto found = file.find(key);
-    if (found == file.end()) {
-        std::string have;
-        for (const auto& [name, array] : file) have += (have.empty() ? "" : ", ") + name;
-        throw Error(fmt::format("{}: there is no array '{}'; there are: {}", what, key,
-                                have.empty() ? "none" : have));
-    }
+    if (found == file.end()) fail_missing(file, key, what);
     try {
         return found->second.tensor();
     } catch (const Error& error) {
         throw Error(fmt::format("{}: '{}': {}", what, key, error.what()));
     }
-}
-
-void write_npy(const std::filesystem::path& file, const NpyArray& array) {
-    const auto bytes = npy_bytes(array);
-    write_whole(file, text_of(bytes));
-}
-
-void write_npz(const std::filesystem::path& file, const NpzFile& arrays) {
-    Buffer out, directory;
-    for (const auto& [key, array] : arrays) {
-        const auto name = key + ".npy";
-        const auto bytes = npy_bytes(array);
-        const auto crc = static_cast<uint32_t>(crc32_z(0, bytes.data(), bytes.size()));
-        const uint64_t start = out.size();
-        if (name.size() > 0xFFFF || start + bytes.size() > 0xFFFF0000) {
-            throw Error(fmt::format("{}: '{}': files of 4 GiB and more are not written",
-                                    file.string(), key));
-        }
-        put(directory, kCentral, 4);
-        put(directory, 20, 2);
-        put_common(directory, name, crc, bytes.size());
-        put(directory, 0, 2 + 2 + 2);  // comment, disk, attributes
-        put(directory, 0, 4);
-        put(directory, start, 4);
-        put(directory, name);
-        put(out, kLocal, 4);
-        put_common(out, name, crc, bytes.size());
-        put(out, name);
-        out.insert(out.end(), bytes.begin(), bytes.end());
-    }
-    if (arrays.size() > 0xFFFE)
-        throw Error(
-            fmt::format("{}: {} arrays are too many for one file", file.string(), arrays.size()));
-    const uint64_t start = out.size();
-    out.insert(out.end(), directory.begin(), directory.end());
-    put(out, kEnd, 4);
-    put(out, 0, 4);
-    put(out, arrays.size(), 2);
-    put(out, arrays.size(), 2);
-    put(out, directory.size(), 4);
-    put(out, start, 4);
-    put(out, 0, 2);
-    write_whole(file, text_of(out));
 }
 
 }  // namespace fmgs

@@ -1,0 +1,22 @@
+#pragma once
+/// What a PNG or JPEG says of itself before anything is decoded.
+#include <cstdint>
+#include <filesystem>
+#include <string_view>
+
+namespace fmgs {
+
+struct PictureHeader {
+    int64_t width = 0, height = 0;  ///< pixels, as stored; 0: the bytes end before they say it
+    /// A JPEG ends with its end marker: one that is cut short still decodes, with grey below the
+    /// cut. Of a PNG the decoder tells.
+    bool whole = false;
+};
+
+/// Of the bytes of a file, or of its beginning. Error, naming `what`, when they are of no PNG and
+/// no JPEG.
+PictureHeader parse_picture_header(std::string_view bytes, const std::string& what);
+/// Of a file, of which it reads no more than it has to. Error, too, when it does not say its size.
+PictureHeader read_picture_header(const std::filesystem::path& file);
+
+}  // namespace fmgs
