@@ -185,6 +185,8 @@ void VideoWriter::finish() {
         throw Error(fmt::format("{}: cannot rename into place: {}", state_->file.string(),
                                 error.message()));
     }
+    std::error_code ignored;
+    fs::remove(state_->aside, ignored);
     throw Error(fmt::format("{}: only {} of {} pictures were written; is the disk full?",
                             state_->file.string(), arrived, state_->added));
 }
