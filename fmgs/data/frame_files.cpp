@@ -111,7 +111,7 @@ fs::path find_mask(const fs::path& folder, const std::string& name) {
     const fs::path masks = folder / "masks";
     if (name.starts_with("image_")) {
         const auto file = find_picture(masks, "mask_" + name.substr(6));
-        if (is_there(file) || !is_there(find_picture(masks, name))) return file;
+        if (is_there(file)) return file;
     }
     return find_picture(masks, name);
 }

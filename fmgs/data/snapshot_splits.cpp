@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <sstream>
 
 namespace fmgs {
@@ -43,6 +44,10 @@ Names read_names(const fs::path& file) {
     }
     if (names.empty())
         throw Error(fmt::format("{}: expected one image name per line, got none", file.string()));
+    std::set<std::string> seen;
+    for (const auto& name : names)
+        if (!seen.insert(name).second)
+            throw Error(fmt::format("{}: the frame '{}' is named twice", file.string(), name));
     return names;
 }
 

@@ -80,6 +80,8 @@ void try_frame(const ObjectiveImpl& objective, const Entries& entries,
             const auto value =
                 entry.loss->forward({canonical, posed, rendered, frame, Random{0, 0}, is_static});
             check_shape(value, {}, "its value");
+            if (!value.isfinite().item<bool>())
+                problems.add(fmt::format("loss '{}' is not finite", entry.name), frame.name);
         } catch (...) {
             problems.add(
                 fmt::format("loss '{}': {}", entry.name, message_of(std::current_exception())),
