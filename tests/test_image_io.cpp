@@ -158,8 +158,9 @@ TEST_CASE("an earlier video stays until the new one is whole", "[image_io]") {
     const auto write = [&](int64_t pictures, bool finish) {
         VideoWriter video(folder.path / "turn.mp4", 64, 48, 10);
         for (int64_t i = 0; i < pictures; ++i) video.add(torch::full({3, 48, 64}, 0.1 * i));
+        const bool good = video.good();  // finish() closes it
         if (finish) video.finish();
-        return video.good() ? video.file() : std::filesystem::path();
+        return good ? video.file() : std::filesystem::path();
     };
     const auto file = write(3, true);
     if (file.empty()) return;  // this OpenCV has no encoder
