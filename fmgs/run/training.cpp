@@ -94,7 +94,7 @@ LossReport step(Training& training, bool checked) {
 /// Steps on a GPU wait for nothing, so that one that is not finite shows late. It and all after it
 /// changed nothing: back to it, and again with checks, for the Error.
 void settle(Training& training) {
-    const int64_t skipped = training.optimizer.skipped();
+    const int64_t skipped = training.optimizer.take_skipped();
     if (skipped == 0) return;
     training.state.step -= skipped;
     step(training, /*checked=*/true);

@@ -228,8 +228,11 @@ void Optimizer::step_unchecked(double progress, const torch::Tensor& loss) {
     }
 }
 
-int64_t Optimizer::skipped() const {
-    return skipped_.defined() ? static_cast<int64_t>(skipped_.item<float>()) : 0;
+int64_t Optimizer::take_skipped() {
+    if (!skipped_.defined()) return 0;
+    const auto count = static_cast<int64_t>(skipped_.item<float>());
+    skipped_.zero_();
+    return count;
 }
 
 void Optimizer::read_steps() {

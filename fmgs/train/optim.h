@@ -66,11 +66,11 @@ class Optimizer {
     void zero_grad();
 
     /// The same on a GPU without waiting for it: ATen's fused Adam, and nothing is read back. When
-    /// `loss` or a gradient is not finite nothing changes, nor does it in any later step; skipped()
-    /// tells.
+    /// `loss` or a gradient is not finite nothing changes, nor does it in any later step;
+    /// take_skipped() tells.
     void step_unchecked(double progress, const torch::Tensor& loss);
-    /// Unchecked steps that changed nothing: reads back. 0: all is well.
-    int64_t skipped() const;
+    /// Unchecked steps that changed nothing since the last call: reads back. 0: all is well.
+    int64_t take_skipped();
 
     /// The moments and step counts (reads back those of unchecked steps), NAME.first, NAME.second
     /// and NAME.steps [1] int64. They alias the optimizer: copying into them (see checkpoint.h)
