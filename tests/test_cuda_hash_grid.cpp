@@ -3,6 +3,7 @@
 #include <cuda_runtime.h>
 #include <fmgs/core/random.h>
 #include <fmgs/fields/hash/hash_encode.h>
+#include <fmgs/fields/hash/hash_levels.h>
 
 #include "cuda_shim/hash_grid.h"
 #include "support/test.h"
@@ -69,6 +70,14 @@ struct Case {
         return {shim_hash_encode(table, x, options, corners), std::get<0>(g), std::get<1>(g)};
     }
 };
+
+/// Rows of the table of a grid, whatever a HashGrid thinks of its options.
+int64_t entries_of(const HashGridOptions& o) {
+    const auto last = fmgs::detail::hash_levels(o.levels, o.base_resolution, o.finest_resolution,
+                                                o.log2_hashmap_size)
+                          .back();
+    return last.start + last.entries;
+}
 
 /// Largest difference of any result, relative to the largest of its kind.
 double difference(const std::vector<torch::Tensor>& ours,
@@ -264,19 +273,23 @@ TEST_CASE("caches that are none stop the kernels before they read astray", "[has
 }
 
 TEST_CASE("what the GPU cannot do is refused by name", "[hash_grid]") {
-    const HashGridOptions deep{.levels = 33,
-                               .features_per_level = 1,
-                               .base_resolution = 2,
-                               .finest_resolution = 40,
-                               .log2_hashmap_size = 4};
-    const Case levels(deep, 3, false);
+    Case levels(small(), 3, false);  // the options of a HashGrid end before
+    levels.options = {.levels = 33,
+                      .features_per_level = 1,
+                      .base_resolution = 2,
+                      .finest_resolution = 40,
+                      .log2_hashmap_size = 4};
+    levels.table = torch::zeros({entries_of(levels.options), 1}, torch::kDouble);
+    levels.grad = torch::zeros({3, 33}, torch::kDouble);
     REQUIRE(throws_error([&] { levels.on_device(); }, "at most 32 levels on a GPU, got 33"));
-    const Case wide({.levels = 1,
-                     .features_per_level = 200,
-                     .base_resolution = 2,
-                     .finest_resolution = 2,
-                     .log2_hashmap_size = 3},
-                    3, false);
+    Case wide(small(), 3, false);
+    wide.options = {.levels = 1,
+                    .features_per_level = 200,
+                    .base_resolution = 2,
+                    .finest_resolution = 2,
+                    .log2_hashmap_size = 3};
+    wide.table = torch::zeros({entries_of(wide.options), 200}, torch::kDouble);
+    wide.grad = torch::zeros({3, 200}, torch::kDouble);
     REQUIRE(throws_error([&] { wide.on_device(); }, "features per level on a GPU, got 200"));
     const Case twice(small(), 3, false);
     REQUIRE(throws_error([&] { shim_hash_encode_entry(twice.table, twice.x, twice.options); },

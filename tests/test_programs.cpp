@@ -16,27 +16,27 @@ namespace fs = std::filesystem;
 TEST_CASE("a run that was interrupted and resumed ends with the same bits", "[programs]") {
     const test::TemporaryFolder folder;
     const auto whole = folder.path / "whole", parts = folder.path / "parts";
-    auto done = run(train(whole, "train.steps=200 train.checkpoint_every=100"));
+    auto done = run(train(whole, "train.steps=40 train.checkpoint_every=20"));
     INFO(done.text);
     REQUIRE(done.code == 0);
-    // Stops at 100 of 200: the later checkpoints are taken away, as if the process had been killed
+    // Stops at 20 of 40: the later checkpoints are taken away, as if the process had been killed
     // before them.
     fs::copy(whole, parts, fs::copy_options::recursive);
     for (const auto& entry : fs::directory_iterator(parts / "checkpoints")) {
-        if (std::stoll(entry.path().filename().string()) == 200) fs::remove_all(entry.path());
+        if (std::stoll(entry.path().filename().string()) == 40) fs::remove_all(entry.path());
     }
     done = run("train " + parts.string() + " output=" + parts.string());
     INFO(done.text);
     REQUIRE(done.code == 0);
-    REQUIRE(model(whole, 200) == model(parts, 200));
+    REQUIRE(model(whole, 40) == model(parts, 40));
     REQUIRE(bytes(whole / "metrics.csv") == bytes(parts / "metrics.csv"));
-    REQUIRE(model(whole, 100) != model(whole, 200));
+    REQUIRE(model(whole, 20) != model(whole, 40));
 }
 
 TEST_CASE("a run that is killed at random moments ends with the same bits", "[programs]") {
     const test::TemporaryFolder folder;
     const auto whole = folder.path / "whole", killed = folder.path / "killed";
-    const std::string steps = "train.steps=60 train.checkpoint_every=3 train.sheet_every=20";
+    const std::string steps = "train.steps=40 train.checkpoint_every=3 train.sheet_every=20";
     const auto arguments = train(whole, steps);
     const auto start = std::chrono::steady_clock::now();
     REQUIRE(run(arguments).code == 0);
@@ -60,7 +60,7 @@ TEST_CASE("a run that is killed at random moments ends with the same bits", "[pr
     const auto done = run("train " + killed.string());
     INFO(done.text);
     REQUIRE(done.code == 0);
-    REQUIRE(model(whole, 60) == model(killed, 60));
+    REQUIRE(model(whole, 40) == model(killed, 40));
     REQUIRE(bytes(whole / "metrics.csv") == bytes(killed / "metrics.csv"));
 }
 

@@ -317,7 +317,7 @@ TEST_CASE("nothing but the routing table's cuts detaches anything", "[losses]") 
         "raster/render.cpp",        // alpha and depth borrowed from another route
         "avatar.cpp",               // view direction, encoder input, where a field is
         "core/module.cpp",          // another type, and copies: the handles stay
-        "core/io/npy.cpp",          // bytes on their way into a file
+        "core/io/npz_writer.cpp",   // bytes on their way into a file
         "core/io/obj.cpp",          // likewise
         "core/io/safetensors.cpp",  // likewise
     };

@@ -73,7 +73,7 @@ TEST_CASE("200 steps on the embedded capture reach the floors of every metric", 
     const TemporaryFolder folder;
     write_small_capture(folder.path / "capture");
     std::ostringstream progress;
-    auto run = open_run(small_options(folder.path / "capture"));
+    auto run = open_run(small_options(folder.path / "capture"), CaptureParts());
     auto objective = paper_objective(run.avatar->parts(), run.options.objective);
     auto training = start(std::move(run), objective, RunFolder{folder.path / "run"}, progress);
     while (!finished(training)) training_step(training);

@@ -111,7 +111,11 @@ fs::path find_mask(const fs::path& folder, const std::string& name) {
     const fs::path masks = folder / "masks";
     if (name.starts_with("image_")) {
         const auto file = find_picture(masks, "mask_" + name.substr(6));
-        if (is_there(file)) return file;
+        const auto other = find_picture(masks, name);
+        if (!is_there(file) && !is_there(other))
+            throw Error(fmt::format("{}: there is no such file, nor {}", file.string(),
+                                    other.filename().string()));
+        return is_there(file) ? file : other;
     }
     return find_picture(masks, name);
 }
