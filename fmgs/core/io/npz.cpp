@@ -241,20 +241,6 @@ NpyArray unpack_array(const Bytes& file, const std::string& key, const Member& m
     return parse_npy(bytes.data(), bytes.size(), what);
 }
 
-template <class Values>
-std::string names_of(const Values& values) {
-    std::string names;
-    for (const auto& [name, value] : values) names += (names.empty() ? "" : ", ") + name;
-    return names.empty() ? "none" : names;
-}
-
-template <class Values>
-[[noreturn]] void fail_missing(const Values& values, const std::string& key,
-                               const std::string& what) {
-    throw Error(
-        fmt::format("{}: there is no array '{}'; there are: {}", what, key, names_of(values)));
-}
-
 }  // namespace
 
 NpzFile parse_npz(const uint8_t* data, size_t size, const std::string& what) {
@@ -277,9 +263,16 @@ struct NpzReader::State {
     Bytes file() const {
         return {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), name};
     }
+    std::string keys() const {
+        std::string names;
+        for (const auto& [key, member] : members) names += (names.empty() ? "" : ", ") + key;
+        return names.empty() ? "none" : names;
+    }
     const Member& member(const std::string& key) const {
         const auto found = members.find(key);
-        if (found == members.end()) fail_missing(members, key, name);
+        if (found == members.end())
+            throw Error(
+                fmt::format("{}: there is no array '{}'; there are: {}", name, key, keys()));
         return found->second;
     }
     /// f of the array; its Error gets the file and the key in front.
@@ -303,7 +296,7 @@ NpzReader::NpzReader(NpzReader&&) noexcept = default;
 NpzReader& NpzReader::operator=(NpzReader&&) noexcept = default;
 
 const std::string& NpzReader::name() const { return state_->name; }
-std::string NpzReader::keys() const { return names_of(state_->members); }
+std::string NpzReader::keys() const { return state_->keys(); }
 bool NpzReader::contains(const std::string& key) const { return state_->members.contains(key); }
 
 NpyHeader NpzReader::header(const std::string& key) const {
@@ -318,16 +311,6 @@ torch::Tensor NpzReader::tensor(const std::string& key) const {
 }
 std::vector<std::string> NpzReader::strings(const std::string& key) const {
     return state_->named(key, [](const NpyArray& x) { return x.strings(); });
-}
-
-torch::Tensor npz_tensor(const NpzFile& file, const std::string& key, const std::string& what) {
-    const auto found = file.find(key);
-    if (found == file.end()) fail_missing(file, key, what);
-    try {
-        return found->second.tensor();
-    } catch (const Error& error) {
-        throw Error(fmt::format("{}: '{}': {}", what, key, error.what()));
-    }
 }
 
 }  // namespace fmgs

@@ -34,10 +34,6 @@ NpzFile parse_npz(const uint8_t* data, size_t size, const std::string& what);
 NpyArray read_npy(const std::filesystem::path& file);
 NpzFile read_npz(const std::filesystem::path& file);
 
-/// The tensor under `key`; Error naming the file's keys when it is missing. `what` is the file's
-/// name for messages.
-torch::Tensor npz_tensor(const NpzFile& file, const std::string& key, const std::string& what);
-
 /// Arrays from tensors (float, double, int32, int64, uint8, bool), or text; written aside and
 /// renamed.
 NpyArray npy_array(const torch::Tensor& tensor);
