@@ -21,6 +21,7 @@ namespace fmgs {
 
 namespace fs = std::filesystem;
 using detail::in_range;
+using detail::join;
 using detail::OptionNode;
 using Kind = OptionNode::Kind;
 
@@ -82,10 +83,6 @@ YAML::Node document(const std::string& text) {
         throw YAML::ParserException(e.mark, fmt::format("nested {} deep", e.depth()));
     }
     return YAML::Load(text);
-}
-
-std::string join(const std::string& path, const std::string& key) {
-    return path.empty() ? key : path + "." + key;
 }
 
 void collect_keys(const OptionNode& node, const std::string& path, std::vector<std::string>& keys) {

@@ -1,7 +1,7 @@
 /// Options as text: YAML and a Markdown table. (Written by hand: YAML emitters do not keep doubles
 /// short and exact.)
 #include <fmgs/core/check.h>
-#include <fmgs/core/config/config.h>
+#include <fmgs/core/config/option_node.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -144,7 +144,7 @@ void changed_rows(const OptionNode& node, const OptionNode* base, const std::str
 void rows(const OptionNode& node, const std::string& path, std::string& out) {
     std::string names;
     for (const auto& child : node.children) {
-        const std::string full = path.empty() ? child.key : path + "." + child.key;
+        const std::string full = join(path, child.key);
         if (is_leaf(child)) {
             row(child, full, out);
         } else if (child.is_entry) {
@@ -168,7 +168,7 @@ std::string value_text(const OptionNode& node) { return std::visit(ValueText{}, 
 void flatten(const OptionNode& options, const std::string& path,
              std::map<std::string, std::string>& out) {
     for (const auto& child : options.children) {
-        const auto key = path.empty() ? child.key : path + "." + child.key;
+        const auto key = join(path, child.key);
         if (is_leaf(child)) out[key] = value_text(child);
         flatten(child, key, out);
     }

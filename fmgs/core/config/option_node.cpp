@@ -41,6 +41,10 @@ void detail::OptionVisitor::renamed(const std::string& old_key, const std::strin
     map->renamed[old_key.substr(dot + 1)] = key.substr(dot + 1);
 }
 
+std::string detail::join(const std::string& path, const std::string& key) {
+    return path.empty() ? key : path + "." + key;
+}
+
 std::string Range::text() const {
     const bool from = std::isfinite(low), to = std::isfinite(high);
     if (from && to && low_is_in && high_is_in) return fmt::format("from {} to {}", low, high);
@@ -54,7 +58,7 @@ std::string Range::text() const {
 
 void detail::check_ranges(const OptionNode& options, const std::string& path) {
     for (const auto& child : options.children) {
-        const auto key = path.empty() ? child.key : path + "." + child.key;
+        const auto key = join(path, child.key);
         check_ranges(child, key);
         if (child.kind == OptionNode::Kind::value && !in_range(child))
             throw Error(fmt::format("{}: expected a number {}, got {}", key, child.range.text(),
