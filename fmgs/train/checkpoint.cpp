@@ -57,8 +57,7 @@ nlohmann::json read_json(const fs::path& folder) {
     return json;
 }
 
-TrainState read_state(const fs::path& folder) {
-    const auto json = read_json(folder);
+TrainState state_of(const nlohmann::json& json, const fs::path& folder) {
     TrainState state;
     state.step = json["step"].get<int64_t>();
     if (digits_of(folder) != std::to_string(state.step))
@@ -69,9 +68,11 @@ TrainState read_state(const fs::path& folder) {
     return state;
 }
 
+TrainState read_state(const fs::path& folder) { return state_of(read_json(folder), folder); }
+
 /// Error when a file's bytes are not those that were saved; the first checkpoints had no sums.
-void check_sum(const fs::path& folder, const char* file) {
-    const auto sums = read_json(folder).value("crc32", nlohmann::json::object());
+void check_sum(const nlohmann::json& state, const fs::path& folder, const char* file) {
+    const auto sums = state.value("crc32", nlohmann::json::object());
     if (!sums.is_object() || !sums.contains(file)) return;
     if (sums[file] != checksum(folder / file))
         throw Error(fmt::format("{}: its bytes are not those that were saved; the file is damaged",
@@ -217,14 +218,15 @@ TrainState load_checkpoint(const fs::path& checkpoint, const TensorDict& model,
                            const TensorDict* optimizer) {
     if (!fs::is_directory(checkpoint))
         throw Error(fmt::format("{}: there is no such checkpoint", checkpoint.string()));
-    const auto state = read_state(checkpoint);
+    const auto json = read_json(checkpoint);
+    const auto state = state_of(json, checkpoint);
     const auto read = [&](const char* name) {
         Metadata metadata;
         const auto file = checkpoint / name;
         TensorDict tensors;
         try {
             tensors = read_safetensors(file, &metadata);
-            check_sum(checkpoint, name);
+            check_sum(json, checkpoint, name);
         } catch (const Error& error) {
             throw Error(error.what() + way_back(checkpoint));
         }
