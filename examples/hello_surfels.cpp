@@ -72,10 +72,7 @@ int main(int argc, char** argv) try {
     if (!output.ends_with(".png"))
         throw fmgs::Error(output + ": expected a name that ends in .png, which is what is written");
     fit(argc > 1 ? fmgs::read_color(argv[1]) : test_picture(), output);
-} catch (const c10::Error& e) {  // without its stack
-    std::fprintf(stderr, "hello_surfels: %s\n", e.what_without_backtrace());
-    return 1;
-} catch (const std::exception& e) {
-    std::fprintf(stderr, "hello_surfels: %s\n", e.what());
+} catch (...) {
+    std::fprintf(stderr, "hello_surfels: %s\n", fmgs::message_of(std::current_exception()).c_str());
     return 1;
 }

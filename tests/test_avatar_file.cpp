@@ -8,7 +8,7 @@
 #include <cstring>
 #include <random>
 
-#include "support/small_disk.h"
+#include "support/limits.h"
 #include "support/tiny_avatar.h"
 
 using namespace fmgs;

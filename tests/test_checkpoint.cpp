@@ -5,7 +5,7 @@
 #include <cstring>
 #include <random>
 
-#include "support/small_disk.h"
+#include "support/limits.h"
 #include "support/test.h"
 
 using namespace fmgs;

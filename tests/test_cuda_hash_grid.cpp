@@ -273,24 +273,27 @@ TEST_CASE("caches that are none stop the kernels before they read astray", "[has
 }
 
 TEST_CASE("what the GPU cannot do is refused by name", "[hash_grid]") {
-    Case levels(small(), 3, false);  // the options of a HashGrid end before
-    levels.options = {.levels = 33,
-                      .features_per_level = 1,
-                      .base_resolution = 2,
-                      .finest_resolution = 40,
-                      .log2_hashmap_size = 4};
-    levels.table = torch::zeros({entries_of(levels.options), 1}, torch::kDouble);
-    levels.grad = torch::zeros({3, 33}, torch::kDouble);
-    REQUIRE(throws_error([&] { levels.on_device(); }, "at most 32 levels on a GPU, got 33"));
-    Case wide(small(), 3, false);
-    wide.options = {.levels = 1,
-                    .features_per_level = 200,
-                    .base_resolution = 2,
-                    .finest_resolution = 2,
-                    .log2_hashmap_size = 3};
-    wide.table = torch::zeros({entries_of(wide.options), 200}, torch::kDouble);
-    wide.grad = torch::zeros({3, 200}, torch::kDouble);
-    REQUIRE(throws_error([&] { wide.on_device(); }, "features per level on a GPU, got 200"));
+    // The options of a HashGrid end before these.
+    const auto refused = [](const HashGridOptions& options, const std::string& words) {
+        Case beyond(small(), 3, false);
+        const int64_t features = options.features_per_level;
+        beyond.options = options;
+        beyond.table = torch::zeros({entries_of(options), features}, torch::kDouble);
+        beyond.grad = torch::zeros({3, options.levels * features}, torch::kDouble);
+        return throws_error([&] { beyond.on_device(); }, words);
+    };
+    REQUIRE(refused({.levels = 33,
+                     .features_per_level = 1,
+                     .base_resolution = 2,
+                     .finest_resolution = 40,
+                     .log2_hashmap_size = 4},
+                    "at most 32 levels on a GPU, got 33"));
+    REQUIRE(refused({.levels = 1,
+                     .features_per_level = 200,
+                     .base_resolution = 2,
+                     .finest_resolution = 2,
+                     .log2_hashmap_size = 3},
+                    "features per level on a GPU, got 200"));
     const Case twice(small(), 3, false);
     REQUIRE(throws_error([&] { shim_hash_encode_entry(twice.table, twice.x, twice.options); },
                          "expected float on a GPU, got Double"));

@@ -15,7 +15,7 @@
 #include <fstream>
 #include <functional>
 
-#include "support/little_memory.h"
+#include "support/limits.h"
 #include "support/test.h"
 
 using namespace fmgs;

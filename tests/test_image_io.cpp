@@ -6,8 +6,8 @@
 
 #include <fstream>
 
+#include "support/limits.h"
 #include "support/picture_bytes.h"
-#include "support/small_disk.h"
 #include "support/test.h"
 
 using namespace fmgs;

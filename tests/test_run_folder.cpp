@@ -2,7 +2,7 @@
 #include <fmgs/run/run_folder.h>
 #include <fmgs/train/checkpoint.h>
 
-#include "support/small_disk.h"
+#include "support/limits.h"
 #include "support/test.h"
 
 using namespace fmgs;

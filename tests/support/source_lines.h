@@ -68,7 +68,7 @@ struct Source {
                 at += 2;
             } else if (line.compare(at, 2, "R\"") == 0 && !is_word(line, at)) {
                 const auto open = line.find('(', at);
-                raw_end_ = ")" + line.substr(at + 2, open - at - 2) + "\"";
+                raw_end_.assign(1, ')').append(line, at + 2, open - at - 2) += '"';
                 state_ = kRawText;
                 at = open + 1;
                 out += '"';
