@@ -78,8 +78,8 @@ FileKind kind_of(std::string_view bytes) {
     // The length of a header that is far below 16 MB, and the header.
     if (bytes.size() > 9 && bytes[8] == '{' && bytes.substr(3, 5) == std::string(5, '\0'))
         return FileKind::kSafetensors;
-    if (is_pickle(bytes)) return FileKind::kPickle;
     if (is_packed(bytes)) return FileKind::kPacked;
+    if (is_pickle(bytes)) return FileKind::kPickle;
     if (is_zlib(bytes)) return FileKind::kZlib;
     return kind_of_text(bytes);
 }

@@ -86,8 +86,8 @@ Global global_of(std::string_view module, std::string_view name, bool torch,
         }
     }
     const char* cure =
-        full == "torch.storage._load_from_bytes"
-            ? "; it holds torch tensors: save arrays instead (tensor.numpy()), or use torch.save"
+        full.starts_with("torch.") ? "; it holds objects of torch: save arrays (tensor.numpy()), "
+                                     "or plain tensors by torch.save"
         : full.find('\r') != full.npos
             ? "; its line ends were changed (CRLF): copy the file again in binary mode"
             : "; save it as plain arrays, numbers, text, lists and dictionaries";

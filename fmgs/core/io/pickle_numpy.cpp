@@ -87,8 +87,14 @@ NodeId attribute(const Pickle& pickle, NodeId object, std::string_view name) {
 std::optional<std::string_view> bytes_of(const Pickle& pickle, NodeId id, std::string& own) {
     if (pickle.is(id, Kind::kBytes)) return pickle.node(id).text;
     if (!pickle.is(id, Kind::kObject)) return std::nullopt;
+    const auto is_bytes_class = [&](NodeId made) {
+        return pickle.is(made, Global::kBytes) || pickle.is(made, Global::kByteArray);
+    };
+    // bytearray(encode(text, "latin1"))
+    if (is_bytes_class(class_of(pickle, id)) && pickle.is(argument(pickle, id, 0), Kind::kObject))
+        id = argument(pickle, id, 0);
     const auto made = class_of(pickle, id), first = argument(pickle, id, 0);
-    const bool is_bytes = pickle.is(made, Global::kBytes) || pickle.is(made, Global::kByteArray);
+    const bool is_bytes = is_bytes_class(made);
     if (!is_bytes && !pickle.is(made, Global::kEncode)) return std::nullopt;
     if (is_bytes && first == kNoNode) return std::string_view();
     if (pickle.is(first, Kind::kBytes)) return pickle.node(first).text;
