@@ -245,7 +245,7 @@ TEST_CASE("a broken body is named by file and key", "[body_model]") {
         return x;
     };
     for (const char* key : {"v_template", "f", "weights", "J_regressor", "kintree_table"}) {
-        REQUIRE(refused(key, {}, std::string("no array '") + key + "'"));
+        REQUIRE(refused(key, {}, std::string("no '") + key + "'"));
     }
     REQUIRE(refused("f", changed("f", 20), "f: expected indices in [0,20), got 20"));
     REQUIRE(refused("f", changed("f", -1), "f: expected indices in [0,20), got -1"));

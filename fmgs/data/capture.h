@@ -10,7 +10,7 @@ namespace fmgs {
 
 struct CaptureOptions {
     std::string root;       ///< folder of the capture
-    std::string body;       ///< body file, SMPL key layout (.npz)
+    std::string body;       ///< any that read_body takes
     int64_t downscale = 1;  ///< area-average blocks of this many pixels
     int64_t first = 0;      ///< first train frame
     int64_t last = -1;      ///< last train frame, inclusive; -1: all
@@ -19,7 +19,7 @@ struct CaptureOptions {
     template <class V>
     void visit(V& v) {
         v.path("root", root, "folder of the capture");
-        v.path("body", body, "body file in SMPL's key layout (.npz)");
+        v.path("body", body, "body: SMPL (.pkl, .npz) and its kin, or any rig");
         v("downscale", downscale, Range::of(1, 64), "area-average blocks of this many pixels");
         v("first", first, Range::at_least(0), "first train frame");
         v("last", last, Range::at_least(-1), "last train frame; -1 takes all");

@@ -3,8 +3,8 @@
 #include <ATen/Parallel.h>
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
+#include <fmgs/core/io/body_file.h>
 #include <fmgs/core/io/files.h>
-#include <fmgs/core/io/npz_reader.h>
 #include <fmgs/core/memory.h>
 #include <fmgs/data/snapshot_splits.h>
 #include <fmt/format.h>
@@ -22,22 +22,7 @@ using detail::Split;
 
 namespace {
 
-// What the body file says of its sizes; the betas and joints of the poses have to go with them.
-struct BodySizes {
-    int64_t joints = 0, directions = 0;
-};
-
-std::optional<BodySizes> read_body_sizes(const std::string& file) {
-    if (file.empty()) return std::nullopt;
-    const NpzReader body(file);
-    const auto weights = body.header("weights").shape;
-    const auto directions =
-        body.contains("shapedirs") ? body.header("shapedirs").shape : std::vector<int64_t>{0, 3, 0};
-    // Any other form is refused when the body is read.
-    if (weights.size() != 2 || directions.size() != 3) return std::nullopt;
-    return BodySizes{weights[1], directions[2]};
-}
-
+// The betas and joints of the poses have to go with the body.
 void check_body_sizes(const std::vector<Split>& splits, const BodySizes& body,
                       const std::string& file) {
     for (const auto& split : splits) {
@@ -45,10 +30,10 @@ void check_body_sizes(const std::vector<Split>& splits, const BodySizes& body,
         if (const int64_t joints = 1 + poses.body_pose.size(1) / 3; joints > body.joints)
             throw Error(fmt::format("{}: expected poses of at most {} joints, as {} has, got {}",
                                     split.pose_path.string(), body.joints, file, joints));
-        if (poses.betas.defined() && poses.betas.size(0) > body.directions)
+        if (poses.betas.defined() && poses.betas.size(0) > body.betas)
             throw Error(
                 fmt::format("{}: betas: expected at most {}, the shape directions of {}, got {}",
-                            split.pose_path.string(), body.directions, file, poses.betas.size(0)));
+                            split.pose_path.string(), body.betas, file, poses.betas.size(0)));
     }
 }
 
@@ -215,9 +200,9 @@ Capture read_people_snapshot(const CaptureOptions& options,
     Capture capture;
     auto splits = detail::read_splits(options, parts, capture.notes);
     auto& train = splits.front();
-    const auto body = read_body_sizes(options.body);
+    const auto body = options.body.empty() ? std::nullopt : std::optional(body_sizes(options.body));
     if (body) check_body_sizes(splits, *body, options.body);
-    unify_betas(splits, options, body ? body->directions : 0, capture);
+    unify_betas(splits, options, body ? body->betas : 0, capture);
 
     FrameReading bare;
     bare.downscale = options.downscale;

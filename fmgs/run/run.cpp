@@ -2,6 +2,7 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/core/config/config.h>
+#include <fmgs/core/io/body_file.h>
 #include <fmgs/data/motion.h>
 #include <fmgs/data/pose_file.h>
 #include <fmgs/data/priors.h>
@@ -58,8 +59,9 @@ Run open_run(const RunOptions& options, const CaptureParts& parts) {
     for (auto& [split, frames] : run.capture.splits) {
         for (auto& frame : frames) frame.camera.low_pass = options.render.low_pass;
     }
-    run.body =
-        BodyModel(read_body(run.options.data.body), run.capture.betas, options.avatar.star_degrees);
+    const auto body = read_body(run.options.data.body);
+    run.capture.description += "\n" + describe_body(run.options.data.body, body);
+    run.body = BodyModel(body, run.capture.betas, options.avatar.star_degrees);
     run.options.avatar.subdivisions = subdivisions_for(options, run.capture, run.body);
     const auto seed = static_cast<uint64_t>(options.train.seed);
     run.avatar = Avatar(paper_parts(run.body, run.options.avatar, seed));

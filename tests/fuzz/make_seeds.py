@@ -3,11 +3,14 @@
 
 valid_* are taken, all others refused (replay.cpp).
 """
+import gzip
 import io
 import json
 import pathlib
+import pickle
 import struct
 import zipfile
+import zlib
 
 CORPUS = pathlib.Path(__file__).parent / "corpus"
 
@@ -264,7 +267,140 @@ def body_seeds():
         save("body", name + ".npz", content)
 
 
+# ---- pickles, torch files, JSON ----
+
+def array_of(shape, descr, data):
+    """numpy's own opcodes: _reconstruct(ndarray, (0,), b"b"), then its state."""
+    return (b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntC\x01btR(I1\n" + shape + b"cnumpy\ndtype\n(" + descr
+            + b"I00\nI01\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nC" + bytes([len(data)]) + data + b"tb")
+
+
+def joblib_array(dtype, data, alignment=b""):
+    return (b"\x80\x02cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81(dS'dtype'\ncnumpy\ndtype\n(" + dtype + b"I0\nI1\ntRs"
+            b"S'shape'\n(I2\ntsS'order'\nS'C'\ns" + alignment + b"b" + data + b".")
+
+
+def pickle_seeds():
+    value = {"a": [1, -2 ** 40, 0.5, None, True, "\u00e4", b"x"], "b": (1, (2, {3: 4}))}
+    ones = array_of(b"(I2\nt", b"S'f4'\n", floats(1, 2))
+    aligned = b"S'numpy_array_alignment_bytes'\nI16\ns"
+    for name, content in {
+        **{f"valid_protocol_{p}": pickle.dumps(value, p) for p in range(6)},
+        "valid_set": pickle.dumps([{1}, frozenset([2]), bytearray(b"a")], 4),
+        "valid_array": ones + b".",
+        "valid_shared": b"(l" + ones + b"p1\nag1\nag1\na.",
+        "valid_objects": array_of(b"(I1\nt", b"S'O8'\n", b"").replace(b"C\x00tb", b"(lI7\natb") + b".",
+        "valid_scalar": b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'i8'\nI0\nI1\ntRC\x08" + longs(-7) + b"tR.",
+        "valid_buffer": b"cnumpy.core.numeric\n_frombuffer\n(C\x08" + longs(7) + b"cnumpy\ndtype\n(S'i4'\nI0\nI1\ntR(I1\nI2\ntS'K'\n(I1\nI0\nttR.",
+        "valid_sparse": b"cscipy.sparse._csc\ncsc_matrix\n(tR(dS'_shape'\n(I2\nI1\ntsS'data'\n(lF1.5\nasS'indices'\n(lI1\nasS'indptr'\n(lI0\naI1\nasb.",
+        "valid_select": b"cchumpy.reordering\nSelect\n(tR(dS'a'\ncchumpy.ch\nCh\n(tR(dS'x'\n(lF1\naF2\nasbsS'idxs'\n(lI1\naI0\nasS'preferred_shape'\n(I2\nI1\ntsb.",
+        "valid_ordered": b"ccollections\nOrderedDict\n((l(S'a'\nI1\ntatRS'b'\nI2\ns.",
+        "valid_joblib": joblib_array(b"S'f4'\n", floats(1, 2)),
+        "valid_joblib_aligned": joblib_array(b"S'f4'\n", b"\x03\xff\xff\xff" + floats(1, 2), aligned),
+        "valid_joblib_objects": joblib_array(b"S'O8'\n", b"(lI1\na."),
+        "valid_zlib": zlib.compress(pickle.dumps(value, 4)),
+        "valid_gzip": gzip.compress(pickle.dumps(value, 4), mtime=0),
+        "valid_codecs": b"c_codecs\nencode\n(X\x02\x00\x00\x00\xc3\xa4X\x06\x00\x00\x00latin1tR.",
+        "nothing": b"",
+        "system": b"cos\nsystem\n(S'a'\ntR.",
+        "persistent": b"(dS'a'\nK\x01Qs.",
+        "instance": b"(ios\nsystem\n.",
+        "named_arguments": b"}}}\x92.",
+        "extension": b"]\x82\x01.",
+        "buffer_outside": b"\x80\x05\x97.",
+        "mark_missing": b"]tttt.",
+        "stack_empty": b"}aaaa.",
+        "below_mark": b"](a.",
+        "no_end": b"(lI1\na",
+        "memo_far": b"]r\xff\xff\xff\xff.",
+        "memo_empty": b"]g5\n.",
+        "itself": b"(lp1\ng1\na.",
+        "deep": b"]" * 5000 + b"a" * 4999 + b".",
+        "integer_long": b"(lL" + b"9" * 400 + b"L\na.",
+        "text_huge": b"]X\xff\xff\xff\xffa",
+        "bytes_huge": b"]\x8e" + b"\xff" * 8,
+        "escape_broken": b"(dS'\\x4'\nI1\ns.",
+        "array_short": array_of(b"(I3\nt", b"S'f4'\n", floats(1, 2)) + b".",
+        "array_huge": array_of(b"(I99999999999\nI99999999999\nt", b"S'f4'\n", floats(1, 2)) + b".",
+        "array_negative": array_of(b"(I-2\nt", b"S'f4'\n", floats(1, 2)) + b".",
+        "array_complex": array_of(b"(I1\nt", b"S'c8'\n", floats(1, 2)) + b".",
+        "sparse_rows": b"cscipy.sparse._csc\ncsc_matrix\n(tR(dS'_shape'\n(I1\nI1\ntsS'data'\n(lF1.5\nasS'indices'\n(lI1\nasS'indptr'\n(lI0\naI1\nasb.",
+        "sparse_huge": b"cscipy.sparse._csc\ncsc_matrix\n(tR(dS'_shape'\n(I999999999\nI1\ntsS'data'\n(lF1.5\nasS'indices'\n(lI1\nasS'indptr'\n(lI0\naI1\nasb.",
+        "joblib_cut_off": joblib_array(b"S'f4'\n", b"abc"),
+        "joblib_huge": joblib_array(b"S'U99999999'\n", b"abc"),
+        "zlib_cut_off": zlib.compress(pickle.dumps(value, 4))[:-6],
+        "line_ends": b"(dp0\r\nS'a'\r\nI1\r\ns.",
+    }.items():
+        save("pickle", name, content)
+
+
+def stored(files):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        for name, content in files.items():
+            file.writestr(zipfile.ZipInfo(name), content)
+    return out.getvalue()
+
+
+def torch_seeds():
+    def tensor(kind=b"FloatStorage", offset=b"0", shape=b"(I2\nI2\nt", strides=b"(I1\nI2\nt", key=b"0"):
+        return (b"ctorch._utils\n_rebuild_tensor_v2\n((S'storage'\nctorch\n" + kind + b"\nS'" + key + b"'\nS'cpu'\nI4\ntQI" + offset
+                + b"\n" + shape + strides + b"I00\nccollections\nOrderedDict\n)RtR")
+
+    def archive(pickled, data=floats(1, 2, 3, 4), order=b"little"):
+        return stored({"a/data.pkl": b"\x80\x02" + pickled + b".", "a/byteorder": order, "a/data/0": data})
+
+    magic = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+    old = magic + b"\x80\x02M\xe9\x03." + b"}S'little_endian'\nI01\ns." + tensor() + b"." + b"(lS'0'\na." + longs(4) + floats(1, 2, 3, 4)
+    for name, content in {
+        "valid_tensor": archive(tensor()),
+        "valid_view": archive(tensor(offset=b"2", shape=b"(I2\nt", strides=b"(I1\nt")),
+        "valid_repeated": archive(tensor(strides=b"(I0\nI1\nt")),
+        "valid_brain": archive(tensor(kind=b"BFloat16Storage")),
+        "valid_big_endian": archive(tensor(kind=b"ShortStorage"), order=b"big"),
+        "valid_nested": archive(b"(dS'a'\n(l" + tensor() + b"as"),
+        "valid_old": old,
+        "old_cut_off": old[:-1],
+        "old_unknown": old.replace(b"M\xe9\x03", b"M\xe8\x03"),
+        "view_outside": archive(tensor(offset=b"1")),
+        "view_before": archive(tensor(offset=b"-1")),
+        "stride_negative": archive(tensor(strides=b"(I-1\nI1\nt")),
+        "stride_huge": archive(tensor(strides=b"(I9223372036854775807\nI1\nt")),
+        "shape_huge": archive(tensor(shape=b"(I4611686018427387904\nI1\nt", strides=b"(I0\nI0\nt")),
+        "shape_of_a_bomb": archive(tensor(shape=b"(I99999999\nI99\nt", strides=b"(I0\nI0\nt")),
+        "storage_missing": archive(tensor(key=b"7")),
+        "storage_complex": archive(tensor(kind=b"ComplexFloatStorage")),
+        "script": stored({"a/data.pkl": b"N.", "a/constants.pkl": b"N."}),
+        "other_zip": stored({"readme.txt": b"hello"}),
+        "system": archive(b"cos\nsystem\n)R"),
+    }.items():
+        save("torch", name, content)
+
+
+def json_seeds():
+    for name, text in {
+        "valid_all": '{"a": [1, -2.5e3, true, null, "\\u00e4\\n"], "b": {"c": [[1, 2], [3, 4]]}}',
+        "valid_mark": "\ufeff[1]",
+        "valid_large": "[18446744073709551615, 9223372036854775807]",
+        "valid_twice": '{"a": 1, "a": 2}',
+        "valid_ragged": "[[1, 2], [3]]",
+        "cut_off": '{"a": [1, 2',
+        "comma": "[1, 2,]",
+        "nan": "[NaN]",
+        "deep": "[" * 5000 + "]" * 5000,
+        "deep_open": "[" * 100000,
+        "not_utf8": b'["\xff"]',
+        "two": "[1] [2]",
+        "web_page": "<!DOCTYPE html><html></html>",
+        "git_lfs": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+    }.items():
+        save("json", name, text)
+
+
 npz_seeds()
 safetensors_seeds()
 config_seeds()
 body_seeds()
+pickle_seeds()
+torch_seeds()
+json_seeds()

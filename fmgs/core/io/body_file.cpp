@@ -1,6 +1,7 @@
-#include <fmgs/core/body_model.h>
+#include <fmgs/core/io/body_file.h>
+
 #include <fmgs/core/check.h>
-#include <fmgs/core/io/npz_reader.h>
+#include <fmgs/core/io/npz.h>
 #include <fmt/format.h>
 #include <torch/types.h>
 
@@ -67,45 +68,6 @@ void check_body(const BodyData& body) {
         check_shape(body.pose_directions, {vertices, 3, 9 * (joints - 1)}, "posedirs");
         check_finite(body.pose_directions, "posedirs");
     }
-}
-
-BodyData read_body(const std::filesystem::path& file) {
-    const auto what = file.string();
-    const NpzReader arrays(file);
-    const auto real = [&](const char* key) { return arrays.tensor(key).to(torch::kFloat); };
-    const auto index = [&](const char* key) {
-        const auto values = arrays.tensor(key);
-        auto whole = values.to(torch::kLong);
-        if (!torch::equal(whole.to(values.scalar_type()), values))
-            throw Error(fmt::format("{}: '{}': expected whole numbers", what, key));
-        return whole;
-    };
-    BodyData body;
-    body.vertices = real("v_template");
-    body.faces = index("f");
-    body.weights = real("weights");
-    body.joint_regressor = real("J_regressor");
-    const auto tree = index("kintree_table");
-    try {
-        check_shape(body.vertices, {-1, 3}, "v_template");
-        check_shape(tree, {2, -1}, "kintree_table");
-        body.parents = tree[0].clone();
-        if (body.parents.numel() > 0 && body.parents[0].item<int64_t>() == 0xFFFFFFFF)
-            body.parents[0] = -1;
-        body.shape_directions = arrays.contains("shapedirs")
-                                    ? real("shapedirs")
-                                    : torch::zeros({body.vertices.size(0), 3, 0});
-        if (arrays.contains("posedirs")) {
-            const auto directions = real("posedirs");
-            // Bodies without pose blend shapes come with zeros, which would cost memory and time
-            // for nothing.
-            if ((directions != 0).any().item<bool>()) body.pose_directions = directions;
-        }
-        check_body(body);
-    } catch (const Error& error) {
-        throw Error(fmt::format("{}: {}", what, error.what()));
-    }
-    return body;
 }
 
 void write_body(const std::filesystem::path& file, const BodyData& body) {
