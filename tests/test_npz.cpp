@@ -349,7 +349,7 @@ TEST_CASE("what is no .npz is called what it is", "[npz]") {
                                       words);
     };
     CHECK(refused("smpl.pkl", "\x80\x02}q\x01", "a Python pickle (.pkl)"));
-    CHECK(refused("old.pkl", "(dp0\nS'f'", "what is called a Python pickle (.pkl)"));
+    CHECK(refused("old.pkl", "(dp0\nS'f'", "a Python pickle (.pkl)"));
     CHECK(refused("motion.npy", "\x93NUMPY", "a single array (.npy)"));
     CHECK(refused("motion.json", " \n{\"poses\": []}", "JSON"));
     CHECK(refused("walk.bvh", "HIERARCHY\nROOT Hips\n", "a BVH motion"));

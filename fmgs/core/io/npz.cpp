@@ -1,218 +1,28 @@
 #include <fmgs/core/io/npz.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/io/file_kind.h>
 #include <fmgs/core/io/files.h>
 #include <fmgs/core/io/npz_reader.h>
+#include <fmgs/core/io/zip.h>
 #include <fmgs/core/memory.h>
 #include <fmt/format.h>
-#include <zlib.h>
-
-#include <algorithm>
-#include <cstring>
-#include <limits>
 
 namespace fmgs {
+
+using detail::Zip;
+using detail::ZipMember;
+
 namespace {
 
-// Signatures and sizes of the zip format (PKWARE's APPNOTE 4.3).
-constexpr uint32_t kLocal = 0x04034b50, kCentral = 0x02014b50, kEnd = 0x06054b50;
-constexpr uint32_t kEnd64 = 0x06064b50, kLocator64 = 0x07064b50;
-constexpr size_t kLocalSize = 30, kCentralSize = 46, kEndSize = 22, kEnd64Size = 56,
-                 kLocator64Size = 20;
-constexpr uint64_t kMaxRatio = 1032;  // of deflate; a member that claims more is a lie
-
-/// Bytes with a bound; every read is checked.
-struct Bytes {
-    const uint8_t* data;
-    size_t size;
-    const std::string& what;
-
-    template <class... Args>
-    [[noreturn]] void fail(fmt::format_string<Args...> format, Args&&... args) const {
-        throw Error(fmt::format("{}: {}", what, fmt::format(format, std::forward<Args>(args)...)));
-    }
-    bool holds(uint64_t offset, uint64_t count) const {
-        return offset <= size && count <= size - offset;
-    }
-    void need(uint64_t offset, uint64_t count) const {
-        if (!holds(offset, count))
-            fail("cut off: {} bytes at {} lie outside its {} bytes", count, offset, size);
-    }
-    uint64_t number(uint64_t offset, int bytes) const {
-        need(offset, static_cast<uint64_t>(bytes));
-        uint64_t value = 0;
-        for (int i = bytes; i-- > 0;)
-            value = (value << 8) | data[offset + static_cast<uint64_t>(i)];
-        return value;
-    }
-    uint64_t u16(uint64_t offset) const { return number(offset, 2); }
-    uint64_t u32(uint64_t offset) const { return number(offset, 4); }
-    uint64_t u64(uint64_t offset) const { return number(offset, 8); }
-};
-
-struct Directory {
-    uint64_t offset = 0, size = 0, entries = 0;
-};
-
-struct Member {
-    std::string name;
-    uint64_t method = 0, crc = 0, packed = 0, size = 0, header = 0;
-};
-
-/// What a file that is no zip is, by its first bytes.
-const char* kind_of(const Bytes& file) {
-    const std::string_view text(reinterpret_cast<const char*>(file.data), file.size);
-    const auto begins = [&](std::string_view words) {
-        const auto at = text.find_first_not_of(" \t\r\n");
-        return at != text.npos && text.substr(at).starts_with(words);
-    };
-    if (text.starts_with("\x93NUMPY")) return "a single array (.npy)";
-    if (text.size() > 1 && text[0] == '\x80' && text[1] >= 1 && text[1] <= 5)
-        return "a Python pickle (.pkl)";
-    if (file.what.ends_with(".pkl")) return "what is called a Python pickle (.pkl)";
-    if (begins("{") || begins("[")) return "JSON";
-    if (begins("HIERARCHY")) return "a BVH motion";
-    if (text.starts_with("\x89HDF")) return "an HDF5 file";
-    if (text.starts_with("MATLAB")) return "a MATLAB file";
-    if (text.size() > 9 && text[8] == '{') return "a safetensors file";
-    return nullptr;
-}
-
-Directory find_directory(const Bytes& file) {
-    if (const char* kind = kind_of(file)) {
-        file.fail(
-            "expected an .npz file (a zip of NumPy arrays), got {}; write its arrays with "
+Zip open_zip(const uint8_t* data, size_t size, const std::string& what) {
+    const auto kind = detail::kind_of({reinterpret_cast<const char*>(data), size});
+    if (kind != detail::FileKind::kZip && kind != detail::FileKind::kUnknown)
+        throw Error(fmt::format(
+            "{}: expected an .npz file (a zip of NumPy arrays), got {}; write its arrays with "
             "NumPy's savez",
-            kind);
-    }
-    if (file.size < kEndSize) file.fail("not an .npz (zip) file: only {} bytes", file.size);
-    const size_t lowest = file.size - std::min<size_t>(file.size, kEndSize + 0xFFFF);
-    for (size_t at = file.size - kEndSize + 1; at-- > lowest;) {
-        if (file.u32(at) != kEnd || file.u16(at + 20) != file.size - at - kEndSize) continue;
-        Directory out{file.u32(at + 16), file.u32(at + 12), file.u16(at + 10)};
-        if (at >= kLocator64Size && file.u32(at - kLocator64Size) == kLocator64) {
-            const auto end64 = file.u64(at - kLocator64Size + 8);
-            file.need(end64, kEnd64Size);
-            if (file.u32(end64) != kEnd64) file.fail("the zip64 end record is missing");
-            out = {file.u64(end64 + 48), file.u64(end64 + 40), file.u64(end64 + 32)};
-        }
-        file.need(out.offset, out.size);
-        if (out.entries > out.size / kCentralSize)
-            file.fail("{} members do not fit its directory", out.entries);
-        return out;
-    }
-    file.fail("not an .npz (zip) file, or cut off: its directory is missing");
-}
-
-// Replaces the 32-bit fields that say "see the zip64 extra field".
-void read_extra64(const Bytes& file, uint64_t at, uint64_t end, Member& member) {
-    constexpr uint64_t kElsewhere = 0xFFFFFFFF;
-    while (at + 4 <= end) {
-        const auto id = file.u16(at), length = file.u16(at + 2);
-        at += 4;
-        if (length > end - at) file.fail("'{}': a broken extra field", member.name);
-        if (id == 1) {
-            uint64_t field = at;
-            for (auto* value : {&member.size, &member.packed, &member.header}) {
-                if (*value != kElsewhere) continue;
-                if (field + 8 > at + length) file.fail("'{}': a broken zip64 field", member.name);
-                *value = file.u64(field);
-                field += 8;
-            }
-        }
-        at += length;
-    }
-}
-
-std::vector<Member> read_directory(const Bytes& file) {
-    const auto directory = find_directory(file);
-    std::vector<Member> members;
-    uint64_t at = directory.offset, packed_total = 0;
-    const uint64_t end = directory.offset + directory.size;
-    for (uint64_t i = 0; i < directory.entries; ++i) {
-        if (kCentralSize > end - at || file.u32(at) != kCentral)
-            file.fail("its directory is broken at {}", at);
-        const auto name = file.u16(at + 28), extra = file.u16(at + 30), comment = file.u16(at + 32);
-        if (name + extra + comment > end - at - kCentralSize)
-            file.fail("its directory is broken at {}", at);
-        Member member;
-        member.name.assign(reinterpret_cast<const char*>(file.data) + at + kCentralSize, name);
-        if (file.u16(at + 8) & 1) file.fail("'{}' is encrypted", member.name);
-        member.method = file.u16(at + 10);
-        member.crc = file.u32(at + 16);
-        member.packed = file.u32(at + 20);
-        member.size = file.u32(at + 24);
-        member.header = file.u32(at + 42);
-        read_extra64(file, at + kCentralSize + name, at + kCentralSize + name + extra, member);
-        // Members may not share bytes: their sum bounds all that is ever allocated.
-        if (member.packed > file.size || (packed_total += member.packed) > file.size) {
-            file.fail("'{}' is larger than the file", member.name);
-        }
-        members.push_back(std::move(member));
-        at += kCentralSize + name + extra + comment;
-    }
-    return members;
-}
-
-void check_claim(const Bytes& file, const Member& member) {
-    if (member.method == 8 && member.size / kMaxRatio > member.packed)
-        file.fail("'{}' claims an impossible size", member.name);
-}
-
-// Inflates the first `limit` bytes, into memory that grows with what really comes out, never with
-// what a header claims.
-std::vector<uint8_t> inflated(const Bytes& file, const Member& member, uint64_t start,
-                              uint64_t limit) {
-    check_claim(file, member);
-    const uint64_t size = std::min(member.size, limit);
-    z_stream stream{};
-    if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) file.fail("zlib cannot start");
-    std::vector<uint8_t> out(std::min<uint64_t>(size, 1 << 16));
-    uint64_t taken = 0, made = 0;
-    int status = Z_OK;
-    uint8_t beyond = 0;  // one byte past the claimed size shows a member that is longer
-    constexpr uint64_t kChunk = 1 << 30;  // zlib counts in 32 bits
-    while (status == Z_OK && (size < member.size ? made < size : made <= size)) {
-        if (made == out.size()) out.resize(std::min<uint64_t>(size, 2 * out.size()));
-        const uint64_t space = std::min<uint64_t>(out.size() - made, kChunk);
-        const uint64_t input = std::min<uint64_t>(member.packed - taken, kChunk);
-        stream.next_in = const_cast<Bytef*>(file.data + start + taken);
-        stream.avail_in = static_cast<uInt>(input);
-        stream.next_out = space ? out.data() + made : &beyond;
-        stream.avail_out = static_cast<uInt>(space ? space : 1);
-        status = inflate(&stream, Z_NO_FLUSH);
-        taken += input - stream.avail_in;
-        made += (space ? space : 1) - stream.avail_out;
-    }
-    inflateEnd(&stream);
-    const bool whole = status == Z_STREAM_END && made == member.size && taken == member.packed;
-    if (!whole && (size == member.size || made != size)) {
-        file.fail("'{}' is corrupt (it does not inflate to {} bytes)", member.name, member.size);
-    }
-    return out;
-}
-
-// The first `limit` bytes of a member; the checksum is compared where that is all of it.
-std::vector<uint8_t> unpack(const Bytes& file, const Member& member, uint64_t limit = UINT64_MAX) {
-    file.need(member.header, kLocalSize);
-    if (file.u32(member.header) != kLocal)
-        file.fail("'{}': its local header is missing", member.name);
-    const uint64_t start =
-        member.header + kLocalSize + file.u16(member.header + 26) + file.u16(member.header + 28);
-    file.need(start, member.packed);
-    std::vector<uint8_t> out;
-    if (member.method == 0) {
-        if (member.size != member.packed) file.fail("'{}' is corrupt (sizes differ)", member.name);
-        out.assign(file.data + start, file.data + start + std::min(member.packed, limit));
-    } else if (member.method == 8) {
-        out = inflated(file, member, start, limit);
-    } else {
-        file.fail("'{}': compression method {} is not read (np.savez and np.savez_compressed are)",
-                  member.name, member.method);
-    }
-    if (member.size <= limit && crc32_z(0, out.data(), out.size()) != member.crc)
-        file.fail("'{}' is corrupt (its checksum differs)", member.name);
-    return out;
+            what, detail::words_of(kind)));
+    return {data, size, what};
 }
 
 std::string array_name(const std::string& what, const std::string& key) {
@@ -220,31 +30,36 @@ std::string array_name(const std::string& what, const std::string& key) {
 }
 
 /// The arrays of a file by key.
-std::map<std::string, Member> arrays_of(const Bytes& file) {
-    std::map<std::string, Member> out;
-    for (auto& member : read_directory(file)) {
+std::map<std::string, ZipMember> arrays_of(const Zip& file) {
+    std::map<std::string, ZipMember> out;
+    for (const auto& member : file.members()) {
         constexpr std::string_view kSuffix = ".npy";
         if (!member.name.ends_with(kSuffix)) continue;
         const auto key = member.name.substr(0, member.name.size() - kSuffix.size());
-        if (!out.emplace(key, std::move(member)).second) file.fail("'{}' is there twice", key);
+        if (!out.emplace(key, member).second)
+            throw Error(fmt::format("{}: '{}' is there twice", file.what(), key));
     }
     return out;
 }
 
-NpyArray unpack_array(const Bytes& file, const std::string& key, const Member& member) {
-    const auto what = array_name(file.what, key);
-    check_claim(file, member);
+std::vector<uint8_t> unpack_member(const Zip& file, const std::string& key,
+                                   const ZipMember& member) {
+    file.check_claim(member);
     // The member and the array made of it are there at once.
-    check_memory(2 * static_cast<double>(member.size), what,
+    check_memory(2 * static_cast<double>(member.size), array_name(file.what(), key),
                  "is it what this file is meant to hold?");
-    const auto bytes = unpack(file, member);
-    return parse_npy(bytes.data(), bytes.size(), what);
+    return file.unpack(member);
+}
+
+NpyArray unpack_array(const Zip& file, const std::string& key, const ZipMember& member) {
+    const auto bytes = unpack_member(file, key, member);
+    return parse_npy(bytes.data(), bytes.size(), array_name(file.what(), key));
 }
 
 }  // namespace
 
 NpzFile parse_npz(const uint8_t* data, size_t size, const std::string& what) {
-    const Bytes file{data, size, what};
+    const auto file = open_zip(data, size, what);
     NpzFile out;
     for (const auto& [key, member] : arrays_of(file))
         out.emplace(key, unpack_array(file, key, member));
@@ -257,54 +72,65 @@ NpzFile read_npz(const std::filesystem::path& file) {
 }
 
 struct NpzReader::State {
-    std::string bytes, name;
-    std::map<std::string, Member> members;
+    State(std::string content, const std::string& what)
+        : bytes(std::move(content)),
+          file(open_zip(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), what)),
+          members(arrays_of(file)) {}
 
-    Bytes file() const {
-        return {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(), name};
-    }
+    std::string bytes;
+    Zip file;
+    std::map<std::string, ZipMember> members;
+
     std::string keys() const {
         std::string names;
         for (const auto& [key, member] : members) names += (names.empty() ? "" : ", ") + key;
         return names.empty() ? "none" : names;
     }
-    const Member& member(const std::string& key) const {
+    const ZipMember& member(const std::string& key) const {
         const auto found = members.find(key);
         if (found == members.end())
             throw Error(
-                fmt::format("{}: there is no array '{}'; there are: {}", name, key, keys()));
+                fmt::format("{}: there is no array '{}'; there are: {}", file.what(), key, keys()));
         return found->second;
     }
     /// f of the array; its Error gets the file and the key in front.
     template <class F>
     auto named(const std::string& key, F&& f) const {
-        const auto array = unpack_array(file(), key, member(key));
+        const auto array = unpack_array(file, key, member(key));
         try {
             return f(array);
         } catch (const Error& error) {
-            throw Error(fmt::format("{}: '{}': {}", name, key, error.what()));
+            throw Error(fmt::format("{}: '{}': {}", file.what(), key, error.what()));
         }
     }
 };
 
 NpzReader::NpzReader(const std::filesystem::path& file)
-    : state_(new State{read_whole(file), file.string(), {}}) {
-    state_->members = arrays_of(state_->file());
-}
+    : NpzReader(read_whole(file), file.string()) {}
+NpzReader::NpzReader(std::string bytes, const std::string& what)
+    : state_(new State{std::move(bytes), what}) {}
 NpzReader::~NpzReader() = default;
 NpzReader::NpzReader(NpzReader&&) noexcept = default;
 NpzReader& NpzReader::operator=(NpzReader&&) noexcept = default;
 
-const std::string& NpzReader::name() const { return state_->name; }
+const std::string& NpzReader::name() const { return state_->file.what(); }
+std::vector<std::string> NpzReader::names() const {
+    std::vector<std::string> names;
+    for (const auto& [key, member] : state_->members) names.push_back(key);
+    return names;
+}
 std::string NpzReader::keys() const { return state_->keys(); }
 bool NpzReader::contains(const std::string& key) const { return state_->members.contains(key); }
 
 NpyHeader NpzReader::header(const std::string& key) const {
-    const auto bytes = unpack(state_->file(), state_->member(key), kLongestNpyHeader);
-    return parse_npy_header(bytes.data(), bytes.size(), array_name(state_->name, key));
+    const auto bytes = state_->file.unpack(state_->member(key), kLongestNpyHeader);
+    return parse_npy_header(bytes.data(), bytes.size(), array_name(name(), key));
+}
+std::vector<uint8_t> NpzReader::bytes(const std::string& key) const {
+    return unpack_member(state_->file, key, state_->member(key));
 }
 NpyArray NpzReader::array(const std::string& key) const {
-    return unpack_array(state_->file(), key, state_->member(key));
+    return unpack_array(state_->file, key, state_->member(key));
 }
 torch::Tensor NpzReader::tensor(const std::string& key) const {
     return state_->named(key, [](const NpyArray& x) { return x.tensor(); });

@@ -12,7 +12,8 @@
 
 namespace fmgs {
 
-/// One node. Cheap to copy: the content is shared and never changes.
+/// One node. Cheap to copy: the content is shared and never changes. Whatever stands in a file may
+/// be read from several threads at once.
 class Value {
   public:
     using List = std::vector<Value>;
@@ -34,6 +35,9 @@ class Value {
     explicit Value(Dict entries);
     explicit Value(NpyArray array);
     explicit Value(Lazy array);
+    /// What is made, once, when it is first looked into: a pickle inside an .npz. Its Error comes
+    /// then, too.
+    static Value later(std::function<Value()> make);
 
     bool is_none() const;
     /// A boolean, a whole number, a real one, or an array of one element.
@@ -42,7 +46,7 @@ class Value {
     bool is_list() const;  ///< list, tuple or set; an array of objects is one, too
     bool is_dict() const;
     bool is_array() const;
-    /// "array f4 [720,72]", "a dictionary of 4", "text", …: for messages.
+    /// "an array f4 [720,72]", "a dictionary of 4", "text", …: for messages.
     std::string description() const;
 
     // Error, which says what is there instead, where the kind is another one.
@@ -52,7 +56,8 @@ class Value {
     const List& list() const;
     const Dict& dict() const;
 
-    /// The entry of this key; null where there is none, or where this is no dictionary.
+    /// The entry of this key (the last one, where it is there twice); null where there is none, or
+    /// where this is no dictionary.
     const Value* find(std::string_view key) const;
     bool contains(std::string_view key) const { return find(key) != nullptr; }
     /// Error, which lists the keys, where there is no such entry.
@@ -64,21 +69,41 @@ class Value {
     std::vector<int64_t> shape() const;
     /// The values, likewise; text for NpyArray::strings.
     NpyArray array() const;
-    /// array().tensor(): double where the file has Python numbers.
+    /// array().tensor(): double or int64 where the file has Python's numbers.
     torch::Tensor tensor() const;
+    /// "f4", "U12", … of an array; of numbers and text alone what array() makes of them ("f8",
+    /// "i8", "b1", "U"). Error for anything else.
+    std::string dtype() const;
     /// Of an array of text, a list of texts, or one text.
     std::vector<std::string> strings() const;
 
   private:
-    using Content = std::variant<std::monostate, bool, int64_t, double, std::string, List, Dict,
-                                 NpyArray, Lazy>;
-    std::shared_ptr<const Content> content_;  // null: none
+    struct Later;
+    template <class T>
+    using Shared = std::shared_ptr<const T>;
+    using Content =
+        std::variant<std::monostate, bool, int64_t, double, Shared<std::string>, Shared<List>,
+                     Shared<Dict>, Shared<NpyArray>, Shared<Lazy>, std::shared_ptr<Later>>;
+
+    /// This, or what Later makes.
+    const Value& known() const;
+    template <class T>
+    const T* get() const {  // null where it is something else
+        const auto* shared = std::get_if<Shared<T>>(&known().content_);
+        return shared ? shared->get() : nullptr;
+    }
+    [[noreturn]] void refuse(const char* expected) const;
+
+    Content content_;
 };
 
 /// Reads a data file by what it begins with, not by its name: .npz, .npy (with objects inside,
-/// too), a pickle of protocol 0 to 5, joblib (plain or zlib), a torch archive, JSON. Nothing is
-/// ever executed; an .npz is unpacked array by array. Error: not there, damaged, or something else
-/// (a git-lfs pointer, a web page, an HDF5 file, …), with the file, what it is and the cure.
+/// too), a pickle of protocol 0 to 5, joblib (plain, zlib or gzip), a torch archive, JSON. Nothing
+/// is ever executed; an .npz is unpacked array by array. An array of no dimensions that holds an
+/// object or text is that object or text. Error: not there, damaged, or something else (a git-lfs
+/// pointer, a web page, an HDF5 file, …), with the file, what it is and the cure.
 Value read_value(const std::filesystem::path& file);
+/// The same of bytes that were read already; `what` is the file's name.
+Value parse_value(std::string bytes, const std::string& what);
 
 }  // namespace fmgs
