@@ -53,7 +53,7 @@ Posed pose(const Rig& rig, const State& state) {
             place.push_back(rig.joints[j] + state.transl);
             continue;
         }
-        const auto& turn = rotation[static_cast<size_t>(up)];
+        const auto turn = rotation[static_cast<size_t>(up)];
         rotation.push_back(torch::matmul(turn, state.local[j]));
         place.push_back(place[static_cast<size_t>(up)] +
                         torch::mv(turn, rig.joints[j] - rig.joints[up]));

@@ -28,7 +28,7 @@ std::string wanted_text(std::initializer_list<int64_t> shape) {
     std::string text;
     for (const int64_t size : shape)
         text += (text.empty() ? "" : ",") + (size < 0 ? std::string("any") : std::to_string(size));
-    return "[" + text + "]";
+    return fmt::format("[{}]", text);
 }
 
 // The sizes without the ones in front that `dims` dimensions have no place for, or with one more.
@@ -43,6 +43,7 @@ std::vector<int64_t> with_dims(std::vector<int64_t> shape, size_t dims) {
 torch::Tensor Arrays::real(const char* key) const {
     try {
         const auto x = value_[key].tensor().to(torch::kDouble);
+        if (x.numel() == 0) return x;
         const auto rows = x.dim() > 0 ? x.reshape({x.size(0), -1}) : x.reshape({1, 1});
         const auto bad = (~rows.isfinite().all(1)).nonzero();
         if (bad.size(0) > 0)
