@@ -27,9 +27,9 @@ using namespace fmgs;
 constexpr const char* kAside = ".partial";
 
 struct Arguments {
-    std::string avatar, motion, out;
+    std::string avatar, motion, mhr, out;
     std::vector<std::string> keys;
-    int64_t count = 48, stride = 1, frames = 100000;
+    int64_t count = 48, person = -1, stride = 1, frames = 100000;
     double scale = 1;
 };
 
@@ -182,11 +182,13 @@ int run_program(const Arguments& arguments) {
     if (arguments.motion.empty()) {
         shots = turntable(saved, arguments.count);
     } else {
-        const auto motion =
-            read_motion(arguments.motion, saved.avatar->parts().body->joint_count());
+        const auto motion = read_motion(arguments.motion, *saved.avatar->parts().body,
+                                        {.person = arguments.person, .mhr_folder = arguments.mhr});
         fmt::print("{}\n", motion.description);
+        for (const auto& warning : motion.warnings) fmt::print("warning: {}\n", warning);
         fps = motion.fps / static_cast<double>(arguments.stride);
-        name = fs::path(arguments.motion).stem().string();
+        const auto path = fs::path(arguments.motion).lexically_normal();
+        name = (path.has_filename() ? path : path.parent_path()).stem().string();
         if (name == "orbit") name += "_motion";  // that is the turntable's folder
         shots = follow(saved, motion, arguments.stride, arguments.frames);
     }
@@ -210,10 +212,22 @@ int main(int argc, char** argv) {
                    "folder for the pictures (default: RUN/render, or FILE_render beside the file)");
     auto* orbit = app.add_option("--orbit", a.count, "views around the first training pose")
                       ->check(CLI::Range(1, 10000));
-    app.add_option("--motion", a.motion,
-                   "pose file (.npz) to follow: AMASS, AIST++, InstantAvatar, or poses.npz")
-        ->check(CLI::ExistingFile)
-        ->excludes(orbit);
+    auto* motion =
+        app.add_option("--motion", a.motion,
+                       "poses to follow: a fit (ROMP, WHAM, 4D-Humans, GVHMR, EasyMocap, SAM 3D "
+                       "Body, …), AMASS, AIST++, BVH, poses.npz, or a folder of one file per frame")
+            ->check(CLI::ExistingPath)
+            ->excludes(orbit);
+    app.add_option(
+           "--person", a.person,
+           "which person of the motion, by its number there (default: the one seen longest)")
+        ->check(CLI::NonNegativeNumber)
+        ->needs(motion);
+    app.add_option("--mhr", a.mhr,
+                   "folder of mhr2smpl_mapping.npz and mhr_lod1_mesh.ply, for SAM 3D Body's files "
+                   "(default: beside them)")
+        ->check(CLI::ExistingDirectory)
+        ->needs(motion);
     app.add_option("--stride", a.stride, "take every so many poses of the motion")
         ->check(CLI::Range(1, 1000000));
     app.add_option("--frames", a.frames, "draw at most so many")->check(CLI::Range(1, 1000000));

@@ -1,8 +1,11 @@
 #include <fmgs/data/motion.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/joints.h>
 #include <fmgs/core/rotation.h>
+#include <fmgs/data/gait.h>
 #include <fmgs/data/pose_file.h>
+#include <fmgs/data/up_axis.h>
 #include <fmt/format.h>
 
 #include <cmath>
@@ -32,44 +35,96 @@ torch::Tensor rotation_between(const torch::Tensor& a, const torch::Tensor& b) {
     return exp_map((turn / sine * std::atan2(sine, cosine)).unsqueeze(0))[0];
 }
 
-// Which axis the spine follows on average: SMPL's rest pose is y up, so R₀ e_y is the person's up.
-torch::Tensor spine_axis(const std::vector<BodyPose>& poses) {
-    auto mean = torch::zeros_like(poses.front().translation);
-    for (const auto& pose : poses) mean += pose.rotations[0].select(1, 1);
-    const int64_t largest = mean.abs().argmax().item<int64_t>();
-    return axis(largest, mean[largest].item<double>() < 0 ? -1 : 1, mean.options());
-}
-
-std::string axis_name(const torch::Tensor& up) {
-    const int64_t i = up.abs().argmax().item<int64_t>();
-    return std::string(up[i].item<double>() < 0 ? "-" : "") + "xyz"[i];
-}
-
 // The part of x across `up`, unit; undefined when there is next to none.
 torch::Tensor level(const torch::Tensor& x, const torch::Tensor& up) {
     const auto across = x - up * x.dot(up);
     return across.norm().item<double>() < 1e-4 ? torch::Tensor() : unit(across);
 }
 
+// The rotations of a body with other joints: SMPL's first 22 are those of SMPL-H and SMPL-X, too.
+PoseFile for_joints(PoseFile file, int64_t joint_count, const std::string& what) {
+    constexpr int64_t kShared = smpl::kLeftHand;
+    const int64_t joints = 1 + file.body_pose.size(1) / 3;
+    if (joints == joint_count) return file;
+    if (joint_count < kShared || (joints != kShared && joints != smpl::kJoints))
+        throw Error(fmt::format(
+            "{}: expected poses of {} joints, as the avatar's body has{}, got {} ({})", what,
+            joint_count, joint_count > kShared ? fmt::format(", or of its first {}", kShared) : "",
+            joints, file.layout));
+    if (joints > kShared) {
+        file.body_pose = file.body_pose.narrow(1, 0, 3 * (kShared - 1));
+        file.notes.push_back("hands left out");
+    }
+    return file;
+}
+
+// The pose at `part` of the way from a to b.
+BodyPose between(const BodyPose& a, const BodyPose& b, double part) {
+    const auto arc = log_map(torch::matmul(a.rotations.transpose(1, 2), b.rotations));
+    return {torch::matmul(a.rotations, exp_map(arc * part)),
+            torch::lerp(a.translation, b.translation, part)};
+}
+
+// Puts poses where the numbers of the frames leave out some; returns how many.
+int64_t fill_holes(const std::vector<int64_t>& frames, const std::string& what,
+                   std::vector<BodyPose>& poses) {
+    constexpr int64_t kLongest = 10000;
+    std::vector<BodyPose> all;
+    for (size_t k = 0; k < frames.size(); ++k) {
+        const int64_t hole = k > 0 ? frames[k] - frames[k - 1] : 1;
+        if (hole > kLongest)
+            throw Error(fmt::format("{}: expected frames that follow one another, got {} after {}",
+                                    what, frames[k], frames[k - 1]));
+        for (int64_t i = 1; i < hole; ++i)
+            all.push_back(between(poses[k - 1], poses[k],
+                                  static_cast<double>(i) / static_cast<double>(hole)));
+        all.push_back(poses[k]);
+    }
+    const auto filled = static_cast<int64_t>(all.size()) - static_cast<int64_t>(frames.size());
+    if (filled > 0) poses = std::move(all);
+    return filled;
+}
+
+// A walk whose steps are this much faster or slower than steps of their length is at another rate.
+constexpr double kOddPace = 1.8;
+
+void warn_of_rate(const std::string& what, bool has_fps, const Body& body, Motion& motion) {
+    const auto walk = find_walk(motion.poses, body, motion.up);
+    if (!walk) return;
+    const double times = pace(*walk, motion.fps);
+    const auto steps = fmt::format("{} steps of {:.2f} m", walk->steps, walk->length);
+    if (times < kOddPace && times > 1 / kOddPace) return;
+    motion.warnings.push_back(
+        fmt::format("{}: {:g} poses a second{} do not go with the walk in it: {} at {:.2g} a "
+                    "second, which people take at {:.2g}; {:.0f} poses a second would",
+                    what, motion.fps, has_fps ? "" : ", assumed since the file does not say,",
+                    steps, motion.fps / walk->frames_per_step,
+                    walk->natural_fps() / walk->frames_per_step, walk->natural_fps()));
+}
+
 }  // namespace
 
-Motion read_motion(const std::filesystem::path& path, int64_t joint_count) {
-    const PoseFile file = read_pose_file(path);
-    if (const int64_t joints = 1 + file.body_pose.size(1) / 3; joints > joint_count)
-        throw Error(fmt::format(
-            "{}: expected poses of at most {} joints, as the avatar's body has, got {} ({})",
-            path.string(), joint_count, joints, file.layout));
+Motion read_motion(const std::filesystem::path& path, const Body& body,
+                   const MotionOptions& options) {
+    const auto read = read_pose_file(
+        path,
+        {.person = options.person, .world = true, .body = &body, .mhr_folder = options.mhr_folder});
+    const int64_t joint_count = body.joint_count();
+    const auto file = for_joints(read, joint_count, path.string()).with_smpl_transl(body.joints());
     Motion out;
     out.fps = file.fps;
     for (int64_t i = 0; i < file.count(); ++i) out.poses.push_back(file.pose(i, joint_count));
-    if (file.up_axis.empty()) {
-        out.up = spine_axis(out.poses);
-    } else {
-        out.up = axis(file.up_axis == "z" ? 2 : 1, file.up_axis == "-y" ? -1 : 1);
-    }
-    out.description = fmt::format("{}: {} frames at {:g}/s from {}, {} up{}",
-                                  path.filename().string(), file.count(), file.fps, file.layout,
-                                  axis_name(out.up), file.up_axis.empty() ? " (by the spine)" : "");
+    const int64_t filled = fill_holes(file.frame_ids, path.string(), out.poses);
+    const auto up = find_up(out.poses, file.up_axis);
+    out.up = up.up;
+    out.description = fmt::format(
+        "{}: {}, {} frames{} at {:g}/s{}, {} up ({})", path.filename().string(), file.layout,
+        file.count(), filled > 0 ? fmt::format(" and {} filled in", filled) : "", file.fps,
+        file.has_fps ? "" : " (the file does not say)", up.name, up.how);
+    for (const auto& note : file.notes) out.description += "; " + note;
+    if (up.contradicted)
+        out.warnings.push_back(fmt::format("{}: {} is up {}", path.string(), up.name, up.how));
+    warn_of_rate(path.string(), file.has_fps, body, out);
     return out;
 }
 
@@ -90,10 +145,7 @@ Motion resampled(const Motion& motion, double fps) {
             out.poses.push_back(a);
             continue;
         }
-        const BodyPose& b = motion.poses[i + 1];
-        const auto arc = log_map(torch::matmul(a.rotations.transpose(1, 2), b.rotations));
-        out.poses.push_back({torch::matmul(a.rotations, exp_map(arc * part)),
-                             torch::lerp(a.translation, b.translation, part)});
+        out.poses.push_back(between(a, motion.poses[i + 1], part));
     }
     return out;
 }

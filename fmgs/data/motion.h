@@ -1,23 +1,31 @@
 #pragma once
 /// Motions that drive an avatar, and putting them in front of a camera.
-#include <fmgs/core/types.h>
+#include <fmgs/core/body.h>
 
 #include <filesystem>
 
 namespace fmgs {
 
-/// Poses over time in the axes of their file.
+/// Poses over time in the axes of their file, with SMPL's transl.
 struct Motion {
     std::vector<BodyPose> poses;
     double fps = 30;
-    torch::Tensor up;         ///< [3] unit: where up is in the motion's axes
-    std::string description;  ///< one line: what was recognised
+    torch::Tensor up;                   ///< [3] unit: where up is in the motion's axes
+    std::string description;            ///< one line: what was recognised, what was left out
+    std::vector<std::string> warnings;  ///< what is likely to be wrong, a sentence each
 };
 
-/// AMASS (SMPL-H or SMPL-X rows, z up; fingers left at rest), AIST++ and InstantAvatar's
-/// animations, our own poses.npz. Where the file does not say which way is up, the mean direction
-/// of the spine does. Error: as read_pose_file.
-Motion read_motion(const std::filesystem::path& file, int64_t joint_count);
+struct MotionOptions {
+    int64_t person = -1;  ///< as PoseFileOptions'
+    std::filesystem::path mhr_folder{};
+};
+
+/// Any file that read_pose_file knows, for this body. Frames that are missing in between are filled
+/// in: rotations along the shortest arc, translations linearly. Up is told by the spine
+/// (up_axis.h); a rate that does not go with the steps of a walk is a warning (gait.h). Error: as
+/// read_pose_file; more joints than the body has; a hole of more than 10,000 frames.
+Motion read_motion(const std::filesystem::path& file, const Body& body,
+                   const MotionOptions& options = {});
 
 /// The same motion at another rate: rotations along the shortest arc, translations linearly.
 Motion resampled(const Motion& motion, double fps);

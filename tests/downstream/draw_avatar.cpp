@@ -11,7 +11,7 @@ int main(int, char** argv) {
     const torch::NoGradGuard guard;
     auto [avatar, options, scene] = load_avatar(argv[1]);
     const auto& body = avatar->parts().body;
-    const auto motion = read_motion(argv[2], body->joint_count());
+    const auto motion = read_motion(argv[2], *body);
     const Placement place{body->joints()[0], scene.root, scene.up};
     std::vector<std::string> names{"color", "alpha", "depth", "normal"};
     for (const auto& [name, modality] : options.modalities) names.push_back(name);

@@ -397,7 +397,77 @@ def json_seeds():
         save("json", name, text)
 
 
+# ---- bvh ----
+
+def bvh(**changes):
+    """A person of nine joints and two frames of 30 numbers; `changes` replace pieces of the text."""
+    names = ["Hips", "LeftUpLeg", "LeftLeg", "LeftFoot", "RightUpLeg", "RightLeg", "RightFoot"]
+    arms = [side + part for side in ("Left", "Right") for part in ("Arm", "ForeArm")]
+    text = "HIERARCHY\nROOT Hips\n{\nOFFSET 0 0 0\nCHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation\n"
+    for chain in (names[1:4], names[4:7], arms[:2], arms[2:]):
+        for name in chain:
+            text += f"JOINT {name}\n{{\nOFFSET 1 2 3\nCHANNELS 1 Xrotation\n"
+        text += "End Site\n{\nOFFSET 0 1 0\n}\n" + "}\n" * len(chain)
+    text += "}\nMOTION\nFrames: 2\nFrame Time: 0.04\n" + " ".join("1" * 16) + "\n" + " ".join("2" * 16) + "\n"
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new, 1)
+    return text
+
+
+def bvh_seeds():
+    for name, content in {
+        "valid_person": bvh(),
+        "valid_signs": bvh(**{"0.04": "+4e-2"}),
+        "empty": "",
+        "no_person": bvh(LeftUpLeg="Tail"),
+        "leg_upside_down": bvh(LeftUpLeg="LeftFoot"),
+        "channel_unknown": bvh(Xrotation="Wrotation"),
+        "channels_too_many": bvh(**{"CHANNELS 1": "CHANNELS 7"}),
+        "offset_nan": bvh(**{"OFFSET 1 2 3": "OFFSET nan 2 3"}),
+        "frames_too_many": bvh(**{"Frames: 2": "Frames: 100000000"}),
+        "frames_cut": bvh(**{"Frames: 2": "Frames: 3"}),
+        "frames_more": bvh(**{"Frames: 2": "Frames: 1"}),
+        "time_zero": bvh(**{"0.04": "0"}),
+        "second_root": bvh(MOTION="ROOT"),
+        "not_closed": bvh(MOTION="JOINT"),
+        "deep": "HIERARCHY\nROOT a\n" + "{JOINT b\n{ JOINT c\n" * 600,
+    }.items():
+        save("bvh", name + ".bvh", content)
+
+
+# ---- poses in JSON ----
+
+def fit_seeds():
+    record = {"id": 1, "Rh": [[0, 1, 2]], "Th": [[1, 2, 3]], "poses": [[0] * 72], "shapes": [[0.5] * 10]}
+    frame = {"poses": [0.1] * 72, "betas": [1] * 10, "cam_intrinsics": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+             "cam_extrinsics": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 5], [0, 0, 0, 1]]}
+    for name, content in {
+        "valid_easymocap": [record],
+        "valid_annots": {"annots": [record | {"poses": [[0.1] * 69]}]},
+        "valid_two_persons": [record, record | {"id": 2}],
+        "valid_wild": {"frame_1": frame, "frame_2": frame},
+        "valid_rows": {"poses": [[0.1] * 72] * 3, "trans": [[1, 2, 3]] * 3, "frame_ids": [1, 2, 9]},
+        "valid_wham": {"0": {"pose": [[0.1] * 72], "trans": [[0, 0, 5]], "betas": [[0] * 10]}},
+        "nobody": [],
+        "person_twice": [record, record],
+        "root_twice": [record | {"poses": [[1] * 72]}],
+        "translation_short": [record | {"Th": [[1, 2]]}],
+        "translation_text": [record | {"Th": "here"}],
+        "poses_ragged": [record | {"poses": [[1], [1, 2]]}],
+        "poses_odd": {"poses": [[0.1] * 71] * 2},
+        "wild_millimetres": {"frame_1": frame | {"cam_extrinsics": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 5000], [0, 0, 0, 1]]}},
+        "wild_betas": {"frame_1": frame | {"betas": [1e4] * 10}},
+        "frames_descend": {"poses": [[0.1] * 72] * 2, "frame_ids": [4, 3]},
+        "frames_huge": {"poses": [[0.1] * 72] * 2, "frame_ids": [0, 1e300]},
+        "rows_differ": {"poses": [[0.1] * 72] * 2, "trans": [[0, 0, 0]]},
+    }.items():
+        save("fit", name + ".json", json.dumps(content))
+
+
 npz_seeds()
+bvh_seeds()
+fit_seeds()
 safetensors_seeds()
 config_seeds()
 body_seeds()
