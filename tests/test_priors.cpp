@@ -100,8 +100,7 @@ TEST_CASE("priors.json names the convention; unknown words are refused", "[prior
     REQUIRE(read_prior_format(file).normal_axes == "LUB");
 }
 
-TEST_CASE("a key of priors.json that is not known is refused with the nearest that is",
-          "[priors]") {
+TEST_CASE("a slip in a key of priors.json is refused with the key that was meant", "[priors]") {
     TemporaryFolder folder;
     const auto file = folder.path / "priors.json";
     const auto refused = [&](const char* json, const char* words) {
@@ -118,6 +117,19 @@ TEST_CASE("a key of priors.json that is not known is refused with the nearest th
                   "depth.scale: expected one of relative, got 'metric'"));
     CHECK(refused(R"({"normal": {"encoding": "float"}})",
                   "normal.encoding: expected one of unorm, got 'float'"));
+    CHECK(refused(R"({"depth": {"kinds": "inverse"}})",
+                  "depth: there is no key 'kinds'; the nearest is 'kind'"));
+}
+
+TEST_CASE("other keys of priors.json are remarks, and told apart", "[priors]") {
+    TemporaryFolder folder;
+    const auto file = folder.path / "priors.json";
+    std::ofstream(file) << R"({"normal": {"axes": "LUB", "axes_meaning": "x left", "file": "png"},
+                               "depth": {"polarity": "larger = farther"}, "npy": {"content": 1}})";
+    const auto format = read_prior_format(file);
+    CHECK(format.normal_axes == "LUB");
+    CHECK(format.unread ==
+          std::vector<std::string>{"depth.polarity", "normal.axes_meaning", "normal.file", "npy"});
 }
 
 TEST_CASE("shrinking averages what is valid, and cuts what fills no block", "[priors]") {

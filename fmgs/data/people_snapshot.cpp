@@ -8,6 +8,7 @@
 #include <fmgs/core/memory.h>
 #include <fmgs/data/snapshot_splits.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -82,6 +83,10 @@ void find_priors(const fs::path& root, const std::map<std::string, std::string>&
     const fs::path priors = root / "priors";
     if (is_there(priors / "priors.json")) {
         out.format = read_prior_format(priors / "priors.json");
+        if (!out.format.unread.empty())
+            notes.push_back(fmt::format("{}: remarks, which are not read: {}",
+                                        (priors / "priors.json").string(),
+                                        fmt::join(out.format.unread, ", ")));
     } else if (is_there(priors)) {
         notes.push_back(
             priors.string() +

@@ -134,6 +134,34 @@ void take_word(const PriorKey& entry, const nlohmann::json& word, const std::str
     if (entry.value) out.*entry.value = value;
 }
 
+/// Whether it is one of these keys. A slip of the pen for one of them is an Error; any other is a
+/// remark of the file's.
+bool is_key(const std::string& name, const std::vector<std::string>& keys,
+            const std::string& where) {
+    const size_t slip = name.size() > 5 ? 2 : 1;
+    for (const auto& key : keys) {
+        if (detail::edit_distance(name, key) > slip) continue;
+        check_known(where, "key", name, keys);
+        return true;
+    }
+    return false;
+}
+
+void take_group(const std::string& group, const nlohmann::json& values, const std::string& where,
+                PriorFormat& out) {
+    const auto keys = known_keys(group);
+    if (!values.is_object())
+        throw Error(fmt::format("{}: expected an object with {}, got {}", where,
+                                fmt::join(keys, ", "), values.type_name()));
+    for (const auto& item : values.items()) {
+        if (!is_key(item.key(), keys, where)) out.unread.push_back(group + "." + item.key());
+        for (const auto& entry : kPriorKeys) {
+            if (entry.group == group && entry.key == item.key())
+                take_word(entry, item.value(), where + "." + item.key(), out);
+        }
+    }
+}
+
 }  // namespace
 
 PriorFormat read_prior_format(const fs::path& file) {
@@ -143,19 +171,10 @@ PriorFormat read_prior_format(const fs::path& file) {
         throw Error(
             fmt::format("{}: expected a JSON object with normal, depth and seg", file.string()));
     for (const auto& group : json.items()) {
-        check_known(file.string(), "key", group.key(), known_keys(""));
-        const auto where = file.string() + ": " + group.key();
-        if (!group.value().is_object())
-            throw Error(fmt::format("{}: expected an object with {}, got {}", where,
-                                    fmt::join(known_keys(group.key()), ", "),
-                                    group.value().type_name()));
-        for (const auto& item : group.value().items()) {
-            check_known(where, "key", item.key(), known_keys(group.key()));
-            for (const auto& entry : kPriorKeys) {
-                if (entry.group == group.key() && entry.key == item.key())
-                    take_word(entry, item.value(), where + "." + item.key(), out);
-            }
-        }
+        if (is_key(group.key(), known_keys(""), file.string()))
+            take_group(group.key(), group.value(), file.string() + ": " + group.key(), out);
+        else
+            out.unread.push_back(group.key());
     }
     if (!are_axes(out.normal_axes)) {
         throw Error(fmt::format(

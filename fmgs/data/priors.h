@@ -21,7 +21,8 @@ struct PriorFormat {
     std::string depth_kind = "depth";
     std::string label_set = "sapiens28";
     std::string normal_folder = "normal", depth_folder = "depth",
-                seg_folder = "seg";  ///< relative to priors.json
+                seg_folder = "seg";   ///< relative to priors.json
+    std::vector<std::string> unread;  ///< keys of the file that mean nothing here: remarks
 };
 
 /// The classes of a label set in order, background first; empty when the set is not known. Known:
@@ -29,7 +30,7 @@ struct PriorFormat {
 std::vector<std::string> label_names(const std::string& label_set);
 
 /// Reads priors.json; keys that it lacks keep their defaults. Error: not JSON, a word that is not
-/// known; names file and key.
+/// known, a key that is nearly a known one; names file and key.
 PriorFormat read_prior_format(const std::filesystem::path& file);
 
 /// Unit normals with these axes [3,H,W] → OpenCV (x right, y down, z forward).
