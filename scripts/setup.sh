@@ -70,7 +70,7 @@ missing_packages() {
     command -v ccache >/dev/null || echo ccache
     local package
     for package in libeigen3-dev libyaml-cpp-dev libfmt-dev nlohmann-json3-dev zlib1g-dev catch2 libcli11-dev \
-        libopencv-dev; do
+        libopencv-dev libhdf5-dev; do
         installed "$package" || echo "$package"
     done
     if [ "$1" = needs_torch ]; then
@@ -92,7 +92,7 @@ packages=()
 if command -v dpkg-query >/dev/null; then
     mapfile -t packages < <(missing_packages "$torch_need")
 else
-    say "this is no Debian or Ubuntu; the build needs: g++ ≥ 11, CMake ≥ 3.25, Ninja, Eigen 3, OpenCV 4, yaml-cpp," \
+    say "this is no Debian or Ubuntu; the build needs: g++ ≥ 11, CMake ≥ 3.25, Ninja, Eigen 3, OpenCV 4, HDF5, yaml-cpp," \
         "fmt, nlohmann-json, zlib, Catch2, CLI11"
 fi
 

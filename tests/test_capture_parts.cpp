@@ -1,7 +1,7 @@
 // Which files of a capture are opened, what is told before they are decoded, and what goes with
 // what.
 #include <fmgs/core/io/files.h>
-#include <fmgs/data/frame_files.h>
+#include <fmgs/data/file_names.h>
 
 #include <fstream>
 

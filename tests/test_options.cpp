@@ -32,6 +32,31 @@ TEST_CASE("docs/options.md is what the structs say; `train --options` writes it"
     REQUIRE(text_of(source / "docs/options.md") == options_markdown(RunOptions{}));
 }
 
+TEST_CASE("the recipe of the paper stacks on the data sets' configurations", "[options]") {
+    const auto read = [](std::vector<std::string> names) {
+        for (auto& name : names) name = (source / "configs" / name).string();
+        return read_options(names);
+    };
+    const auto paper = read({"paper.yaml"});
+    for (const std::string name : {"zju_mocap", "people_snapshot"}) {
+        INFO(name);
+        const auto data = read({name + ".yaml"});
+        auto both = read({name + ".yaml", "paper.yaml"});
+        REQUIRE(fs::weakly_canonical(both.data.splits) ==
+                source / "configs/splits" / (name + ".txt"));
+        REQUIRE(both.data.downscale == 2);
+        REQUIRE(both.pose.learn == (name == "zju_mocap"));
+        // Data, splits and pose refinement only; all else is the paper's.
+        both.data = paper.data;
+        both.pose.learn = paper.pose.learn;
+        REQUIRE(dump_yaml(both) == dump_yaml(paper));
+        auto plain = data;
+        plain.data = RunOptions{}.data;
+        plain.pose.learn = RunOptions{}.pose.learn;
+        REQUIRE(dump_yaml(plain) == dump_yaml(RunOptions{}));
+    }
+}
+
 TEST_CASE("every configuration reads, and every ablation changes something", "[options]") {
     const auto plain = dump_yaml(read_options({(source / "configs/default.yaml").string()}));
     for (const auto* folder : {"configs", "configs/ablations"}) {

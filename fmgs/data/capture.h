@@ -1,5 +1,6 @@
 #pragma once
-/// A capture: frames of one person by split, in one of the layouts that people have on disk.
+/// A capture: frames of one person by split, in one of the layouts that people have on disk
+/// (docs/data_layouts.md).
 #include <fmgs/core/config/range.h>
 #include <fmgs/core/types.h>
 
@@ -11,6 +12,8 @@ namespace fmgs {
 struct CaptureOptions {
     std::string root;       ///< folder of the capture
     std::string body;       ///< any that read_body takes
+    std::string splits;     ///< list of a published protocol's frames; empty: the capture's own
+    std::string camera;     ///< the train split's, where there are several; empty: the first
     int64_t downscale = 1;  ///< area-average blocks of this many pixels
     int64_t first = 0;      ///< first train frame
     int64_t last = -1;      ///< last train frame, inclusive; -1: all
@@ -20,6 +23,8 @@ struct CaptureOptions {
     void visit(V& v) {
         v.path("root", root, "folder of the capture");
         v.path("body", body, "body: SMPL (.pkl, .npz) and its kin, or any rig");
+        v.path("splits", splits, "which frames a published protocol takes (configs/splits/)");
+        v("camera", camera, "camera of the train split where there are several; empty: the first");
         v("downscale", downscale, Range::of(1, 64), "area-average blocks of this many pixels");
         v("first", first, Range::at_least(0), "first train frame");
         v("last", last, Range::at_least(-1), "last train frame; -1 takes all");
@@ -51,13 +56,16 @@ struct CaptureParts {
 /// What training looks at: nothing that is held out, and no exact map.
 CaptureParts training_parts();
 
-/// The splits that a capture has, train first, by the names of its files.
+/// The splits that a capture has, train first; no picture is opened.
 std::vector<std::string> split_names(const CaptureOptions& options);
 
-/// Reads a PeopleSnapshot subject in InstantAvatar's layout, with priors/, gt/, test_view/ and
-/// novel_motion/ where they exist. `modalities`: name → folder of further feature priors ([C,H,W]
-/// .npy). Error: missing or corrupt file, counts that do not match, NaN in poses, a split that
-/// there is not, more pictures than there is free memory for; the message names the file.
+/// Whether the folder has a layout that read_capture knows.
+bool is_capture(const std::filesystem::path& root);
+
+/// Reads a capture in whichever layout its files show, with priors/, and gt/, where they exist.
+/// `modalities`: name → folder of further feature priors ([C,H,W] .npy). Error: no layout that is
+/// known, missing or corrupt file, counts that do not match, NaN in poses, a split that there is
+/// not, more pictures than there is free memory for; the message names the file.
 Capture read_capture(const CaptureOptions& options,
                      const std::map<std::string, std::string>& modalities = {},
                      const CaptureParts& parts = {});

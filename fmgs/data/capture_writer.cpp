@@ -5,7 +5,7 @@
 #include <fmgs/core/io/files.h>
 #include <fmgs/core/io/npz.h>
 #include <fmgs/core/rotation.h>
-#include <fmgs/data/frame_files.h>
+#include <fmgs/data/file_names.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/data/pose_file.h>
 #include <fmt/format.h>

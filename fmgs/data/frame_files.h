@@ -1,26 +1,40 @@
 #pragma once
-/// The files of one frame in a capture folder: images/, masks/, priors/, gt/ and feature folders →
-/// Frame.
-#include <fmgs/core/types.h>
+/// The files of one frame: picture, mask, priors and exact maps → Frame.
 #include <fmgs/data/priors.h>
+#include <fmgs/data/source_camera.h>
 
 #include <filesystem>
 #include <map>
+#include <memory>
 
 namespace fmgs {
 
-/// Pinhole cameras of a folder: cameras.npz.
-struct CameraFile {
-    /// [K,3,3], K = 1 or the number of frames; pixel centres at 0.5 (pixel_center is honoured)
-    torch::Tensor intrinsic;
-    torch::Tensor extrinsic;        ///< [E,4,4] world → camera, E = 1 or the number of frames
-    int64_t width = 0, height = 0;  ///< of the stored images; 0: as the images are
-
-    /// Of frame i of `count` (which names the expected number in the Error for other numbers of
-    /// rows).
-    Camera camera(int64_t i, int64_t count, const std::filesystem::path& file) const;
+/// Where a frame's mask is.
+struct MaskSource {
+    enum class Says {
+        person,      ///< where the mask is white, or any label
+        background,  ///< the other way round
+        alpha,       ///< the picture's own alpha channel; no files
+    };
+    /// Several: a pixel is the person's when any of them says so.
+    std::vector<std::filesystem::path> files;
+    Says says = Says::person;
+    /// Row of the data set "masks" when the file is HDF5.
+    int64_t row = 0;
 };
-CameraFile read_camera_file(const std::filesystem::path& file);
+
+/// One picture of a capture, and what belongs to it.
+struct FrameSource {
+    std::string name;  ///< its own within the split: CAMERA/NAME where there are several
+    std::filesystem::path picture;  ///< or a video
+    int64_t video_frame = -1;       ///< of the video; -1: the picture is a file
+    MaskSource mask;
+    std::filesystem::path folder;  ///< in which gt/ may lie
+    SourceCamera camera;
+    int64_t row = 0;  ///< of the poses of its split
+};
+
+class FrameDecoders;
 
 /// Which maps are there to be read beside picture and mask, and how.
 struct FrameReading {
@@ -29,16 +43,12 @@ struct FrameReading {
     PriorFormat format;
     std::filesystem::path normal, depth, semantic;          ///< folders; empty: not there
     std::map<std::string, std::filesystem::path> features;  ///< modality → folder
+    std::shared_ptr<FrameDecoders> decoders;
 };
 
-/// Whether the name ends in .png, .jpg or .jpeg, in lower or upper case.
-bool is_picture(const std::filesystem::path& file);
-/// The first of <stem>.png, .jpg, .jpeg, these in upper case, and .npy that exists in `folder`; the
-/// .png's path when none does.
-std::filesystem::path find_picture(const std::filesystem::path& folder, const std::string& stem);
-
-/// Whether the name a comes before b: as text, but digits in a row count as one number.
-bool natural_less(const std::string& a, const std::string& b);
+/// What stays open or computed between the frames of one capture: videos, sets of masks, lenses.
+/// May be used by several threads.
+std::shared_ptr<FrameDecoders> make_decoders();
 
 /// What the header of a picture or an .npy says of its size, in pixels. Error: not there, no
 /// picture, an array that is no map.
@@ -48,17 +58,15 @@ struct MapSize {
 MapSize stored_size(const std::filesystem::path& file);
 
 /// Bytes that the maps of this frame take, by the headers of its files.
-double frame_bytes(const std::filesystem::path& folder, const FrameReading& reading,
-                   const Frame& frame);
+double frame_bytes(const FrameSource& source, const FrameReading& reading);
 
-/// Gives frame.camera the size of its picture where it has none, and shrinks it.
-void shrink_camera(const std::filesystem::path& folder, int64_t downscale, Frame& frame);
+/// The camera of the frame that read_frame_files makes.
+Camera frame_camera(const FrameSource& source, const FrameReading& reading);
 
-/// Reads the maps of frame.name from `folder`: maps color, mask and what `reading` has; truth
-/// color, mask and, where gt/ has the frame, depth [1,H,W] metres, normal [3,H,W], semantic [H,W].
-/// frame.camera comes in for the stored size and leaves for the shrunk one. Error: a file that is
-/// missing, damaged or of another size, which its header tells before anything is decoded.
-void read_frame_files(const std::filesystem::path& folder, const FrameReading& reading,
-                      Frame& frame);
+/// Reads the maps of a frame: maps color, mask and what `reading` has; truth color, mask and, where
+/// gt/ has the frame, depth [1,H,W] metres, normal [3,H,W], semantic [H,W]. Distortion of the
+/// camera's lens is taken out of all of them. Error: a file that is missing, damaged or of another
+/// size, which its header tells before anything is decoded.
+void read_frame_files(const FrameSource& source, const FrameReading& reading, Frame& frame);
 
 }  // namespace fmgs

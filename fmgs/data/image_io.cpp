@@ -79,7 +79,7 @@ torch::Tensor read_color(const fs::path& file) {
     return bgr.permute({2, 0, 1}).flip(0).to(torch::kFloat).contiguous().div_(255);
 }
 
-torch::Tensor read_gray(const fs::path& file) {
+torch::Tensor read_channels(const fs::path& file) {
     cv::Mat image = decode(file, cv::IMREAD_UNCHANGED);
     const bool wide = image.depth() == CV_16U;
     if (!wide && image.depth() != CV_8U)
@@ -90,12 +90,17 @@ torch::Tensor read_gray(const fs::path& file) {
     if (wide)
         values.bitwise_and_(
             0xFFFF);  // read as signed: torch has little arithmetic for unsigned 16 bit
-    auto first = values.select(2, 0);
-    if (image.channels() != 1 &&
-        !(image.channels() == 3 && (values == first.unsqueeze(2)).all().item<bool>())) {
+    return values.permute({2, 0, 1});
+}
+
+torch::Tensor read_gray(const fs::path& file) {
+    const auto values = read_channels(file);
+    const auto first = values[0];
+    if (values.size(0) != 1 &&
+        !(values.size(0) == 3 && (values == first.unsqueeze(0)).all().item<bool>())) {
         throw Error(
             fmt::format("{}: expected one channel, got a picture of {}; save it as grey levels",
-                        file.string(), image.channels()));
+                        file.string(), values.size(0)));
     }
     return first.contiguous();
 }
@@ -206,6 +211,7 @@ struct VideoWriter::State {
 };
 
 torch::Tensor read_color(const fs::path& file) { refuse(file); }
+torch::Tensor read_channels(const fs::path& file) { refuse(file); }
 torch::Tensor read_gray(const fs::path& file) { refuse(file); }
 void write_color(const fs::path& file, const torch::Tensor&) { refuse(file); }
 void write_gray(const fs::path& file, const torch::Tensor&, bool) { refuse(file); }

@@ -12,6 +12,9 @@ namespace fmgs {
 /// missing, cut short, not decodable, or larger than the memory that is free, of which its header
 /// tells.
 torch::Tensor read_color(const std::filesystem::path& file);
+/// All channels as stored, [C,H,W] int64 (8 or 16 bit): grey; grey and alpha; blue, green, red; or
+/// these and alpha.
+torch::Tensor read_channels(const std::filesystem::path& file);
 /// One channel as stored, [H,W] int64 (8 or 16 bit: labels, masks, millimetres). Error for pictures
 /// in colour.
 torch::Tensor read_gray(const std::filesystem::path& file);

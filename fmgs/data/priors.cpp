@@ -246,10 +246,26 @@ torch::Tensor read_labels(const fs::path& file) {
 }
 
 torch::Tensor read_mask(const fs::path& file) {
-    const auto values = read_labels(file);
+    auto values = is_npy(file) ? read_labels(file).unsqueeze(0) : read_channels(file);
+    // The alpha channel of a cut-out; the classes of a coloured map, black being none.
+    const int64_t channels = values.size(0), last = channels - 1;
+    const bool alpha =
+        (channels == 2 || channels == 4) && (values[last] != values[last][0][0]).any().item<bool>();
+    values = alpha
+                 ? values.slice(0, last)
+                 : std::get<0>(values.slice(0, 0, channels == 2 || channels == 4 ? last : channels)
+                                   .max(0, true));
     // 0/1 and label maps (few small numbers) against 0..255: what is white differs.
     const int64_t top = values.numel() ? values.max().item<int64_t>() : 0;
-    return (top <= 40 ? values > 0 : values >= 128).to(torch::kFloat).unsqueeze(0);
+    return (top <= 40 ? values > 0 : values >= 128).to(torch::kFloat);
+}
+
+torch::Tensor read_alpha(const fs::path& file) {
+    const auto values = read_channels(file);
+    if (values.size(0) != 2 && values.size(0) != 4)
+        throw Error(fmt::format("{}: expected an alpha channel, which is the mask here, got {}",
+                                file.string(), values.size(0) == 1 ? "grey" : "colours alone"));
+    return (values.slice(0, values.size(0) - 1) >= 128).to(torch::kFloat);
 }
 
 torch::Tensor read_feature(const fs::path& file) {

@@ -46,8 +46,11 @@ torch::Tensor read_relative_depth(const std::filesystem::path& file, const Prior
                                   const torch::Tensor& mask);
 /// .png or .npy → [H,W] int64.
 torch::Tensor read_labels(const std::filesystem::path& file);
-/// .png (0/255, 0/1 or labels) or .npy (bool, 0/1) → [1,H,W] of 0 and 1.
+/// .png (0/255, 0/1, labels, colours of classes, or a cut-out with an alpha channel) or .npy (bool,
+/// 0/1) → [1,H,W] of 0 and 1.
 torch::Tensor read_mask(const std::filesystem::path& file);
+/// The alpha channel of a .png, [1,H,W] of 0 and 1. Error when there is none.
+torch::Tensor read_alpha(const std::filesystem::path& file);
 /// .npy [C,H,W], or (H,W) as one channel → [C,H,W] float.
 torch::Tensor read_feature(const std::filesystem::path& file);
 

@@ -37,10 +37,10 @@ std::map<std::string, std::string> modality_folders(const AvatarOptions& options
 /// The body file that the options name, or the one in the folder of the capture.
 std::string body_file(const CaptureOptions& data) {
     if (!data.body.empty()) return data.body;
-    if (!fs::exists(fs::path(data.root) / "cameras.npz")) return {};  // read_capture says it
+    if (!is_capture(data.root)) return {};  // read_capture says it
     const auto beside = fs::path(data.root) / "body.npz";
     if (!fs::exists(beside)) {
-        throw Error(fmt::format("data.body: not set, and {} does not exist; add data.body=FILE.npz",
+        throw Error(fmt::format("data.body: not set, and {} does not exist; add data.body=FILE",
                                 beside.string()));
     }
     return beside.string();

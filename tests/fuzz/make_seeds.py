@@ -474,3 +474,47 @@ body_seeds()
 pickle_seeds()
 torch_seeds()
 json_seeds()
+
+
+# ---- COLMAP, OpenCV's YAML: a letter in front says which ----
+
+def colmap_camera(identity=1, model=1, width=32, height=24, params=(40, 41, 17.5, 10.25)):
+    return struct.pack("<iiQQ", identity, model, width, height) + struct.pack(f"<{len(params)}d", *params)
+
+
+def colmap_image(name=b"0.png\0", quaternion=(1, 0, 0, 0), points=0):
+    return struct.pack("<I7dI", 1, *quaternion, 0, 0, 3, 1) + name + struct.pack("<Q", points) + bytes(24 * min(points, 4))
+
+
+def counted(*items, count=None):
+    return struct.pack("<Q", len(items) if count is None else count) + b"".join(items)
+
+
+for seed_name, content in {
+        "valid_cameras": b"c" + counted(colmap_camera()),
+        "valid_images": b"i" + counted(colmap_image(points=2), colmap_image(b"1.png\0")),
+        "valid_cameras_text": b"C# one\n1 PINHOLE 32 24 40 41 17.5 10.25\r\n",
+        "valid_images_text": b"I1 1 0 0 0 0 0 3 1 a b.png\n\n2 1 0 0 0 0 0 3 1 c.png\n3 4 -1\n",
+        "valid_yaml": b"y%YAML:1.0\n---\nnames:\n  - \"01\"\nK_01: !!opencv-matrix\n   rows: 1\n   cols: 2\n   dt: d\n"
+                      b"   data: [ 1., -2.5e-1 ]\n",
+        "count_lies": b"c" + counted(colmap_camera(), count=1 << 61),
+        "count_wraps": b"i" + counted(colmap_image(points=1 << 62)),
+        "points_missing": b"i" + counted(colmap_image(points=9)),
+        "name_without_end": b"i" + counted(colmap_image(b"0.png"))[:-8],
+        "no_such_model": b"c" + counted(colmap_camera(model=12)),
+        "model_negative": b"c" + counted(colmap_camera(model=-1)),
+        "camera_twice": b"c" + counted(colmap_camera(), colmap_camera()),
+        "image_twice": b"i" + counted(colmap_image(), colmap_image()),
+        "size_zero": b"c" + counted(colmap_camera(width=0)),
+        "size_beyond": b"c" + counted(colmap_camera(width=1 << 63)),
+        "params_nan": b"c" + counted(colmap_camera(params=(float("nan"), 1, 1, 1))),
+        "quaternion_zero": b"i" + counted(colmap_image(quaternion=(0, 0, 0, 0))),
+        "text_short": b"C1 PINHOLE 32 24 40\n",
+        "text_model": b"C1 PINHOLD 32 24 40 41 17.5 10.25\n",
+        "text_no_name": b"I1 1 0 0 0 0 0 3 1\n",
+        "yaml_count": b"ynames: [a]\nK: !!opencv-matrix\n rows: 3\n cols: 3\n data: [ 1 ]\n",
+        "yaml_no_data": b"ynames: [a]\nK: !!opencv-matrix\n rows: 3\n cols: 3\n",
+        "yaml_no_names": b"yK: !!opencv-matrix\n rows: 1\n cols: 1\n data: [ 1 ]\n",
+        "yaml_word": b"ynames: [a]\nK: !!opencv-matrix\n rows: 1\n cols: 1\n data: [ one ]\n",
+}.items():
+    save("colmap", seed_name, content)

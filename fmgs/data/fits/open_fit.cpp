@@ -2,7 +2,7 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/files.h>
-#include <fmgs/data/frame_files.h>
+#include <fmgs/data/file_names.h>
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,0 +1,53 @@
+#pragma once
+/// Poses of a capture that come frame by frame, or as rotations about another point than SMPL's.
+#include <fmgs/core/body_model.h>
+#include <fmgs/data/pose_file.h>
+
+#include <optional>
+
+namespace fmgs {
+
+/// Where the body's joints rest, which SMPL's translation refers to: x = R(v − J0) + J0 + transl.
+/// The body file is read when it is first needed.
+class RestJoints {
+  public:
+    explicit RestJoints(std::string body_file) : file_(std::move(body_file)) {}
+
+    /// [J,3] double, of the body with these betas [b]. Error, naming `asker`, when data.body is not
+    /// set.
+    torch::Tensor joints(const torch::Tensor& betas, const std::string& asker) const;
+    /// [3] double, joint 0.
+    torch::Tensor root(const torch::Tensor& betas, const std::string& asker) const;
+    /// The betas, of `count` at most, with which the body's joints rest at `joints` [J,3] up to a
+    /// translation, and the distance that remains, metres.
+    std::pair<torch::Tensor, double> betas_of(const torch::Tensor& joints, int64_t count,
+                                              const std::string& asker) const;
+
+  private:
+    const BodyData& body(const std::string& asker) const;
+    std::string file_;
+    mutable std::optional<BodyData> body_;
+    mutable torch::Tensor rest_, directions_;  // [J,3], [J,3,B] double
+};
+
+/// A pose as a file of one frame has it.
+struct SourcePose {
+    torch::Tensor angles;  ///< [3J] double, axis-angle, the root first
+    /// [3] double, world, metres: where joint 0 is, or SMPL's translation
+    torch::Tensor place;
+    torch::Tensor betas;  ///< [b] double, or undefined
+};
+
+/// Rows of one split, with SMPL's transl; `place`: what theirs is, kSmpl or kRoot. Betas are the
+/// mean over the frames.
+PoseFile pose_rows(const std::vector<SourcePose>& poses, Place place, const RestJoints& rest,
+                   const std::string& asker);
+
+/// x = R(Rh)·SMPL(θ, no translation) + Th, a rotation about the origin (EasyMocap, ZJU-MoCap):
+/// where joint 0 is. Rh, Th, rest: [3] double.
+torch::Tensor root_of_rh_th(const torch::Tensor& Rh, const torch::Tensor& Th,
+                            const torch::Tensor& rest);
+/// Axis-angle [3] of R(first)·R(second).
+torch::Tensor turn_after(const torch::Tensor& first, const torch::Tensor& second);
+
+}  // namespace fmgs
