@@ -2,6 +2,9 @@
 #include <fmgs/core/io/body_file.h>
 #include <fmgs/core/io/files.h>
 
+#include <map>
+#include <set>
+
 #include "support/pickles.h"
 #include "support/test.h"
 
