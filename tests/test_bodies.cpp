@@ -2,6 +2,9 @@
 #include <fmgs/core/io/body_file.h>
 #include <fmgs/core/io/files.h>
 
+#include <map>
+#include <set>
+
 #include "support/pickles.h"
 #include "support/test.h"
 
@@ -13,19 +16,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool equal(const torch::Tensor& a, const torch::Tensor& b) {
+bool same(const torch::Tensor& a, const torch::Tensor& b) {
     return a.defined() == b.defined() && (!a.defined() || torch::equal(a, b));
 }
 
 /// What differs first; empty where nothing does.
 std::string difference(const BodyData& a, const BodyData& b) {
-    if (!equal(a.vertices, b.vertices)) return "vertices";
-    if (!equal(a.faces, b.faces)) return "faces";
-    if (!equal(a.weights, b.weights)) return "weights";
-    if (!equal(a.joint_regressor, b.joint_regressor)) return "joint_regressor";
-    if (!equal(a.parents, b.parents)) return "parents";
-    if (!equal(a.shape_directions, b.shape_directions)) return "shape_directions";
-    return equal(a.pose_directions, b.pose_directions) ? "" : "pose_directions";
+    if (!same(a.vertices, b.vertices)) return "vertices";
+    if (!same(a.faces, b.faces)) return "faces";
+    if (!same(a.weights, b.weights)) return "weights";
+    if (!same(a.joint_regressor, b.joint_regressor)) return "joint_regressor";
+    if (!same(a.parents, b.parents)) return "parents";
+    if (!same(a.shape_directions, b.shape_directions)) return "shape_directions";
+    return same(a.pose_directions, b.pose_directions) ? "" : "pose_directions";
 }
 
 /// body.npz with other arrays.

@@ -145,6 +145,26 @@ TEST_CASE("trap 8: joblib's arrays with and without alignment, in zlib and in gz
         CHECK(file_refused(name, "compressed by another program than zlib or gzip"));
 }
 
+TEST_CASE("objects inside .npy and .npz are read when they are looked into", "[pickle]") {
+    REQUIRE_CLOSE(reals(pickled("object.npy")["results"]["poses"]), quarters({2, 3}), 0);
+    CHECK(pickled("objects.npy").list()[1].text() == "b");
+    const auto file = pickled("objects.npz");
+    CHECK(file["results"]["name"].text() == "x");
+    REQUIRE_CLOSE(reals(file["plain"]), quarters({2}), 0);
+    CHECK(file["text"].text() == "female");  // AMASS's gender
+    CHECK(file["bytes"].text() == "male");
+    CHECK(file["words"].strings() == std::vector<std::string>{"a", "bc"});
+    CHECK(file["big"].dtype() == "f4");
+    REQUIRE_CLOSE(reals(file["big"]), quarters({2}), 0);
+    CHECK(test::throws_error([&] { file["bad"].is_list(); },
+                             "objects.npz: 'bad': a pickle that needs torch.Size"));
+    CHECK(test::throws_error([&] { file["structure"].array(); },
+                             "objects.npz: 'structure': an array of dtype"));
+    CHECK(test::throws_error([&] { file["complex"].tensor(); }, "'c8' is not read"));
+    CHECK(test::throws_error([&] { file["other"]; },
+                             "there is no entry 'other'; there are: bad, big"));
+}
+
 TEST_CASE("torch files of both forms: views, types, nested dictionaries, parameters", "[pickle]") {
     const auto base = torch::arange(12, torch::kDouble);
     for (const char* name : {"torch.pt", "torch_old.pt"}) {
@@ -182,8 +202,9 @@ TEST_CASE("every name that is no data is refused, and said", "[pickle]") {
     for (const auto& entry : std::filesystem::directory_iterator(test::pickles())) {
         const auto name = entry.path().filename().string();
         if (!name.starts_with("names_")) continue;
-        const auto word = name.substr(6, name.find_last_of("_.") - 6);
-        CHECK(file_refused(name, "needs " + (word == "complex" ? "builtins.complex" : word)));
+        // names_WHAT_PROTOCOL.pkl
+        const auto word = name.substr(6, name.rfind('_') - 6);
+        CHECK(file_refused(name, "needs " + word));
         ++seen;
     }
     CHECK(seen == 22);
@@ -273,4 +294,40 @@ TEST_CASE("sparse matrices whose parts do not go together are refused", "[pickle
 TEST_CASE("a pickle whose line ends were changed is called that", "[pickle]") {
     CHECK(file_refused("line_ends.pkl", "line ends were changed (LF to CRLF)"));
     CHECK(file_refused("line_ends_2.pkl", "line ends were changed (LF to CRLF)"));
+}
+
+TEST_CASE("values say what they are where something else is expected", "[pickle]") {
+    const auto file = parse_value(R"({"a": [[1, 2], [3, 4.5]], "b": [[1], [2, 3]], "c": "x",
+                                      "d": [true, false], "e": [1, 2], "f": ["a", "b"], "g": 2.5,
+                                      "h": null, "a": 7})",
+                                  "a.json");
+    CHECK(file["a"].integer() == 7);  // the last one
+    CHECK(file["g"].number() == 2.5);
+    CHECK(file["d"].array().dtype == "b1");
+    CHECK(file["e"].array().dtype == "i8");
+    CHECK(file["f"].strings() == std::vector<std::string>{"a", "b"});
+    CHECK(file.dict()[0].second.shape() == std::vector<int64_t>{2, 2});
+    REQUIRE_CLOSE(reals(file.dict()[0].second),
+                  torch::tensor({{1., 2.}, {3., 4.5}}, torch::kDouble), 0);
+    const auto says = [](auto&& f, const char* words) { return test::throws_error(f, words); };
+    CHECK(says([&] { file["b"].array(); }, "a list whose items differ: [1] and [2]"));
+    CHECK(says([&] { file["c"].number(); }, "expected a number, got the text 'x'"));
+    CHECK(says([&] { file["g"].integer(); }, "expected a whole number, got the number 2.5"));
+    CHECK(says([&] { file["e"].text(); }, "expected text, got a list of 2"));
+    CHECK(says([&] { file["h"].dict(); }, "expected a dictionary, got nothing"));
+    CHECK(
+        says([&] { file["e"]["x"]; }, "expected a dictionary with an entry 'x', got a list of 2"));
+    for (const auto& [bytes, words] :
+         {std::pair<std::string, const char*>{"", "an empty file"},
+          {"version https://git-lfs.github.com/spec/v1", "git lfs pull"},
+          {"<html>", "a web page"},
+          {"\x89HDF\r\n", "an HDF5 file"},
+          {"hello", "unknown kind, which begins with 'hello'"},
+          {"[1, 2", "not valid JSON"},
+          {std::string(300, '['), "nested more than 200 deep"},
+          {"PK\5\6" + std::string(18, '\0') + "x", "cut off"}}) {
+        INFO(words);
+        CHECK(says([&] { parse_value(bytes, "a.dat"); }, words));
+        CHECK(says([&] { parse_value(bytes, "a.dat"); }, "a.dat: "));
+    }
 }

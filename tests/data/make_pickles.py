@@ -176,7 +176,7 @@ def refused():
             else:
                 head = b"\x80\x04" + b"".join(b"\x8c" + bytes([len(x)]) + x for x in where) + b"\x93"
             save(f"names_{module}.{name}_{protocol}.pkl", head + b"(S'a'\ntR.")
-    save("names_complex.pkl", pickle.dumps({"z": 1j}, 4))
+    save("names_builtins.complex_4.pkl", pickle.dumps({"z": 1j}, 4))
     save("structure.pkl", pickle.dumps(np.zeros(2, [("x", "f4")]), 4))
     save("complex_array.pkl", pickle.dumps(np.zeros(2, "c16"), 4))
     save("dates.pkl", pickle.dumps(np.zeros(2, "M8[s]"), 4))

@@ -33,6 +33,15 @@ PickleValues::PickleValues(const Pickle& pickle, uint64_t input, Tensor tensor)
       done_(pickle.parts.size()),
       weight_(pickle.parts.size(), 0) {}
 
+Value PickleValues::root() {
+    try {
+        return value(pickle_.root);
+    } catch (const Error& error) {
+        if (std::string_view(error.what()).starts_with(pickle_.what)) throw;
+        fail(error.what());
+    }
+}
+
 void PickleValues::fail(const std::string& problem) const {
     throw Error(fmt::format("{}: {}", pickle_.what, problem));
 }

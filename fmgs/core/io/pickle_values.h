@@ -17,7 +17,7 @@ class PickleValues {
     PickleValues(const Pickle& pickle, uint64_t input, Tensor tensor = {});
 
     /// Error when anything in the pickle is no data.
-    Value root() { return value(pickle_.root); }
+    Value root();
     /// Error once more has been made than the file can account for.
     void charge(double bytes);
 

@@ -40,25 +40,22 @@ Value npy_value(std::string_view bytes, const std::string& what) {
     return detail::array_or_text(std::move(array));
 }
 
-/// Unpacked when it is looked into.
+/// An entry of an .npz, of which nothing is unpacked before it is looked into.
 Value npz_entry(const std::shared_ptr<NpzReader>& file, const std::string& key) {
-    const auto header = file->header(key);
-    const auto what = fmt::format("{}: '{}'", file->name(), key);
-    const bool is_text = header.shape.empty() &&
-                         (header.dtype.find('U') != header.dtype.npos || header.dtype[0] == 'S');
-    if (holds_objects(header) || is_text) {
-        return Value::later([file, key, what] {
-            const auto bytes = file->bytes(key);
-            return npy_value({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, what);
-        });
-    }
-    Value::Lazy lazy{header.dtype, header.shape, {}};
-    if (lazy.dtype.starts_with('>')) lazy.dtype.erase(0, 1);
-    lazy.unpack = [file, key, what] {
+    const auto unpacked = [file, key] {
         const auto bytes = file->bytes(key);
-        return npy_value({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, what).array();
+        return npy_value({reinterpret_cast<const char*>(bytes.data()), bytes.size()},
+                         fmt::format("{}: '{}'", file->name(), key));
     };
-    return Value(std::move(lazy));
+    return Value::later([file, key, unpacked] {
+        const auto header = file->header(key);
+        auto dtype = header.dtype;
+        if (dtype.starts_with('>')) dtype.erase(0, 1);
+        const bool is_text =
+            header.shape.empty() && (dtype.starts_with('U') || dtype.starts_with('S'));
+        if (holds_objects(header) || is_text) return unpacked();
+        return Value(Value::Lazy{dtype, header.shape, [unpacked] { return unpacked().array(); }});
+    });
 }
 
 Value zip_value(std::string bytes, const std::string& what) {

@@ -69,7 +69,13 @@ bool is_torch_archive(const Zip& zip) { return find_pickle(zip) != nullptr; }
 Value torch_value(const Zip& zip) {
     const auto& member = *find_pickle(zip);
     const auto folder = member.name.substr(0, member.name.size() - kPickle.size());
-    if (zip.find(folder + "constants.pkl"))
+    std::map<std::string, const ZipMember*> members;
+    for (const auto& each : zip.members()) members.emplace(each.name, &each);
+    const auto find = [&](const std::string& name) {
+        const auto found = members.find(folder + name);
+        return found == members.end() ? nullptr : found->second;
+    };
+    if (find("constants.pkl"))
         throw Error(fmt::format(
             "{}: a TorchScript program; save its tensors with torch.save instead", zip.what()));
     const auto text = unpack(zip, member);
@@ -81,14 +87,13 @@ Value torch_value(const Zip& zip) {
     kept.bytes = [&](const std::string& key) -> std::string_view {
         const auto found = storages.find(key);
         if (found != storages.end()) return found->second;
-        const auto* values = zip.find(folder + "data/" + key);
+        const auto* values = find("data/" + key);
         if (!values)
             throw Error(fmt::format("{}: the values of storage '{}' are missing", zip.what(),
                                     key.substr(0, 40)));
         return storages.emplace(key, unpack(zip, *values)).first->second;
     };
-    if (const auto* order = zip.find(folder + "byteorder"))
-        kept.big_endian = unpack(zip, *order) == "big";
+    if (const auto* order = find("byteorder")) kept.big_endian = unpack(zip, *order) == "big";
     return torch_tensors(pickle, input, kept);
 }
 

@@ -105,7 +105,10 @@ NpyArray tensor_of(const Pickle& pickle, PickleValues& values, const TorchStorag
             fail(pickle, "a tensor that reaches outside its storage");
         values.charge(2.0 * static_cast<double>(count) * static_cast<double>(item));
         auto strides = view.strides;
-        for (auto& stride : strides) stride *= item;
+        for (size_t k = 0; k < strides.size(); ++k) {
+            // Of a size of one nothing is said, so that it may be any number.
+            strides[k] = view.shape[k] == 1 ? 0 : strides[k] * item;
+        }
         out.bytes = strided(reinterpret_cast<const uint8_t*>(bytes.data()) + view.offset * item,
                             view.shape, strides, item);
     }

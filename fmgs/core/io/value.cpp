@@ -57,11 +57,16 @@ bool Value::is_number() const {
 }
 
 std::string Value::description() const {
-    if (std::holds_alternative<std::shared_ptr<Later>>(content_)) return "an object";
+    try {
+        known();
+    } catch (const Error&) {
+        return "an object that cannot be read";
+    }
     if (is_none()) return "nothing";
-    if (std::holds_alternative<bool>(content_)) return number() != 0 ? "true" : "false";
-    if (const auto* x = std::get_if<int64_t>(&content_)) return fmt::format("the number {}", *x);
-    if (const auto* x = std::get_if<double>(&content_)) return fmt::format("the number {}", *x);
+    const auto& content = known().content_;
+    if (const auto* x = std::get_if<bool>(&content)) return *x ? "true" : "false";
+    if (const auto* x = std::get_if<int64_t>(&content)) return fmt::format("the number {}", *x);
+    if (const auto* x = std::get_if<double>(&content)) return fmt::format("the number {}", *x);
     if (const auto* x = get<std::string>()) return fmt::format("the text '{}'", x->substr(0, 40));
     if (const auto* x = get<List>()) return fmt::format("a list of {}", x->size());
     if (const auto* x = get<Dict>()) return fmt::format("a dictionary of {}", x->size());

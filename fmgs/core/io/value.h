@@ -35,8 +35,8 @@ class Value {
     explicit Value(Dict entries);
     explicit Value(NpyArray array);
     explicit Value(Lazy array);
-    /// What is made, once, when it is first looked into: a pickle inside an .npz. Its Error comes
-    /// then, too.
+    /// What is made, once, when it is first looked into: an entry of an .npz. Its Error comes then,
+    /// too.
     static Value later(std::function<Value()> make);
 
     bool is_none() const;

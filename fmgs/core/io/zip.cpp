@@ -165,13 +165,6 @@ Zip::Zip(const uint8_t* data, size_t size, std::string what)
       what_(std::move(what)),
       members_(read_directory({data_, size_, what_})) {}
 
-const ZipMember* Zip::find(const std::string& name) const {
-    for (const auto& member : members_) {
-        if (member.name == name) return &member;
-    }
-    return nullptr;
-}
-
 void Zip::check_claim(const ZipMember& member) const {
     detail::check_claim({data_, size_, what_}, member);
 }

@@ -20,8 +20,6 @@ class Zip {
 
     const std::string& what() const { return what_; }
     const std::vector<ZipMember>& members() const { return members_; }
-    /// Null where there is none of this name.
-    const ZipMember* find(const std::string& name) const;
     /// Error when the size that a member claims cannot be.
     void check_claim(const ZipMember& member) const;
     /// The first `limit` bytes; the checksum is compared where that is all of them.
