@@ -6,6 +6,6 @@
 using namespace fmgs;
 
 void read_input(const uint8_t* data, size_t size) {
-    const auto bvh = detail::parse_bvh({reinterpret_cast<const char*>(data), size}, "input");
-    detail::smpl_joints_of(bvh, "input");
+    const auto bvh = fmgs::detail::parse_bvh({reinterpret_cast<const char*>(data), size}, "input");
+    fmgs::detail::smpl_joints_of(bvh, "input");
 }

@@ -8,8 +8,8 @@ using namespace fmgs;
 
 void read_input(const uint8_t* data, size_t size) {
     const PoseFileOptions options;
-    const auto fit = detail::read_fit(
+    const auto fit = fmgs::detail::read_fit(
         {"input", "input", parse_value({reinterpret_cast<const char*>(data), size}, "input"), false,
          options});
-    detail::check_track(detail::choose_person(fit, -1, "input"), fit, "input");
+    fmgs::detail::check_track(fmgs::detail::choose_person(fit, -1, "input"), fit, "input");
 }

@@ -106,6 +106,26 @@ const Body& body_of(const FitInput& input) {
     return *body;
 }
 
+// Median length of the edges of a body's faces between these vertices [V,3].
+double edge_length(const torch::Tensor& faces, const torch::Tensor& vertices) {
+    const auto from = vertices.index_select(0, faces.select(1, 0));
+    const auto to = vertices.index_select(0, faces.select(1, 1));
+    return (to - from).norm(2, 1).median().item<double>();
+}
+
+// As many vertices as SMPL's say little: in another order the faces would be torn.
+void check_order(const Body& body, const torch::Tensor& target, const std::string& what) {
+    const auto faces = body.canonical().faces.to(torch::kCPU);
+    const double ours = edge_length(faces, body.shaped().to(torch::kCPU, torch::kDouble));
+    const double theirs = edge_length(faces, target);
+    if (theirs < 3 * ours) return;
+    throw Error(fmt::format(
+        "{}: SAM 3D Body's vertices are carried to SMPL's mesh; the body has as many vertices, but "
+        "they are others, and there is no map for it: its edges of {:.0f} mm would be {:.0f} mm "
+        "long",
+        what, 1000 * ours, 1000 * theirs));
+}
+
 Fit read_sam_body(const FitInput& input) {
     const Body& body = body_of(input);
     auto folder = input.options.mhr_folder;
@@ -120,6 +140,7 @@ Fit read_sam_body(const FitInput& input) {
                         input.is_folder ? fmt::format("{}/{}", input.what, stem) : input.what);
         const auto vertices = in.numbers("pred_vertices", {kMhrVertices, 3});
         const auto target = map.apply(vertices) + in.numbers("pred_cam_t", {3});
+        check_order(body, target, in.what());
         Row row{.frame = number};
         split_name(stem, row);
         const auto before = last.find(row.person);
