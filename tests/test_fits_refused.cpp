@@ -28,7 +28,8 @@ torch::Tensor nan_at(torch::IntArrayRef shape, int64_t row) {
 bool refused(const Value& value, const std::string& words) {
     return throws_error(
         [&] {
-            const auto fit = fmgs::detail::read_fit({"FILE", "FILE", value, false, PoseFileOptions{}});
+            const auto fit =
+                fmgs::detail::read_fit({"FILE", "FILE", value, false, PoseFileOptions{}});
             if (fit.people.empty()) throw Error("FILE: nobody");
         },
         words);
