@@ -52,6 +52,11 @@ Bvh skeleton(const std::vector<std::pair<std::string, int64_t>>& joints) {
     return out;
 }
 
+std::string at(const Bvh& bvh, smpl::Joint joint) {
+    const auto k = smpl_joints_of(bvh, "FILE")[joint];
+    return k < 0 ? std::string("none") : bvh.joints[static_cast<size_t>(k)].name;
+}
+
 }  // namespace
 
 TEST_CASE("a BVH is read with names that hold spaces, and any line ends", "[bvh]") {
@@ -112,10 +117,6 @@ TEST_CASE("T-pose and A-pose skeletons of two families give the motion that they
 }
 
 TEST_CASE("joints are known by the names of several programs", "[bvh]") {
-    const auto at = [](const Bvh& bvh, smpl::Joint joint) {
-        const auto k = smpl_joints_of(bvh, "FILE")[joint];
-        return k < 0 ? std::string("none") : bvh.joints[static_cast<size_t>(k)].name;
-    };
     // CMU: a dummy above each leg, two spine joints.
     const auto cmu =
         skeleton({{"Hips", -1},     {"LHipJoint", 0},      {"LeftUpLeg", 1},  {"LeftLeg", 2},
@@ -153,6 +154,9 @@ TEST_CASE("joints are known by the names of several programs", "[bvh]") {
     CHECK(at(daz, smpl::kRightKnee) == "rShin");
     CHECK(at(daz, smpl::kSpine3) == "chest");
     CHECK(at(daz, smpl::kHead) == "none");
+}
+
+TEST_CASE("sides stand in front of a joint's name or behind it", "[bvh]") {
     // SMPL's own names, and Blender's sides behind.
     const auto own = skeleton({{"Pelvis", -1},
                                {"L_Hip", 0},
