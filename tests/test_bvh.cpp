@@ -52,7 +52,7 @@ Bvh skeleton(const std::vector<std::pair<std::string, int64_t>>& joints) {
     return out;
 }
 
-std::string at(const Bvh& bvh, smpl::Joint joint) {
+std::string matched(const Bvh& bvh, smpl::Joint joint) {
     const auto k = smpl_joints_of(bvh, "FILE")[joint];
     return k < 0 ? std::string("none") : bvh.joints[static_cast<size_t>(k)].name;
 }
@@ -60,7 +60,7 @@ std::string at(const Bvh& bvh, smpl::Joint joint) {
 }  // namespace
 
 TEST_CASE("a BVH is read with names that hold spaces, and any line ends", "[bvh]") {
-    for (const std::string text :
+    for (const std::string& text :
          {std::string(kSmall), replaced(kSmall, "MOTION\n", "MOTION\r\n")}) {
         const auto bvh = parse_bvh(text, "FILE");
         REQUIRE(bvh.joints.size() == 2);
@@ -125,13 +125,13 @@ TEST_CASE("joints are known by the names of several programs", "[bvh]") {
                   {"Head", 11},     {"LeftShoulder", 10},  {"LeftArm", 13},   {"LeftForeArm", 14},
                   {"LeftHand", 15}, {"RightShoulder", 10}, {"RightArm", 17},  {"RightForeArm", 18},
                   {"RightHand", 19}});
-    CHECK(at(cmu, smpl::kPelvis) == "Hips");
-    CHECK(at(cmu, smpl::kLeftHip) == "LeftUpLeg");
-    CHECK(at(cmu, smpl::kSpine1) == "LowerBack");
-    CHECK(at(cmu, smpl::kSpine3) == "Spine");
-    CHECK(at(cmu, smpl::kLeftCollar) == "LeftShoulder");
-    CHECK(at(cmu, smpl::kRightShoulder) == "RightArm");
-    CHECK(at(cmu, smpl::kLeftFoot) == "none");
+    CHECK(matched(cmu, smpl::kPelvis) == "Hips");
+    CHECK(matched(cmu, smpl::kLeftHip) == "LeftUpLeg");
+    CHECK(matched(cmu, smpl::kSpine1) == "LowerBack");
+    CHECK(matched(cmu, smpl::kSpine3) == "Spine");
+    CHECK(matched(cmu, smpl::kLeftCollar) == "LeftShoulder");
+    CHECK(matched(cmu, smpl::kRightShoulder) == "RightArm");
+    CHECK(matched(cmu, smpl::kLeftFoot) == "none");
     // DAZ and Poser.
     const auto daz = skeleton({{"hip", -1},
                                {"abdomen", 0},
@@ -150,10 +150,10 @@ TEST_CASE("joints are known by the names of several programs", "[bvh]") {
                                {"rThigh", 0},
                                {"rShin", 14},
                                {"rFoot", 15}});
-    CHECK(at(daz, smpl::kLeftShoulder) == "lShldr");
-    CHECK(at(daz, smpl::kRightKnee) == "rShin");
-    CHECK(at(daz, smpl::kSpine3) == "chest");
-    CHECK(at(daz, smpl::kHead) == "none");
+    CHECK(matched(daz, smpl::kLeftShoulder) == "lShldr");
+    CHECK(matched(daz, smpl::kRightKnee) == "rShin");
+    CHECK(matched(daz, smpl::kSpine3) == "chest");
+    CHECK(matched(daz, smpl::kHead) == "none");
 }
 
 TEST_CASE("sides stand in front of a joint's name or behind it", "[bvh]") {
@@ -175,11 +175,11 @@ TEST_CASE("sides stand in front of a joint's name or behind it", "[bvh]") {
                                {"shoulder.R", 8},
                                {"upper_arm.R", 14},
                                {"forearm.R", 15}});
-    CHECK(at(own, smpl::kLeftAnkle) == "L_Ankle");
-    CHECK(at(own, smpl::kLeftFoot) == "L_Foot");
-    CHECK(at(own, smpl::kLeftWrist) == "L_Wrist");
-    CHECK(at(own, smpl::kRightCollar) == "shoulder.R");
-    CHECK(at(own, smpl::kRightShoulder) == "upper_arm.R");
+    CHECK(matched(own, smpl::kLeftAnkle) == "L_Ankle");
+    CHECK(matched(own, smpl::kLeftFoot) == "L_Foot");
+    CHECK(matched(own, smpl::kLeftWrist) == "L_Wrist");
+    CHECK(matched(own, smpl::kRightCollar) == "shoulder.R");
+    CHECK(matched(own, smpl::kRightShoulder) == "upper_arm.R");
 }
 
 TEST_CASE("a skeleton that is no person is refused with the list of its joints", "[bvh]") {
