@@ -52,8 +52,7 @@ Bvh skeleton(const std::vector<std::pair<std::string, int64_t>>& joints) {
     return out;
 }
 
-// The name of the joint that is taken for SMPL's.
-std::string name_of(const Bvh& bvh, smpl::Joint joint) {
+std::string matched(const Bvh& bvh, smpl::Joint joint) {
     const auto k = smpl_joints_of(bvh, "FILE")[joint];
     return k < 0 ? std::string("none") : bvh.joints[static_cast<size_t>(k)].name;
 }
@@ -61,7 +60,7 @@ std::string name_of(const Bvh& bvh, smpl::Joint joint) {
 }  // namespace
 
 TEST_CASE("a BVH is read with names that hold spaces, and any line ends", "[bvh]") {
-    for (const std::string text :
+    for (const std::string& text :
          {std::string(kSmall), replaced(kSmall, "MOTION\n", "MOTION\r\n")}) {
         const auto bvh = parse_bvh(text, "FILE");
         REQUIRE(bvh.joints.size() == 2);
@@ -117,7 +116,7 @@ TEST_CASE("T-pose and A-pose skeletons of two families give the motion that they
     CHECK(said(t_pose, "22 of its joints matched by name"));
 }
 
-TEST_CASE("joints are known by the names of CMU, DAZ and Poser", "[bvh]") {
+TEST_CASE("joints are known by the names of several programs", "[bvh]") {
     // CMU: a dummy above each leg, two spine joints.
     const auto cmu =
         skeleton({{"Hips", -1},     {"LHipJoint", 0},      {"LeftUpLeg", 1},  {"LeftLeg", 2},
@@ -126,13 +125,13 @@ TEST_CASE("joints are known by the names of CMU, DAZ and Poser", "[bvh]") {
                   {"Head", 11},     {"LeftShoulder", 10},  {"LeftArm", 13},   {"LeftForeArm", 14},
                   {"LeftHand", 15}, {"RightShoulder", 10}, {"RightArm", 17},  {"RightForeArm", 18},
                   {"RightHand", 19}});
-    CHECK(name_of(cmu, smpl::kPelvis) == "Hips");
-    CHECK(name_of(cmu, smpl::kLeftHip) == "LeftUpLeg");
-    CHECK(name_of(cmu, smpl::kSpine1) == "LowerBack");
-    CHECK(name_of(cmu, smpl::kSpine3) == "Spine");
-    CHECK(name_of(cmu, smpl::kLeftCollar) == "LeftShoulder");
-    CHECK(name_of(cmu, smpl::kRightShoulder) == "RightArm");
-    CHECK(name_of(cmu, smpl::kLeftFoot) == "none");
+    CHECK(matched(cmu, smpl::kPelvis) == "Hips");
+    CHECK(matched(cmu, smpl::kLeftHip) == "LeftUpLeg");
+    CHECK(matched(cmu, smpl::kSpine1) == "LowerBack");
+    CHECK(matched(cmu, smpl::kSpine3) == "Spine");
+    CHECK(matched(cmu, smpl::kLeftCollar) == "LeftShoulder");
+    CHECK(matched(cmu, smpl::kRightShoulder) == "RightArm");
+    CHECK(matched(cmu, smpl::kLeftFoot) == "none");
     // DAZ and Poser.
     const auto daz = skeleton({{"hip", -1},
                                {"abdomen", 0},
@@ -151,13 +150,14 @@ TEST_CASE("joints are known by the names of CMU, DAZ and Poser", "[bvh]") {
                                {"rThigh", 0},
                                {"rShin", 14},
                                {"rFoot", 15}});
-    CHECK(name_of(daz, smpl::kLeftShoulder) == "lShldr");
-    CHECK(name_of(daz, smpl::kRightKnee) == "rShin");
-    CHECK(name_of(daz, smpl::kSpine3) == "chest");
-    CHECK(name_of(daz, smpl::kHead) == "none");
+    CHECK(matched(daz, smpl::kLeftShoulder) == "lShldr");
+    CHECK(matched(daz, smpl::kRightKnee) == "rShin");
+    CHECK(matched(daz, smpl::kSpine3) == "chest");
+    CHECK(matched(daz, smpl::kHead) == "none");
 }
 
-TEST_CASE("joints are known by SMPL's names, and with Blender's sides", "[bvh]") {
+TEST_CASE("sides stand in front of a joint's name or behind it", "[bvh]") {
+    // SMPL's own names, and Blender's sides behind.
     const auto own = skeleton({{"Pelvis", -1},
                                {"L_Hip", 0},
                                {"L_Knee", 1},
@@ -175,11 +175,11 @@ TEST_CASE("joints are known by SMPL's names, and with Blender's sides", "[bvh]")
                                {"shoulder.R", 8},
                                {"upper_arm.R", 14},
                                {"forearm.R", 15}});
-    CHECK(name_of(own, smpl::kLeftAnkle) == "L_Ankle");
-    CHECK(name_of(own, smpl::kLeftFoot) == "L_Foot");
-    CHECK(name_of(own, smpl::kLeftWrist) == "L_Wrist");
-    CHECK(name_of(own, smpl::kRightCollar) == "shoulder.R");
-    CHECK(name_of(own, smpl::kRightShoulder) == "upper_arm.R");
+    CHECK(matched(own, smpl::kLeftAnkle) == "L_Ankle");
+    CHECK(matched(own, smpl::kLeftFoot) == "L_Foot");
+    CHECK(matched(own, smpl::kLeftWrist) == "L_Wrist");
+    CHECK(matched(own, smpl::kRightCollar) == "shoulder.R");
+    CHECK(matched(own, smpl::kRightShoulder) == "upper_arm.R");
 }
 
 TEST_CASE("a skeleton that is no person is refused with the list of its joints", "[bvh]") {
