@@ -112,7 +112,7 @@ TEST_CASE("a picture of another size is refused by its header", "[capture]") {
         REQUIRE(throws_error([&] { read_capture(options(written.root), kDino); },
                              std::string(file) +
                                  ": expected 16x12 pixels (width x height) like its picture and "
-                                 "cameras.npz, got 30000x29000"));
+                                 "its camera, got 30000x29000"));
     }
     for (const auto& [file, shape] :
          {std::pair{"priors/normal/image_0001", std::vector<int64_t>{3, 13, 16}},
