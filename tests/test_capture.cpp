@@ -236,7 +236,7 @@ const std::vector<Damage> kDamages = {
          spoil(r / "cameras.npz", "width",
                [](auto x) { return torch::full_like(x, NAN, torch::kDouble); });
      }},
-    {"test.npz: 'frame_names': expected an array of text (dtype U or S), got 'i8'",
+    {"test.npz: frame_names: expected an array of text (dtype U or S), got 'i8'",
      [](auto& r) {
          auto npz = read_npz(r / "poses/test.npz");
          npz["frame_names"] = npy_array(torch::arange(2));

@@ -214,8 +214,9 @@ TEST_CASE("a header that lies about sizes is refused before anything is allocate
         refused("{'descr': '<f4', 'fortran_order': 0, 'shape': (2,)}", "expected True or False"));
     REQUIRE(refused("{'evil': 1}", "not known"));
     REQUIRE(refused("", "expected '{'"));
-    for (const char* descr :
-         {"'>f4'", "'|O'", "'<c8'", "'<U99999999'", "[('x', '<f4'), ('y', '<f4')]"}) {
+    REQUIRE(parse_array("{'descr': '>f4', 'fortran_order': False, 'shape': (2,), }", 8).shape ==
+            std::vector<int64_t>{2});
+    for (const char* descr : {"'|O'", "'<c8'", "'<U99999999'", "[('x', '<f4'), ('y', '<f4')]"}) {
         const auto array = parse_array(
             std::string("{'descr': ") + descr + ", 'fortran_order': False, 'shape': (1,), }", 8);
         REQUIRE(test::throws_error([&] { array.tensor(); }, "cannot become a tensor"));

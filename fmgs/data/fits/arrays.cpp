@@ -59,6 +59,14 @@ torch::Tensor Arrays::real(const char* key) const {
     }
 }
 
+std::vector<std::string> Arrays::texts(const char* key) const {
+    try {
+        return value_[key].strings();
+    } catch (const Error& e) {
+        throw Error(fmt::format("{}: {}: {}", what_, key, e.what()));
+    }
+}
+
 torch::Tensor Arrays::numbers(const char* key, std::initializer_list<int64_t> wanted) const {
     if (!has(key))
         throw Error(fmt::format("{}: expected {} {}, there is none; keys: {}", what_, key,

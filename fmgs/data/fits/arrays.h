@@ -30,6 +30,7 @@ class Arrays {
     torch::Tensor betas(const char* key) const;
     double number(const char* key) const;
     std::vector<int64_t> integers(const char* key) const;
+    std::vector<std::string> texts(const char* key) const;
 
   private:
     torch::Tensor real(const char* key) const;

@@ -90,7 +90,7 @@ void read_rate(const Arrays& in, Fit& fit) {
 
 void read_axis(const Arrays& in, Fit& fit) {
     if (!in.has("up_axis")) return;
-    const auto words = in.value()["up_axis"].strings();
+    const auto words = in.texts("up_axis");
     fit.up_axis = words.empty() ? "" : words.front();
     if (fit.up_axis != "y" && fit.up_axis != "z" && fit.up_axis != "-y")
         throw Error(
@@ -153,7 +153,7 @@ Fit read_rows(const FitInput& input) {
     } else if (const char* key = first_key(in.value(), {"betas", "shapes"})) {
         track.betas = in.betas(key);
     }
-    if (in.has("frame_names")) track.names = in.value()["frame_names"].strings();
+    if (in.has("frame_names")) track.names = in.texts("frame_names");
     if (in.has("frame_ids")) track.frames = in.integers("frame_ids");
     fit.people.push_back(std::move(track));
     return fit;

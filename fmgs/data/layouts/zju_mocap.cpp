@@ -99,10 +99,9 @@ std::vector<SourceCamera> read_cameras(const Subject& subject, std::vector<std::
         auto t = numbers("T", {3});
         // Millimetres; a studio's cameras stand between half a metre and 50 m away.
         constexpr double kFarthest = 50;
-        if (t.norm().item<double>() > kFarthest)
-            t = t / 1000;
-        else
-            metres = true;
+        const double away = t.norm().item<double>();
+        if (away > kFarthest) t = t / 1000;
+        metres |= away > 0 && away <= kFarthest;
         cameras.push_back(
             make_camera({numbers("K", {9}), numbers("R", {9}), t, numbers("D", {4, 5, 8}),
                          PixelCenter::integer},
