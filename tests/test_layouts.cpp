@@ -1,6 +1,7 @@
 // One subject in every layout that people have: the same cameras, poses and pictures. The files are
 // Python's (tests/data/make_captures.py).
 #include <fmgs/core/body_model.h>
+#include <fmgs/core/io/npz.h>
 #include <fmgs/core/rotation.h>
 #include <fmgs/data/capture.h>
 #include <fmgs/data/capture_reader.h>
@@ -188,6 +189,37 @@ TEST_CASE("COLMAP's models as text and binary, and nerfstudio's transforms.json"
     require_train("colmap_text", {});
     require_train("colmap_binary", {});
     require_train("nerfstudio", {});
+}
+
+TEST_CASE("poses.npz may place the person by Rh and Th, whoever has the cameras", "[layouts]") {
+    for (const std::string layout : {"nerfstudio", "neutral_single"}) {
+        INFO(layout);
+        const TemporaryFolder folder;
+        fs::copy(kCaptures / layout, folder.path, fs::copy_options::recursive);
+        auto options = subject(layout);
+        const auto expected = read_capture(options);
+        options.root = folder.path.string();
+        auto arrays = read_npz(folder.path / "poses.npz");
+        const auto poses = read_pose_file(folder.path / "poses.npz");
+        const auto rest = BodyModel(read_body(options.body), poses.betas)->joints()[0];
+        const auto turned =
+            torch::matmul(exp_map(poses.global_orient), rest.unsqueeze(1)).squeeze(2);
+        const auto nothing = torch::zeros_like(poses.global_orient);
+        arrays["poses"] = npy_array(torch::cat({nothing, poses.body_pose}, 1));
+        arrays["Rh"] = npy_array(poses.global_orient);
+        arrays["Th"] = npy_array(poses.transl + rest - turned);
+        for (const char* key : {"global_orient", "body_pose", "transl"}) arrays.erase(key);
+        write_npz(folder.path / "poses.npz", arrays);
+        const auto got = read_capture(options);
+        for (size_t i = 0; i < expected.splits.at("train").size(); ++i) {
+            const auto &a = got.splits.at("train")[i].pose,
+                       &b = expected.splits.at("train")[i].pose;
+            REQUIRE_CLOSE(a.rotations, b.rotations, 1e-5);
+            REQUIRE_CLOSE(a.translation, b.translation, 1e-5);
+        }
+        options.body.clear();
+        REQUIRE(throws_error([&] { read_capture(options); }, "set data.body=FILE"));
+    }
 }
 
 TEST_CASE("EasyMocap: CRLF, two persons, 69 pose values below annots", "[layouts]") {

@@ -296,6 +296,13 @@ TEST_CASE("a pickle whose line ends were changed is called that", "[pickle]") {
     CHECK(file_refused("line_ends_2.pkl", "line ends were changed (LF to CRLF)"));
 }
 
+TEST_CASE("the sizes of lists in lists take one look at each", "[pickle]") {
+    constexpr size_t kDeep = 60;  // 2^60 looks would not end
+    const auto nested = parse_value(std::string(kDeep, '[') + "7" + std::string(kDeep, ']'), "a");
+    CHECK(nested.shape() == std::vector<int64_t>(kDeep, 1));
+    CHECK(nested.array().count() == 1);
+}
+
 TEST_CASE("values say what they are where something else is expected", "[pickle]") {
     const auto file = parse_value(R"({"a": [[1, 2], [3, 4.5]], "b": [[1], [2, 3]], "c": "x",
                                       "d": [true, false], "e": [1, 2], "f": ["a", "b"], "g": 2.5,

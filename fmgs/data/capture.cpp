@@ -52,14 +52,6 @@ void select_train(SplitSource& train, const CaptureOptions& options) {
     train.frames = std::move(kept);
 }
 
-// The poses with SMPL's transl, whatever their file's translations are the place of.
-void place_by_transl(SplitSource& split, const RestJoints& rest) {
-    auto& poses = split.poses;
-    if (poses.place == Place::kSmpl && !poses.extrinsic.defined()) return;
-    const auto betas = poses.betas.defined() ? poses.betas : torch::zeros({0});
-    poses = poses.with_smpl_transl(rest.joints(betas, split.pose_path.string()));
-}
-
 void find_priors(const fs::path& root, const std::map<std::string, std::string>& modalities,
                  FrameReading& out, Names& notes) {
     const fs::path priors = root / "priors";
@@ -248,7 +240,8 @@ Capture read_capture(const CaptureOptions& options,
     auto& train = source.splits.front();
     select_train(train, options);
     const RestJoints rest(options.body);
-    for (auto& split : source.splits) place_by_transl(split, rest);
+    for (auto& split : source.splits)
+        split.poses = with_smpl_transl(split.poses, rest, split.pose_path.string());
     check_units(source.splits);
     const auto body = options.body.empty() ? std::nullopt : std::optional(body_sizes(options.body));
     if (body) check_body_sizes(source.splits, *body, options.body);

@@ -86,6 +86,12 @@ PoseFile pose_rows(const std::vector<SourcePose>& poses, Place place, const Rest
     return out;
 }
 
+PoseFile with_smpl_transl(const PoseFile& poses, const RestJoints& rest, const std::string& asker) {
+    if (poses.place == Place::kSmpl && !poses.extrinsic.defined()) return poses;
+    const auto betas = poses.betas.defined() ? poses.betas : torch::zeros({0});
+    return poses.with_smpl_transl(rest.joints(betas, asker));
+}
+
 torch::Tensor root_of_rh_th(const torch::Tensor& Rh, const torch::Tensor& Th,
                             const torch::Tensor& rest) {
     return torch::mv(exp_map(Rh.unsqueeze(0))[0], rest) + Th;

@@ -43,6 +43,10 @@ struct SourcePose {
 PoseFile pose_rows(const std::vector<SourcePose>& poses, Place place, const RestJoints& rest,
                    const std::string& asker);
 
+/// The same poses with SMPL's transl, whatever their file's translations are the place of. The body
+/// is read only where they are something else.
+PoseFile with_smpl_transl(const PoseFile& poses, const RestJoints& rest, const std::string& asker);
+
 /// x = R(Rh)·SMPL(θ, no translation) + Th, a rotation about the origin (EasyMocap, ZJU-MoCap):
 /// where joint 0 is. Rh, Th, rest: [3] double.
 torch::Tensor root_of_rh_th(const torch::Tensor& Rh, const torch::Tensor& Th,

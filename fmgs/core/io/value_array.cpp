@@ -12,17 +12,40 @@
 namespace fmgs {
 namespace {
 
-std::vector<int64_t> shape_of_list(const Value::List& items) {
-    std::vector<int64_t> shape{static_cast<int64_t>(items.size())};
-    if (items.empty()) return shape;
-    const auto inner = items.front().shape();
-    for (const auto& item : items) {
-        if (item.shape() != inner)
-            throw Error(fmt::format("expected an array, got a list whose items differ: {} and {}",
-                                    shape_text(inner), shape_text(item.shape())));
+/// The sizes along the first items.
+std::vector<int64_t> outline(const Value& value) {
+    std::vector<int64_t> shape;
+    const Value* at = &value;
+    while (at->is_list()) {
+        shape.push_back(static_cast<int64_t>(at->list().size()));
+        if (at->list().empty()) return shape;
+        at = &at->list().front();
     }
+    const auto inner = at->shape();
     shape.insert(shape.end(), inner.begin(), inner.end());
     return shape;
+}
+
+/// Error unless every item below has the sizes from `depth` on. Each is met once: a list that was
+/// nested a hundred deep would else take for ever.
+void check_outline(const Value& value, const std::vector<int64_t>& shape, size_t depth) {
+    const auto refuse = [&](const std::vector<int64_t>& got) {
+        const std::vector<int64_t> wanted(shape.begin() + static_cast<std::ptrdiff_t>(depth),
+                                          shape.end());
+        throw Error(fmt::format("expected an array, got a list whose items differ: {} and {}",
+                                shape_text(wanted), shape_text(got)));
+    };
+    if (!value.is_list()) {
+        const auto own = value.shape();
+        if (!std::equal(own.begin(), own.end(), shape.begin() + static_cast<std::ptrdiff_t>(depth),
+                        shape.end()))
+            refuse(own);
+        return;
+    }
+    const auto& items = value.list();
+    if (depth == shape.size() || shape[depth] != static_cast<int64_t>(items.size()))
+        refuse(outline(value));
+    for (const auto& item : items) check_outline(item, shape, depth + 1);
 }
 
 /// f of every leaf, in order.
@@ -104,7 +127,11 @@ NpyArray list_array(const Value& list) {
 std::vector<int64_t> Value::shape() const {
     if (const auto* x = get<Lazy>()) return x->shape;
     if (const auto* x = get<NpyArray>()) return x->shape;
-    if (const auto* x = get<List>()) return shape_of_list(*x);
+    if (is_list()) {
+        const auto shape = outline(*this);
+        check_outline(*this, shape, 0);
+        return shape;
+    }
     if (is_none() || is_dict()) refuse("an array");
     return {};
 }

@@ -23,8 +23,4 @@ struct MhrMap {
 /// map.
 MhrMap read_mhr_map(const std::filesystem::path& folder);
 
-/// Triangles [F,3] int64 of a binary .ply whose faces come last. `what` stands for the file in
-/// messages. Error: another form, a polygon, an index out of range.
-torch::Tensor parse_ply_triangles(const std::string& bytes, const std::string& what);
-
 }  // namespace fmgs::detail
