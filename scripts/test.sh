@@ -5,7 +5,7 @@
 #
 # --long adds the tests labelled `long` (separate projects that use the library, wrong input, mutations).
 # --cuda builds with the CUDA backend, in build-cuda, and runs the tests that meet it (label `cuda`; with --long: all
-#        that there are); without a GPU its [cuda] cases are listed as skipped.
+#        that there are), with those that need a GPU where there is one.
 # FMGS_BUILD_DIR (build) and FMGS_JOBS (processors, at most one per 2 GB of memory) may be set in the environment.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
