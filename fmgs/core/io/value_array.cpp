@@ -12,11 +12,16 @@
 namespace fmgs {
 namespace {
 
+constexpr size_t kMostDimensions = 32;  // NumPy's own bound
+
 /// The sizes along the first items.
 std::vector<int64_t> outline(const Value& value) {
     std::vector<int64_t> shape;
     const Value* at = &value;
     while (at->is_list()) {
+        if (shape.size() == kMostDimensions)
+            throw Error(fmt::format("expected an array, got lists nested more than {} deep",
+                                    kMostDimensions));
         shape.push_back(static_cast<int64_t>(at->list().size()));
         if (at->list().empty()) return shape;
         at = &at->list().front();
