@@ -141,11 +141,11 @@ void check_style(const Value& file) {
 
 torch::Tensor parents_of(const Value& file) {
     auto tree = index(need(file, kTree), kTree.smpl);
-    if (tree.dim() == 2) {
+    if (file.contains(kTree.smpl)) {
         check_shape(tree, {2, -1}, kTree.smpl);
         tree = tree[0];
     }
-    check_shape(tree, {-1}, kTree.smpl);
+    check_shape(tree, {-1}, kTree.rig);
     auto parents = tree.clone();
     // -1 as an unsigned number.
     if (parents.numel() > 0 && parents[0].item<int64_t>() == 0xFFFFFFFF) parents[0] = -1;
