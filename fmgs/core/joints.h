@@ -33,6 +33,10 @@ enum Joint : int64_t {
     kJoints
 };
 
+/// The joint above each; none above the pelvis.
+inline constexpr std::array<int64_t, kJoints> kParents{
+    -1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21};
+
 /// From the hip down.
 using Leg = std::array<Joint, 4>;
 inline constexpr Leg kLeftLeg{kLeftHip, kLeftKnee, kLeftAnkle, kLeftFoot};

@@ -1,6 +1,6 @@
 #pragma once
 /// A hardened reader and writer of NumPy's .npy and .npz (stored and deflated members, zip64,
-/// little endian, C and Fortran order; dtypes f2 f4 f8 b1 i1 u1 i2 u2 i4 u4 i8 u8 and U). Sizes are
+/// either byte order, C and Fortran; dtypes f2 f4 f8 b1 i1 u1 i2 u2 i4 u4 i8 u8, U, S). Sizes are
 /// checked before anything is allocated. No torch inside the parser: it works on bytes, and so it
 /// fuzzes fast.
 #include <torch/types.h>
@@ -22,7 +22,7 @@ struct NpyArray {
     int64_t count() const;
     /// As a tensor of the matching torch dtype (u2, u4 → int64; u8 must fit int64). Error for text.
     torch::Tensor tensor() const;
-    /// Text of an array of U (UTF-8 out), one string per element.
+    /// Text of an array of U or S (UTF-8 out), one string per element.
     std::vector<std::string> strings() const;
 };
 

@@ -16,9 +16,6 @@ namespace {
 
 using Joints = std::array<int64_t, smpl::kJoints>;
 
-constexpr int64_t kParents[smpl::kJoints] = {-1, 0, 0, 0,  1,  2,  3,  4,  5,  6,  7,  8,
-                                             9,  9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21};
-
 torch::Tensor vector_of(const std::array<double, 3>& x) {
     return torch::tensor({x[0], x[1], x[2]}, torch::kDouble);
 }
@@ -97,12 +94,12 @@ class Retarget {
                 whole[j] = torch::matmul(posed_.rotation[static_cast<size_t>(joints_[j])],
                                          torch::matmul(rest_turn(j), axes_));
             } else {
-                whole[j] = whole[static_cast<size_t>(kParents[j])];
+                whole[j] = whole[static_cast<size_t>(smpl::kParents[j])];
             }
-            local[j] = j == 0
-                           ? whole[j]
-                           : torch::matmul(whole[static_cast<size_t>(kParents[j])].transpose(1, 2),
-                                           whole[j]);
+            local[j] = j == 0 ? whole[j]
+                              : torch::matmul(
+                                    whole[static_cast<size_t>(smpl::kParents[j])].transpose(1, 2),
+                                    whole[j]);
         }
         const auto all = torch::stack(local, 1);
         return log_map(all.reshape({-1, 3, 3})).reshape({all.size(0), 3 * smpl::kJoints});
@@ -153,7 +150,7 @@ class Retarget {
     // its joints in there says little about how the body stands.
     torch::Tensor rest_turn(size_t j) const {
         if (j == smpl::kLeftWrist || j == smpl::kRightWrist)
-            return rest_turn(static_cast<size_t>(kParents[j]));
+            return rest_turn(static_cast<size_t>(smpl::kParents[j]));
         static const std::pair<smpl::Joint, smpl::Joint> kLimbs[] = {
             {smpl::kLeftHip, smpl::kLeftKnee},       {smpl::kRightHip, smpl::kRightKnee},
             {smpl::kLeftKnee, smpl::kLeftAnkle},     {smpl::kRightKnee, smpl::kRightAnkle},
@@ -162,7 +159,7 @@ class Retarget {
         for (const auto& [from, to] : kLimbs) {
             if (j != static_cast<size_t>(from)) continue;
             // A forearm without a wrist rests as its upper arm.
-            if (joints_[to] < 0) return rest_turn(static_cast<size_t>(kParents[j]));
+            if (joints_[to] < 0) return rest_turn(static_cast<size_t>(smpl::kParents[j]));
             const auto bone = rest(to) - rest(from);
             const double length = bone.norm().item<double>();
             if (length < 1e-9) break;

@@ -28,8 +28,9 @@ SourceCamera fit_to(SourceCamera camera, const fs::path& picture) {
 
 SourcePose read_pose(const fs::path& file) {
     const Fields in(file);
-    return {torch::cat({in.angles("global_orient", 1), in.angles("body_pose", 23)}),
-            in.numbers("transl", {3}), in.numbers("betas", {})};
+    auto pose = read_smpl_pose(in);
+    pose.betas = in.numbers("betas", {});
+    return pose;
 }
 
 CaptureSource read(const CaptureRequest& request) {

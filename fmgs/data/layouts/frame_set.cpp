@@ -7,6 +7,12 @@
 
 namespace fmgs {
 
+SourcePose read_smpl_pose(const Fields& in) {
+    return {torch::cat({in.angles("global_orient", 1), in.angles("body_pose", 23)}),
+            in.numbers("transl", {3}),
+            {}};
+}
+
 void add_splits(const CaptureRequest& request, const FrameSet& set, CaptureSource& out) {
     if (set.numbers.empty())
         throw Error(

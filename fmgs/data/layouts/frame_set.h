@@ -3,7 +3,7 @@
 /// frames.
 #include <fmgs/data/capture_poses.h>
 #include <fmgs/data/capture_reader.h>
-
+#include <fmgs/data/layouts/fields.h>
 #include <fmgs/data/split_plan.h>
 
 #include <functional>
@@ -26,6 +26,10 @@ struct FrameSet {
         return cameras.size() < 2 ? stem : cameras[camera] + "/" + stem;
     }
 };
+
+/// global_orient, body_pose (axis-angle, or matrices) and transl of a file of one frame, in smplx's
+/// keys. The betas are left to the layout.
+SourcePose read_smpl_pose(const Fields& in);
 
 /// Puts the splits that are asked for into `out` (split_plan.h says which frames).
 void add_splits(const CaptureRequest& request, const FrameSet& set, CaptureSource& out);

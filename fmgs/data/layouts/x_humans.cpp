@@ -40,9 +40,9 @@ void read_take(const fs::path& folder, const std::string& name, std::vector<Shot
 }
 
 SourcePose read_pose(const fs::path& file, const torch::Tensor& betas) {
-    const Fields in(file);
-    return {torch::cat({in.angles("global_orient", 1), in.angles("body_pose", 23)}),
-            in.numbers("transl", {3}), betas};
+    auto pose = read_smpl_pose(Fields(file));
+    pose.betas = betas;
+    return pose;
 }
 
 CaptureSource read(const CaptureRequest& request) {

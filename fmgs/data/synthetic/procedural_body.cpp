@@ -16,8 +16,6 @@ namespace {
 using detail::Point3;
 
 constexpr int64_t kJoints = smpl::kJoints;
-constexpr std::array<int64_t, kJoints> kParents{-1, 0, 0, 0,  1,  2,  3,  4,  5,  6,  7,  8,
-                                                9,  9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21};
 // Joints of the right side become those of the left, and the other way round.
 constexpr std::array<int64_t, kJoints> kMirror{0,  2,  1,  3,  5,  4,  6,  8,  7,  9,  11, 10,
                                                12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22};
@@ -237,8 +235,8 @@ BodyData procedural_body(const ProceduralBodyOptions& options) {
     body.faces = mesh.faces;
     body.weights = weights.to(torch::kFloat);
     body.joint_regressor = regressor(mesh.vertices, rest_joints()).to(torch::kFloat);
-    body.parents =
-        torch::tensor(std::vector<int64_t>(kParents.begin(), kParents.end()), torch::kLong);
+    body.parents = torch::tensor(std::vector<int64_t>(smpl::kParents.begin(), smpl::kParents.end()),
+                                 torch::kLong);
     body.shape_directions = shape_directions(mesh, weights).to(torch::kFloat);
     check_body(body);
     return body;
