@@ -33,7 +33,8 @@ build_for_gpu() {
 library_path() {
     local folder torch path=$2
     torch=$(torch_root)
-    for folder in "$1/usr/lib/x86_64-linux-gnu" "$1/usr/lib" "$torch/lib" "$torch"/../nvidia/*/lib; do
+    for folder in "$1/usr/lib/x86_64-linux-gnu" "$1/usr/lib" "$torch/lib" "$torch"/../nvidia/*/lib \
+        "${CUDA_HOME:-/usr/local/cuda}/lib64"; do
         [ ! -d "$folder" ] || path+=:$folder
     done
     echo "$path"

@@ -12,7 +12,7 @@
 # FOLDER of --out (default $OUT, else build-gpu/gpu_check/report) receives report.txt, log.txt with every line, and pictures.
 # Exit status 1 when a check failed; the others were run all the same.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 export LC_ALL=C.UTF-8 PATH="$PATH:${CUDA_HOME:-/usr/local/cuda}/bin:/usr/local/nvidia/bin"
 
 usage() { sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }

@@ -44,7 +44,7 @@ check() {
     # A program that finds no GPU says so and succeeds.
     if [ $status = 0 ] && grep -q '^skipped: ' "$output"; then result=skipped; fi
     [ "$result" = passed ] || { failures=$((failures + 1)); lines=$((lines < 25 ? 25 : lines)); }
-    row=$(printf '%-46s %-12s %5d s' "$name" "$result" $((SECONDS - start)))
+    row=$(printf '%-62s %-12s %5d s' "${name:0:62}" "$result" $((SECONDS - start)))
     table+=$row$'\n'
     printf '%s\n' "$row"
     { printf '\n== %s\n$ %s\n' "$row" "$*"; tr '\r' '\n' <"$output"; } >>"$log"
