@@ -14,6 +14,7 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
 export LC_ALL=C.UTF-8 PATH="$PATH:${CUDA_HOME:-/usr/local/cuda}/bin:/usr/local/nvidia/bin"
+for tools in "${CUDA_HOME:-/usr/local/cuda}/compute-sanitizer" /opt/nvidia/nsight-compute/*; do PATH+=:$tools; done
 
 usage() { sed -n '2,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 die() { echo "gpu_check: $*" >&2; exit 2; }
