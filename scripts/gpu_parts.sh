@@ -52,7 +52,7 @@ make_capture() {
     local folder=$work/capture$1
     [ ! -d "$folder" ] || return 0
     rm -rf "$folder.partial"
-    check "capture, $1 pixels" 120 1 "${ours[@]}" "$programs/bin/make_synthetic" --size "$1" --train-frames "$frames" \
+    check "capture, $1 pixels" 90 1 "${ours[@]}" "$programs/bin/make_synthetic" --size "$1" --train-frames "$frames" \
         --test-frames 4 --test-views 2 --novel-frames 2 "$folder.partial" && mv "$folder.partial" "$folder"
 }
 
@@ -81,14 +81,14 @@ part_training() {
     for where in gpu cpu; do
         run=$work/$where
         rm -rf "$run"
-        check "train on the $where, $steps steps" 200 6 "${ours[@]}" "$programs/bin/train" configs/small.yaml data.downscale=1 \
+        check "train on the $where, $steps steps" 150 6 "${ours[@]}" "$programs/bin/train" configs/small.yaml data.downscale=1 \
             "${model[@]}" data.root="$work/capture$size" output="$run" train.steps=$steps train.device=$([ $where = gpu ] && echo $device || echo cpu)
         check "time on the $where" 5 1 cat "$run/timing.json"
-        check "evaluate on the $where" 90 12 "${ours[@]}" "$programs/bin/evaluate" "$run"
+        check "evaluate on the $where" 50 12 "${ours[@]}" "$programs/bin/evaluate" "$run"
     done
     run=$work/gpu
-    check "render" 60 3 "${ours[@]}" "$programs/bin/render" "$run" --orbit 8 --out "$work/render"
-    check "influence" 60 3 "${ours[@]}" "$programs/bin/influence" "$run"
+    check "render" 40 3 "${ours[@]}" "$programs/bin/render" "$run" --orbit 8 --out "$work/render"
+    check "influence" 40 3 "${ours[@]}" "$programs/bin/influence" "$run"
     cp "$(find "$run/sheets" -name '*.png' | sort | tail -n 1)" "$out/sheet.png"
     cp "$run/influence/routing.png" "$out/routing.png"
 }
