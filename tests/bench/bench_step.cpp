@@ -1,9 +1,11 @@
 // Where a training step spends its time and memory, on a capture of yours:
 //   bench_step CONFIG.yaml… [key=value…]   or   bench_step RUN
-// prints the phases of a step, the operators by the time spent in them alone, and the peak memory.
+// prints the phases of a step, the operators by the time spent in them alone, on a GPU its kernels,
+// and the peak memory.
 #include <ATen/Parallel.h>
 #include <ATen/record_function.h>
 #include <fmgs/core/check.h>
+#include <fmgs/core/cuda/memory.h>
 #include <fmgs/run/frames.h>
 #include <fmgs/run/process.h>
 #include <fmgs/run/program.h>
@@ -16,6 +18,8 @@
 #include <chrono>
 #include <map>
 #include <mutex>
+
+#include "bench/kernel_times.h"
 
 namespace {
 
@@ -100,6 +104,7 @@ class TimedSteps {
           objective_(paper_objective(run_.avatar->parts(), run_.options.objective)),
           optimizer_(grouped_parameters(*run_.root), run_.options.optim) {
         print_run(run_);
+        if (run_.device.is_cuda()) free_at_first_ = free_memory(run_.device);
         std::string note;
         frames_ = training_frames(run_, note);
         if (!note.empty()) fmt::print("{}\n", note);
@@ -127,6 +132,9 @@ class TimedSteps {
         for (size_t p = 0; p < kPhases; ++p) times_[p].push_back(ms(at[p], at[p + 1]));
         whole_.push_back(ms(at[0], at[kPhases]));
     }
+    torch::Device device() const { return run_.device; }
+    /// Bytes of a GPU, of everything but the avatar; torch keeps what it once took, so at most.
+    int64_t memory_taken() const { return free_at_first_ - free_memory(run_.device); }
     void forget() {
         for (auto& t : times_) t.clear();
         whole_.clear();
@@ -155,10 +163,28 @@ class TimedSteps {
     Objective objective_;
     Optimizer optimizer_;
     std::vector<Frame> frames_;
-    int64_t next_ = 0;
+    int64_t next_ = 0, free_at_first_ = 0;
     std::array<std::vector<double>, kPhases> times_;
     std::vector<double> whole_;
 };
+
+/// A GPU's own time a step, which is below the step's where the GPU waits for launches.
+void print_kernels(TimedSteps& steps, int64_t traced) {
+    const auto kernels = kernel_times([&] {
+        for (int64_t k = 0; k < traced; ++k) steps.step();
+    });
+    double total = 0;
+    int64_t launches = 0;
+    for (const auto& k : kernels) total += k.ms, launches += k.launches;
+    fmt::print("on the GPU {:.2f} ms and {} kernels and copies a step\n",
+               total / static_cast<double>(traced), launches / traced);
+    for (size_t k = 0; k < std::min<size_t>(kernels.size(), 30); ++k)
+        fmt::print("  {:8.3f} ms {:6.1f} times  {}\n", kernels[k].ms / static_cast<double>(traced),
+                   static_cast<double>(kernels[k].launches) / static_cast<double>(traced),
+                   kernels[k].name.substr(0, 150));
+    fmt::print("memory taken on the GPU {:.2f} GB\n",
+               static_cast<double>(steps.memory_taken()) / (1 << 30));
+}
 
 int bench(const std::vector<std::string>& arguments) {
     TimedSteps steps(arguments);
@@ -175,6 +201,7 @@ int bench(const std::vector<std::string>& arguments) {
     for (size_t k = 0; k < std::min<size_t>(rows.size(), 20); ++k)
         fmt::print("  {:<42}{:8.1f} ms\n", rows[k].first, rows[k].second / kTraced);
 
+    if (steps.device().is_cuda()) print_kernels(steps, kTraced);
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
     fmt::print("peak memory {:.2f} GB\n", static_cast<double>(usage.ru_maxrss) / (1 << 20));
