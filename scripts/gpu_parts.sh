@@ -67,6 +67,8 @@ part_benchmarks() {
     local capture=(data.root="$work/capture$picture" train.device=$device output="$work/bench")
     check "bench_step, $picture pixels" 90 62 "${ours[@]}" "$programs/bin/bench_step" configs/full.yaml "${model[@]}" "${capture[@]}"
     [ $rehearse = 1 ] || check "bench_step, 256 pixels" 60 12 "${ours[@]}" "$programs/bin/bench_step" configs/small.yaml data.downscale=2 "${capture[@]}"
+    [ $rehearse = 1 ] || check "kernels of a step, 512 pixels" 120 28 "${ours[@]}" bash -o pipefail -c '"$@" | python3 tests/bench/sum_kernels.py' bash \
+        "${profiler[@]}" --profile-from-start off --csv --metrics gpu__time_duration.sum "$programs/bin/bench_step" configs/full.yaml "${capture[@]}"
     local kernel
     for kernel in composite_forward composite_backward; do
         [ $rehearse = 1 ] || check "ncu, $kernel" 60 90 "${ours[@]}" "${profiler[@]}" --set full \

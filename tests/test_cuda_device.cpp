@@ -71,6 +71,11 @@ TEST_CASE("the GPU draws and differentiates as the CPU does", "[cuda]") {
             INFO("result " << i << ": " << relative(gpu[i], cpu[i]));
             // A pair on the edge of a decision may fall to the other side: 1/255 of its colour.
             CHECK(relative(gpu[i], cpu[i]) <= (i < 3 ? 5e-3 : 2e-2));
+            if (cpu[i].numel() < 1000) {
+                // A few sums over all pixels, whose terms cancel.
+                CHECK(relative(gpu[i], cpu[i]) <= 1e-3);
+                continue;
+            }
             const auto far = ((gpu[i] - cpu[i]).abs() > 1e-4 * cpu[i].abs().max());
             CHECK(far.to(torch::kDouble).mean().item<double>() <= 1e-3);
         }

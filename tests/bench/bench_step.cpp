@@ -1,9 +1,10 @@
 // Where a training step spends its time and memory, on a capture of yours:
 //   bench_step CONFIG.yaml… [key=value…]   or   bench_step RUN
-// prints the phases of a step, the operators by the time spent in them alone, on a GPU its kernels,
-// and the peak memory.
+// prints the phases of a step, the operators by the time spent in them alone, and the peak memory.
+// On a GPU one step more is marked for NVIDIA's profilers: scripts/gpu_check.sh lists its kernels.
 #include <ATen/Parallel.h>
 #include <ATen/record_function.h>
+#include <dlfcn.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/cuda/memory.h>
 #include <fmgs/run/frames.h>
@@ -18,8 +19,6 @@
 #include <chrono>
 #include <map>
 #include <mutex>
-
-#include "bench/kernel_times.h"
 
 namespace {
 
@@ -168,22 +167,26 @@ class TimedSteps {
     std::vector<double> whole_;
 };
 
-/// A GPU's own time a step, which is below the step's where the GPU waits for launches.
-void print_kernels(TimedSteps& steps, int64_t traced) {
-    const auto kernels = kernel_times([&] {
-        for (int64_t k = 0; k < traced; ++k) steps.step();
-    });
-    double total = 0;
-    int64_t launches = 0;
-    for (const auto& k : kernels) total += k.ms, launches += k.launches;
-    fmt::print("on the GPU {:.2f} ms and {} kernels and copies a step\n",
-               total / static_cast<double>(traced), launches / traced);
-    for (size_t k = 0; k < std::min<size_t>(kernels.size(), 30); ++k)
-        fmt::print("  {:8.3f} ms {:6.1f} times  {}\n", kernels[k].ms / static_cast<double>(traced),
-                   static_cast<double>(kernels[k].launches) / static_cast<double>(traced),
-                   kernels[k].name.substr(0, 150));
+/// While there is one, `ncu --profile-from-start off` looks; it may look at nothing else.
+class ProfiledRange {
+  public:
+    ProfiledRange() { call("cudaProfilerStart"); }
+    ~ProfiledRange() { call("cudaProfilerStop"); }
+    ProfiledRange(const ProfiledRange&) = delete;
+    ProfiledRange& operator=(const ProfiledRange&) = delete;
+
+  private:
+    // Of the CUDA runtime that torch has loaded; this program is the same without it.
+    static void call(const char* name) {
+        if (auto* function = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, name))) function();
+    }
+};
+
+void look_at_gpu(TimedSteps& steps) {
     fmt::print("memory taken on the GPU {:.2f} GB\n",
                static_cast<double>(steps.memory_taken()) / (1 << 30));
+    const ProfiledRange range;
+    steps.step();
 }
 
 int bench(const std::vector<std::string>& arguments) {
@@ -201,7 +204,7 @@ int bench(const std::vector<std::string>& arguments) {
     for (size_t k = 0; k < std::min<size_t>(rows.size(), 20); ++k)
         fmt::print("  {:<42}{:8.1f} ms\n", rows[k].first, rows[k].second / kTraced);
 
-    if (steps.device().is_cuda()) print_kernels(steps, kTraced);
+    if (steps.device().is_cuda()) look_at_gpu(steps);
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
     fmt::print("peak memory {:.2f} GB\n", static_cast<double>(usage.ru_maxrss) / (1 << 20));
