@@ -97,7 +97,7 @@ struct Reader {
         const auto x = read_sized(file, height, width,
                                   [&](const fs::path& path) { return read_normal(path, format); });
         const auto even = valid(x, (x != 0).any(0, true));
-        return lens ? shrink_normals(even, 1, false) : even;
+        return lens ? even / even.norm(2, 0, true).clamp_min(1e-3) : even;
     }
     torch::Tensor labels(const fs::path& file) const {
         return nearest(read_sized(file, height, width, read_labels));
