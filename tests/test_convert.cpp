@@ -199,7 +199,10 @@ TEST_CASE("priors in any convention, features and exact maps come along", "[conv
     const TemporaryFolder folder;
     auto options = subject("neutral_single");
     options.root = with_maps(folder.path / "source").string();
+    fs::create_directories(folder.path / "source/priors/some");
+    fs::copy(folder.path / "source/priors/dino/1.npy", folder.path / "source/priors/some/1.npy");
     require_survives(options, folder.path / "out", 0, {{"dino", "priors/dino"}});
+    REQUIRE(!fs::exists(folder.path / "out/priors/some"));
     REQUIRE(fs::exists(folder.path / "out/priors/seg/1.npy"));
     REQUIRE(read_prior_format(folder.path / "out/priors/priors.json").depth_kind == "inverse");
 }

@@ -149,6 +149,7 @@ TEST_CASE("the camera that a fit states, with pictures of its size only", "[conv
                          "expected pictures of 1920x1080, got 64x48; is it the fit of other"));
     // A row for each picture is expected where the fit has no numbers.
     REQUIRE(throws_error([&] { convert(small.options("gvhmr.pt")); }, "8 poses for 2 frames"));
+    REQUIRE(throws_error([&] { convert(small.options("gvhmr.pt")); }, "30 poses a second"));
 }
 
 TEST_CASE("a video, decoded once, with masks in its order", "[convert]") {
@@ -281,8 +282,11 @@ TEST_CASE("a run that fails or is interrupted leaves nothing, and what was there
     convert(options);
     const auto before = read_whole(loose.out / "cameras.npz");
     REQUIRE(throws_error([&] { convert(options); }, "holds files already"));
+    // What a process left that has ended goes with the next.
+    fs::create_directories(loose.folder.path / ".out.99999999.partial/images");
     options.overwrite = true;
     REQUIRE(throws_error([&] { convert(options, stop); }, "interrupted"));
+    REQUIRE(!fs::exists(loose.folder.path / ".out.99999999.partial"));
     REQUIRE(read_whole(loose.out / "cameras.npz") == before);
     // Only a capture is replaced, and never what is read.
     write_whole(loose.out / "notes.txt", "mine");

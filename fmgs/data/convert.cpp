@@ -58,8 +58,10 @@ void check_output(const ConvertOptions& options) {
     }
 }
 
-// Feature priors that lie beside normals, depth and labels: a folder of .npy each.
-std::map<std::string, std::string> find_features(const fs::path& root) {
+// Feature priors that lie beside normals, depth and labels: a folder with an .npy for each frame.
+std::map<std::string, std::string> find_features(const fs::path& root,
+                                                 const std::vector<FrameSource>& frames,
+                                                 std::vector<std::string>& notes) {
     std::map<std::string, std::string> out;
     const fs::path priors = root / "priors";
     PriorFormat format;
@@ -67,7 +69,15 @@ std::map<std::string, std::string> find_features(const fs::path& root) {
     for (const auto& name : list_folders(priors)) {
         const bool known = name == format.normal_folder || name == format.depth_folder ||
                            name == format.seg_folder || name == "color" || name == "mask";
-        if (!known && !list_files(priors / name, ".npy").empty()) out[name] = "priors/" + name;
+        if (known || list_files(priors / name, ".npy").empty()) continue;
+        const auto lacks = [&](const FrameSource& frame) {
+            return !is_there(priors / name / (frame.name + ".npy"));
+        };
+        if (std::any_of(frames.begin(), frames.end(), lacks))
+            notes.push_back(fmt::format("{}: not an .npy for each train frame; left out",
+                                        (priors / name).string()));
+        else
+            out[name] = "priors/" + name;
     }
     return out;
 }
@@ -124,7 +134,8 @@ ConvertReport convert(const ConvertOptions& options,
     const CaptureOptions how{.root = options.input.string(), .body = options.body};
     CaptureParts parts;
     parts.priors = is_there(options.input / "priors");
-    const auto capture = open_capture(std::move(source), how, find_features(options.input), parts);
+    const auto features = find_features(options.input, source.splits.front().frames, report.notes);
+    const auto capture = open_capture(std::move(source), how, features, parts);
     report.description = capture.source.description;
     const auto& notes = capture.source.notes;
     report.notes.insert(report.notes.end(), notes.begin(), notes.end());

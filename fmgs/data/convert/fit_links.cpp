@@ -44,8 +44,12 @@ Rows numbers_of(const PoseFile& fit, const std::string& what, size_t frames) {
     if (fit.count() != static_cast<int64_t>(frames))
         throw Error(
             fmt::format("{}: {} poses for {} frames, and nothing says which belong together; "
-                        "expected as many, or frame_names or frame_ids in it",
-                        what, fit.count(), frames));
+                        "expected as many, or frame_names or frame_ids in it{}",
+                        what, fit.count(), frames,
+                        fit.has_fps ? fmt::format("; it has {:g} poses a second: give the video "
+                                                  "at that rate, which the fitter made",
+                                                  fit.fps)
+                                    : ""));
     Rows out(frames);
     std::iota(out.begin(), out.end(), 0);
     return out;

@@ -178,8 +178,9 @@ CaptureSource read_folder(const ConvertOptions& options, ConvertReport& report) 
             known += fmt::format("{}{}", known.empty() ? "" : ", ", layout.files);
         throw Error(fmt::format(
             "{}: expected a capture (a folder with {}), a folder of pictures (.png, .jpg) or a "
-            "video",
-            options.input.string(), known));
+            "video{}",
+            options.input.string(), known,
+            is_there(options.input / "images") ? "; give its folder images/" : ""));
     }
     for (const auto& name : names) {
         FrameSource frame;
