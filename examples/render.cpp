@@ -1,6 +1,7 @@
 // Draws a trained avatar:  render RUN|FILE.safetensors [--orbit N | --motion FILE] [key=value…]
 #include <fmgs/core/check.h>
 #include <fmgs/core/config/config.h>
+#include <fmgs/core/io/aside_folder.h>
 #include <fmgs/core/io/files.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/eval/colors.h>
@@ -14,17 +15,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <csignal>
-#include <cstdlib>
 #include <iostream>
 
 namespace {
 
 namespace fs = std::filesystem;
 using namespace fmgs;
-
-/// What the folder ends with that a render fills before it takes its place.
-constexpr const char* kAside = ".partial";
 
 struct Arguments {
     std::string avatar, motion, mhr, out;
@@ -96,33 +92,15 @@ void check_replaceable(const fs::path& folder) {
     }
 }
 
-/// Beside `folder`, with this process's number; those of renders that were interrupted go.
-fs::path new_folder_aside(const fs::path& folder) {
-    const auto name = "." + folder.filename().string() + ".";
-    fs::create_directories(folder.parent_path());
-    std::vector<fs::path> left;
-    for (const auto& entry : fs::directory_iterator(folder.parent_path())) {
-        const auto other = entry.path().filename().string();
-        if (!other.starts_with(name) || other.find(kAside) == other.npos) continue;
-        const pid_t process = std::atoi(other.c_str() + name.size());
-        if (process > 0 && (process == ::getpid() || ::kill(process, 0) != 0))
-            left.push_back(entry.path());
-    }
-    for (const auto& path : left) fs::remove_all(path);
-    const auto aside = folder.parent_path() / fmt::format("{}{}{}", name, ::getpid(), kAside);
-    fs::create_directory(aside);
-    return aside;
-}
-
 /// Puts pictures and video in their places; a video of an earlier render goes with its pictures.
-void put_in_place(const fs::path& aside, const fs::path& folder) {
+void put_in_place(AsideFolder& aside, const fs::path& folder) {
     std::vector<std::pair<fs::path, fs::path>> videos;  // beside the pictures → where it belongs
     for (const char* extension : {".mp4", ".avi"}) {
-        videos.emplace_back(aside.string() + extension, folder.string() + extension);
-        const auto made = aside / (std::string("video") + extension);
+        videos.emplace_back(aside.path().string() + extension, folder.string() + extension);
+        const auto made = aside.path() / (std::string("video") + extension);
         if (fs::exists(made)) fs::rename(made, videos.back().first);
     }
-    replace_folder(aside, folder);
+    aside.put_in_place();
     for (const auto& [made, place] : videos)
         fs::exists(made) ? fs::rename(made, place) : void(fs::remove(place));
 }
@@ -132,7 +110,7 @@ void put_in_place(const fs::path& aside, const fs::path& folder) {
 void draw_sequence(const Avatar& avatar, const fs::path& folder, const std::vector<Shot>& shots,
                    double fps) {
     check_replaceable(folder);
-    const auto aside = new_folder_aside(folder);
+    AsideFolder aside(folder);
     std::unique_ptr<VideoWriter> video;
     Progress progress(std::cerr, isatty(STDERR_FILENO) != 0, static_cast<int64_t>(shots.size()));
     for (size_t k = 0; k < shots.size(); ++k) {
@@ -140,14 +118,14 @@ void draw_sequence(const Avatar& avatar, const fs::path& folder, const std::vect
         const auto maps = draw(avatar, shots[k].camera, shots[k].pose);
         for (const auto& [name, map] : maps) {
             const auto picture = colorize(name, map, maps.at("alpha"));
-            fs::create_directories(aside / name);
-            write_color(aside / name / fmt::format("{:06d}.png", k), picture);
+            fs::create_directories(aside.path() / name);
+            write_color(aside.path() / name / fmt::format("{:06d}.png", k), picture);
             row.push_back(picture);
         }
         const auto all = beside(row);
         if (!video)
-            video =
-                std::make_unique<VideoWriter>(aside / "video.mp4", all.size(2), all.size(1), fps);
+            video = std::make_unique<VideoWriter>(aside.path() / "video.mp4", all.size(2),
+                                                  all.size(1), fps);
         video->add(all);
         progress.show(static_cast<int64_t>(k) + 1);
     }

@@ -15,8 +15,6 @@ namespace fmgs {
 
 namespace fs = std::filesystem;
 
-namespace {
-
 using Names = std::vector<std::string>;
 
 const Layout& layout_of(const fs::path& root) {
@@ -31,6 +29,8 @@ const Layout& layout_of(const fs::path& root) {
     throw Error(
         fmt::format("{}: not a layout that is known; expected one of: {}", root.string(), known));
 }
+
+namespace {
 
 bool is_read(const CaptureParts& parts, const std::string& split) {
     return parts.splits.empty() ||
@@ -231,12 +231,9 @@ std::vector<std::string> split_names(const CaptureOptions& options) {
     return names;
 }
 
-Capture read_capture(const CaptureOptions& options,
-                     const std::map<std::string, std::string>& modalities,
-                     const CaptureParts& parts) {
-    auto source = layout_of(options.root).read({options, parts});
-    Capture capture;
-    capture.notes = source.notes;
+OpenCapture open_capture(CaptureSource source, const CaptureOptions& options,
+                         const std::map<std::string, std::string>& modalities,
+                         const CaptureParts& parts) {
     auto& train = source.splits.front();
     select_train(train, options);
     const RestJoints rest(options.body);
@@ -245,20 +242,34 @@ Capture read_capture(const CaptureOptions& options,
     check_units(source.splits);
     const auto body = options.body.empty() ? std::nullopt : std::optional(body_sizes(options.body));
     if (body) check_body_sizes(source.splits, *body, options.body);
-    capture.betas = unify_betas(source.splits, rest, body ? body->betas : 0, capture.notes);
-
-    FrameReading reading;
+    OpenCapture out;
+    out.betas = unify_betas(source.splits, rest, body ? body->betas : 0, source.notes);
+    auto& reading = out.reading;
     reading.downscale = options.downscale;
     reading.truth = parts.truth;
     reading.decoders = make_decoders();
-    const bool priors = parts.priors && is_read(parts, "train");
-    if (priors) find_priors(options.root, modalities, reading, capture.notes);
-    if (!reading.semantic.empty()) capture.label_set = reading.format.label_set;
+    if (parts.priors && is_read(parts, "train"))
+        find_priors(options.root, modalities, reading, source.notes);
     // A fit of 22 joints lacks SMPL's two hand joints.
-    const int64_t joint_count =
+    out.joint_count =
         body ? body->joints : std::max<int64_t>(24, 1 + train.poses.body_pose.size(1) / 3);
+    out.source = std::move(source);
+    return out;
+}
+
+Capture read_capture(const CaptureOptions& options,
+                     const std::map<std::string, std::string>& modalities,
+                     const CaptureParts& parts) {
+    const auto open =
+        open_capture(layout_of(options.root).read({options, parts}), options, modalities, parts);
+    const auto& [source, betas, reading, joint_count] = open;
+    const auto& train = source.splits.front();
+    Capture capture;
+    capture.notes = source.notes;
+    capture.betas = betas;
+    if (!reading.semantic.empty()) capture.label_set = reading.format.label_set;
     const auto counts = read_frames(source.splits, options, parts, reading, joint_count, capture);
-    if (priors) check_features(reading, capture.splits["train"]);
+    if (!reading.features.empty()) check_features(reading, capture.splits["train"]);
     const auto& camera = capture.splits["train"].front().camera;
     capture.description =
         fmt::format("{}: {} frames at {}x{}; poses from {}{}", source.description, counts,

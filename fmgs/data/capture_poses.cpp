@@ -11,10 +11,10 @@ namespace fmgs {
 const BodyData& RestJoints::body(const std::string& asker) const {
     if (body_) return *body_;
     if (file_.empty())
-        throw Error(
-            fmt::format("{}: its translations refer to the rest joints of the body: set "
-                        "data.body=FILE to the body that they were fitted with",
-                        asker));
+        throw Error(fmt::format(
+            "{}: its translations refer to the rest joints of the body: set "
+            "data.body=FILE (convert: --body FILE) to the body that they were fitted with",
+            asker));
     body_ = read_body(file_);
     check_body(*body_);
     const auto regressor = body_->joint_regressor.to(torch::kDouble);

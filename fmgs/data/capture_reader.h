@@ -23,6 +23,19 @@ struct CaptureSource {
     std::vector<std::string> notes;   ///< decisions and conventions the user should know
 };
 
+/// A capture with all that is common to layouts settled, and no picture opened.
+struct OpenCapture {
+    CaptureSource source;      ///< with SMPL's transl, for the train split's betas
+    torch::Tensor betas;       ///< [B] of the train split
+    FrameReading reading;      ///< of the train split's frames; others have no priors
+    int64_t joint_count = 24;  ///< of the poses
+};
+/// Takes the train frames that are asked for, brings translations and betas of all splits together,
+/// checks units and finds the priors. Errors as read_capture's.
+OpenCapture open_capture(CaptureSource source, const CaptureOptions& options,
+                         const std::map<std::string, std::string>& modalities,
+                         const CaptureParts& parts);
+
 /// What is asked of a layout.
 struct CaptureRequest {
     const CaptureOptions& options;
@@ -49,5 +62,7 @@ struct Layout {
 const std::vector<Layout>& layouts();
 /// The one that recognises the folder; null: none does.
 const Layout* find_layout(const std::filesystem::path& root);
+/// The same. Error, which lists all that are known, when none does.
+const Layout& layout_of(const std::filesystem::path& root);
 
 }  // namespace fmgs

@@ -2,18 +2,18 @@
 
 #include <ATen/Parallel.h>
 #include <fmgs/core/check.h>
+#include <fmgs/core/io/aside_folder.h>
 #include <fmgs/core/io/files.h>
 #include <fmgs/core/io/npz.h>
 #include <fmgs/core/rotation.h>
 #include <fmgs/data/file_names.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/data/pose_file.h>
+#include <fmgs/data/priors.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <set>
-#include <string_view>
 
 namespace fmgs {
 
@@ -22,13 +22,6 @@ namespace fs = std::filesystem;
 namespace {
 
 using Frames = std::vector<const Frame*>;
-
-constexpr std::string_view kPriorsJson = R"({
- "normal": {"folder": "normal", "encoding": "unorm", "channel_order": "xyz", "axes": "RUB"},
- "depth": {"folder": "depth", "kind": "depth", "scale": "relative"},
- "seg": {"folder": "seg", "label_set": "sapiens28"}
-}
-)";
 
 // OpenCV normals → (n+1)/2 with x right, y up, z to the viewer; 0,0,0 where there is none.
 void write_normal(const fs::path& file, const torch::Tensor& normal) {
@@ -183,7 +176,8 @@ void write_root(const fs::path& folder, const Capture& capture) {
     write_pictures(folder, pointers(capture.splits.at("train")), true);
     if (capture.splits.contains("test"))
         write_pictures(folder, pointers(capture.splits.at("test")), false);
-    if (fs::exists(folder / "priors")) write_whole(folder / "priors/priors.json", kPriorsJson);
+    if (fs::exists(folder / "priors"))
+        write_prior_format(folder / "priors/priors.json", PriorFormat());
 }
 
 }  // namespace
@@ -196,28 +190,17 @@ void write_capture(const fs::path& folder, const Capture& capture) {
         throw Error(fmt::format("{}: holds files already; give a new folder or remove this one",
                                 folder.string()));
     }
-    fs::path aside = fs::absolute(folder).lexically_normal();
-    if (!aside.has_filename()) aside = aside.parent_path();
-    const fs::path target = aside;
-    // The process's number: a folder of the user's never has this name.
-    aside.replace_filename(fmt::format(".{}.{}.partial", target.filename().string(), ::getpid()));
-    fs::remove_all(aside);
-    try {
-        write_root(aside, capture);
-        for (const char* name : {"test_view", "novel_motion"}) {
-            if (!capture.splits.contains(name) || capture.splits.at(name).empty()) continue;
-            const auto frames = pointers(capture.splits.at(name));
-            check_frames(frames);
-            write_pictures(aside / name, frames, false);
-            write_cameras(aside / name / "cameras.npz", frames);
-            write_poses(aside / name / "poses.npz", frames, capture.betas);
-        }
-    } catch (...) {
-        std::error_code ignored;
-        fs::remove_all(aside, ignored);
-        throw;
+    AsideFolder aside(folder);
+    write_root(aside.path(), capture);
+    for (const char* name : {"test_view", "novel_motion"}) {
+        if (!capture.splits.contains(name) || capture.splits.at(name).empty()) continue;
+        const auto frames = pointers(capture.splits.at(name));
+        check_frames(frames);
+        write_pictures(aside.path() / name, frames, false);
+        write_cameras(aside.path() / name / "cameras.npz", frames);
+        write_poses(aside.path() / name / "poses.npz", frames, capture.betas);
     }
-    replace_folder(aside, target);
+    aside.put_in_place();
 }
 
 }  // namespace fmgs

@@ -92,6 +92,21 @@ std::vector<std::string> list_pictures(const fs::path& folder) {
     return names;
 }
 
+std::vector<std::string> list_pictures_below(const fs::path& folder) {
+    std::vector<std::string> names;
+    std::error_code code;
+    for (const auto& entry : fs::directory_iterator(folder, code)) {
+        if (is_picture(entry.path())) return list_pictures(folder);
+    }
+    for (const auto& entry : fs::recursive_directory_iterator(folder, code)) {
+        const auto name = entry.path().lexically_relative(folder);
+        if (is_picture(name)) names.push_back((name.parent_path() / name.stem()).string());
+    }
+    if (names.empty()) return list_pictures(folder);  // an Error that says what is expected
+    std::sort(names.begin(), names.end(), natural_less);
+    return names;
+}
+
 std::vector<std::string> list_folders(const fs::path& folder) {
     std::vector<std::string> names;
     std::error_code code;

@@ -24,6 +24,9 @@ int64_t frame_number(const std::string& name);
 
 /// The stems of the pictures in a folder, naturally sorted. Error: no folder, no picture in it.
 std::vector<std::string> list_pictures(const std::filesystem::path& folder);
+/// The same of a folder whose pictures may lie in folders below it, as "FOLDER/STEM", where there
+/// is none in the folder itself.
+std::vector<std::string> list_pictures_below(const std::filesystem::path& folder);
 /// The names of what a folder holds, naturally sorted: of its folders, or of the files that end so
 /// (".npz"). Empty where there is no such folder.
 std::vector<std::string> list_folders(const std::filesystem::path& folder);

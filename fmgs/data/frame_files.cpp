@@ -60,12 +60,6 @@ torch::Tensor read_sized(const fs::path& file, int64_t height, int64_t width, Re
     return x;
 }
 
-// Sapiens writes the person as <name>.npy and the labels as <name>_seg.npy into the same folder.
-fs::path find_labels(const fs::path& folder, const std::string& name) {
-    const fs::path labels = folder / (name + "_seg.npy");
-    return is_there(labels) ? labels : find_picture(folder, name);
-}
-
 torch::Tensor shrink_feature(const torch::Tensor& x, int64_t height, int64_t width, int64_t n) {
     if (x.size(1) / n == height && x.size(2) / n == width && x.size(1) >= n && x.size(2) >= n)
         return shrink_area(x, n);
@@ -97,7 +91,7 @@ struct Reader {
         const auto x = read_sized(file, height, width,
                                   [&](const fs::path& path) { return read_normal(path, format); });
         const auto even = valid(x, (x != 0).any(0, true));
-        return lens ? shrink_normals(even, 1, false) : even;
+        return lens ? even / even.norm(2, 0, true).clamp_min(1e-3) : even;
     }
     torch::Tensor labels(const fs::path& file) const {
         return nearest(read_sized(file, height, width, read_labels));
@@ -117,6 +111,7 @@ torch::Tensor Reader::stored_mask() const {
     const auto& mask = source.mask;
     if (mask.says == MaskSource::Says::alpha)
         return read_sized(source.picture, height, width, read_alpha);
+    if (mask.says == MaskSource::Says::everything) return torch::ones({1, height, width});
     torch::Tensor person;
     for (const auto& file : mask.files) {
         torch::Tensor x;
@@ -228,6 +223,12 @@ MapSize stored_size(const fs::path& file) {
                             file.string(), shape_text(read_npy_header(file).shape)));
 }
 
+// Sapiens writes the person as <name>.npy and the labels as <name>_seg.npy into the same folder.
+fs::path find_labels(const fs::path& folder, const std::string& name) {
+    const fs::path labels = folder / (name + "_seg.npy");
+    return is_there(labels) ? labels : find_picture(folder, name);
+}
+
 double frame_bytes(const FrameSource& source, const FrameReading& reading) {
     double bytes = 12 + 4;  // of a pixel: colour and mask
     if (!reading.normal.empty()) bytes += 12;
@@ -254,7 +255,7 @@ void read_frame_files(const FrameSource& source, const FrameReading& reading, Fr
     const auto color = reader.linear(reader.color());
     const auto stored = reader.stored_mask();
     const auto mask = reader.lens ? reader.lens->mask(stored) : stored;
-    frame.maps.set("color", shrink_area(color * mask, n));
+    frame.maps.set("color", shrink_area(reading.background ? color : color * mask, n));
     frame.maps.set("mask", shrink_area(mask, n));
     reader.priors(stored, mask, frame);
     frame.truth.set("color", frame.maps.at("color"));

@@ -15,6 +15,7 @@ struct MaskSource {
         person,      ///< where the mask is white, or any label
         background,  ///< the other way round
         alpha,       ///< the picture's own alpha channel; no files
+        everything,  ///< there is none yet, and all counts; no files
     };
     /// Several: a pixel is the person's when any of them says so.
     std::vector<std::filesystem::path> files;
@@ -40,6 +41,8 @@ class FrameDecoders;
 struct FrameReading {
     int64_t downscale = 1;
     bool truth = true;  ///< the exact maps in gt/, where they are
+    /// the colour of all pixels as stored; else it is black where the mask is not
+    bool background = false;
     PriorFormat format;
     std::filesystem::path normal, depth, semantic;          ///< folders; empty: not there
     std::map<std::string, std::filesystem::path> features;  ///< modality → folder
@@ -56,6 +59,9 @@ struct MapSize {
     int64_t height = 0, width = 0;
 };
 MapSize stored_size(const std::filesystem::path& file);
+
+/// Where a semantic prior of this frame is, or would be.
+std::filesystem::path find_labels(const std::filesystem::path& folder, const std::string& name);
 
 /// Bytes that the maps of this frame take, by the headers of its files.
 double frame_bytes(const FrameSource& source, const FrameReading& reading);

@@ -15,9 +15,9 @@ int64_t number(std::string_view bytes, size_t at, size_t count) {
 }
 
 PictureHeader of_png(std::string_view bytes) {
-    // Signature, then the chunk IHDR: length, name, width, height.
-    if (bytes.size() < 24 || bytes.substr(12, 4) != "IHDR") return {};
-    return {number(bytes, 16, 4), number(bytes, 20, 4), true};
+    // Signature, then the chunk IHDR: length, name, width, height, depth, kind of colour.
+    if (bytes.size() < 26 || bytes.substr(12, 4) != "IHDR") return {};
+    return {number(bytes, 16, 4), number(bytes, 20, 4), true, (bytes[25] & 4) != 0};
 }
 
 /// Where the entropy-coded data that begin at `at` end: at the next marker, which is none of their

@@ -11,6 +11,7 @@ struct PictureHeader {
     /// A JPEG ends with its end marker: one that is cut short still decodes, with grey below the
     /// cut. Of a PNG the decoder tells.
     bool whole = false;
+    bool alpha = false;  ///< a PNG with an alpha channel
 };
 
 /// Of the bytes of a file, or of its beginning. Error, naming `what`, when they are of no PNG and

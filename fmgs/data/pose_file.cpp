@@ -124,18 +124,20 @@ PoseFile read_pose_file(const std::filesystem::path& path, const PoseFileOptions
 void write_pose_file(const std::filesystem::path& file, const PoseFile& poses) {
     if (poses.place != Place::kSmpl || poses.extrinsic.defined())
         throw Error("poses to be written: expected SMPL's transl, got another place");
-    check_shape(poses.betas, {-1}, "poses to be written: betas");
+    if (poses.betas.defined()) check_shape(poses.betas, {-1}, "poses to be written: betas");
     check_shape(poses.global_orient, {-1, 3}, "poses to be written: global_orient");
     check_shape(poses.body_pose, {poses.count(), -1}, "poses to be written: body_pose");
     check_shape(poses.transl, {poses.count(), 3}, "poses to be written: transl");
     const auto real = [](const torch::Tensor& x) {
         return npy_array(x.detach().to(torch::kCPU, torch::kFloat).contiguous());
     };
-    write_npz(file, {{"betas", real(poses.betas.reshape({1, -1}))},
-                     {"global_orient", real(poses.global_orient)},
-                     {"body_pose", real(poses.body_pose)},
-                     {"transl", real(poses.transl)},
-                     {"frame_names", npy_array(poses.names)}});
+    NpzFile arrays = {{"global_orient", real(poses.global_orient)},
+                      {"body_pose", real(poses.body_pose)},
+                      {"transl", real(poses.transl)},
+                      {"frame_names", npy_array(poses.names)}};
+    if (poses.betas.defined() && poses.betas.numel() > 0)
+        arrays["betas"] = real(poses.betas.reshape({1, -1}));
+    write_npz(file, arrays);
 }
 
 }  // namespace fmgs

@@ -78,8 +78,8 @@ struct PoseFileOptions {
 /// finite, another number of joints, no such person, lengths that cannot be metres; the message
 /// names file, key and row.
 PoseFile read_pose_file(const std::filesystem::path& file, const PoseFileOptions& options = {});
-/// The library's own layout: betas [1,B], global_orient [F,3], body_pose [F,3(J-1)], transl [F,3]
-/// and frame_names, float32. fps and up_axis are not written.
+/// The library's own layout: betas [1,B] where there are any, global_orient [F,3], body_pose
+/// [F,3(J-1)], transl [F,3] and frame_names, float32. fps and up_axis are not written.
 void write_pose_file(const std::filesystem::path& file, const PoseFile& poses);
 
 }  // namespace fmgs

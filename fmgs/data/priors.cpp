@@ -185,6 +185,13 @@ PriorFormat read_prior_format(const fs::path& file) {
     return out;
 }
 
+void write_prior_format(const fs::path& file, const PriorFormat& format) {
+    nlohmann::json out;
+    for (const auto& entry : kPriorKeys)
+        out[entry.group][entry.key] = entry.value ? format.*entry.value : entry.words.front();
+    write_whole(file, out.dump(1) + "\n");
+}
+
 torch::Tensor normals_to_opencv(const torch::Tensor& normal, const std::string& axes) {
     check_shape(normal, {3, -1, -1}, "normal");
     if (!are_axes(axes))

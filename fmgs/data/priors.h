@@ -32,6 +32,8 @@ std::vector<std::string> label_names(const std::string& label_set);
 /// Reads priors.json; keys that it lacks keep their defaults. Error: not JSON, a word that is not
 /// known, a key that is nearly a known one; names file and key.
 PriorFormat read_prior_format(const std::filesystem::path& file);
+/// Writes a priors.json that says all of this.
+void write_prior_format(const std::filesystem::path& file, const PriorFormat& format);
 
 /// Unit normals with these axes [3,H,W] → OpenCV (x right, y down, z forward).
 torch::Tensor normals_to_opencv(const torch::Tensor& normal, const std::string& axes);

@@ -48,6 +48,18 @@ VideoReader::VideoReader(const std::filesystem::path& file) : state_(new State{f
 int64_t VideoReader::width() const { return state_->width; }
 int64_t VideoReader::height() const { return state_->height; }
 
+int64_t VideoReader::count() {
+    const std::lock_guard lock(state_->mutex);
+    try {
+        while (state_->video.grab()) ++state_->next;
+    } catch (const cv::Exception&) {
+        // damage: as a video that ends here
+    }
+    const int64_t frames = state_->next;
+    state_->open();
+    return frames;
+}
+
 torch::Tensor VideoReader::read(int64_t index) {
     const std::lock_guard lock(state_->mutex);
     if (index < state_->next) state_->open();
@@ -74,6 +86,7 @@ VideoReader::VideoReader(const std::filesystem::path& file) {
 }
 int64_t VideoReader::width() const { return 0; }
 int64_t VideoReader::height() const { return 0; }
+int64_t VideoReader::count() { return 0; }
 torch::Tensor VideoReader::read(int64_t) { return {}; }
 #endif
 

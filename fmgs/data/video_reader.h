@@ -17,6 +17,8 @@ class VideoReader {
 
     int64_t width() const;
     int64_t height() const;
+    /// How many frames can be decoded: goes through the video once.
+    int64_t count();
     /// [3,H,W] float in [0,1], RGB. Error when the video has fewer frames.
     torch::Tensor read(int64_t index);
 

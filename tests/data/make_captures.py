@@ -407,6 +407,13 @@ def easymocap():
             save_picture(f"easymocap/mask/0{c + 1}/{f:06d}.png", mask(c, f) * 255)
 
 
+def loose():
+    """Pictures of no capture, whose alpha channel is soft."""
+    for f in range(FRAMES):
+        alpha = np.where(mask(0, f) > 0, 128 + 40 * np.arange(W) // W, 127 - 40 * np.arange(W) // W)
+        save_picture(f"loose/frame_{f + 1:04d}.png", np.dstack([picture(0, f), alpha.astype(np.uint8)]))
+
+
 def x_humans():
     made("x_humans/gender.txt").parent.mkdir(parents=True, exist_ok=True)
     made("x_humans/gender.txt").write_text("female\n")
@@ -442,7 +449,7 @@ def dress4d():
 if ROOT.exists():
     shutil.rmtree(ROOT)
 for write in (body, neutral, neutral_single, instant_avatar, zju_raw, zju_313, zju_refined, arah, wild, people_snapshot,
-              anim_nerf, nerfstudio, neuman, easymocap, x_humans, dress4d):
+              anim_nerf, nerfstudio, neuman, easymocap, loose, x_humans, dress4d):
     write()
 humannerf("humannerf", centred=False)
 humannerf("gomavatar", centred=False, gomavatar=True)

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 #include <sstream>
@@ -72,7 +73,8 @@ struct Pictures {
 Pictures open_pictures(const fs::path& folder) {
     Pictures out{folder, read_camera_file(folder / "cameras.npz"), {}};
     const auto& cameras = out.cameras.names;
-    out.names = list_pictures(cameras.empty() ? folder / "images" : folder / "images" / cameras[0]);
+    out.names = cameras.empty() ? list_pictures_below(folder / "images")
+                                : list_pictures(folder / "images" / cameras[0]);
     return out;
 }
 
@@ -227,7 +229,30 @@ SplitSource read_sub_capture(const fs::path& root, const std::string& name, Name
     return split;
 }
 
-// Several cameras, images/CAMERA/NAME: one trains, the others are held out, or as a list says.
+// The splits that splits/*.txt name, CAMERA/NAME per line.
+std::map<std::string, std::vector<FramePick>> listed_frames(const fs::path& root,
+                                                            const Names& cameras,
+                                                            const Names& frames) {
+    std::map<std::string, std::vector<FramePick>> out;
+    for (const char* split : {"train", "test", "test_view", "novel_motion"}) {
+        const fs::path list = root / "splits" / (std::string(split) + ".txt");
+        if (!is_there(list)) continue;
+        for (const auto& line : read_names(list)) {
+            const fs::path name(line);
+            const int64_t camera = position(cameras, name.parent_path().string());
+            const int64_t frame = position(frames, name.filename().string());
+            if (camera < 0 || frame < 0)
+                throw Error(fmt::format(
+                    "{}: expected CAMERA/NAME of a camera in cameras.npz and a frame with a pose, "
+                    "got '{}'",
+                    list.string(), line));
+            out[split].push_back({static_cast<size_t>(camera), static_cast<size_t>(frame)});
+        }
+    }
+    return out;
+}
+
+// Several cameras, images/CAMERA/NAME: one trains, the others are held out, or as lists say.
 CaptureSource read_cameras(const CaptureRequest& request, const Pictures& pictures) {
     CaptureSource out;
     const fs::path file = find_poses(request.root(), "train");
@@ -243,7 +268,9 @@ CaptureSource read_cameras(const CaptureRequest& request, const Pictures& pictur
         const int64_t number = frame_number(linked.names[i]);
         numbers.push_back(number < 0 ? static_cast<int64_t>(i) : number);
     }
-    for (const auto& pick : pick_splits(request, pictures.cameras.names, numbers, {}, out.notes)) {
+    const auto& cameras = pictures.cameras.names;
+    const auto listed = listed_frames(request.root(), cameras, linked.names);
+    for (const auto& pick : pick_splits(request, cameras, numbers, listed, out.notes)) {
         SplitSource split{pick.name, file, all.poses, {}};
         for (const auto& at : pick.frames)
             split.frames.push_back(frame_source(pictures, at.camera, linked.names[at.frame],
