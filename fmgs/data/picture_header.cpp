@@ -69,11 +69,11 @@ PictureHeader parse_picture_header(std::string_view bytes, const std::string& wh
 }
 
 PictureHeader read_picture_header(const std::filesystem::path& file) {
-    constexpr size_t kMostly = 1 << 16;
-    auto header = parse_picture_header(read_first(file, kMostly), file.string());
     // Profiles and thumbnails may stand before a JPEG's size.
-    if (header.width == 0) header = parse_picture_header(read_whole(file), file.string());
-    if (header.width > 0 && header.height > 0) return header;
+    for (const size_t size : {size_t{1} << 10, size_t{1} << 16, SIZE_MAX}) {
+        const auto header = parse_picture_header(read_first(file, size), file.string());
+        if (header.width > 0 && header.height > 0) return header;
+    }
     throw Error(fmt::format(
         "{}: not a readable picture (cut short or damaged?): it does not say its size; write this "
         "file again",
