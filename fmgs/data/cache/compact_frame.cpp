@@ -9,6 +9,10 @@ namespace fmgs {
 
 namespace {
 
+/// A multiple of 4, 9 and 16: means of so many zeros and ones (masks under data.downscale 2, 3 and
+/// 4) come back to the bit, and a half stays one.
+constexpr int64_t kLevels = 65520;
+
 /// The map times 255 as bytes; undefined when a value is not exactly a 255th.
 torch::Tensor as_bytes(const torch::Tensor& map) {
     const auto from = map.cpu().contiguous();
@@ -35,7 +39,7 @@ torch::Tensor in_few_bytes(const std::string& name, const torch::Tensor& map) {
     constexpr double kLargestHalf = 65504;
     const double low = map.min().item<double>(), high = map.max().item<double>();
     if (name == "depth" || !(low >= -kLargestHalf && high <= kLargestHalf)) return map;
-    return low >= 0 && high <= 1 ? (map * 65535).round().sub(32768).to(torch::kShort)
+    return low >= 0 && high <= 1 ? (map * kLevels).round().sub(32768).to(torch::kShort)
                                  : map.to(torch::kHalf);
 }
 
@@ -43,7 +47,7 @@ torch::Tensor as_it_was(const CompactMap& map) {
     const auto out = map.stored.to(map.type);
     if (map.type != torch::kFloat) return out;
     if (map.stored.scalar_type() == torch::kByte) return out.div(255);
-    return map.stored.scalar_type() == torch::kShort ? out.add(32768).div(65535) : out;
+    return map.stored.scalar_type() == torch::kShort ? out.add(32768).div(kLevels) : out;
 }
 
 /// Place in `maps` of the one that shares this tensor; maps.size(): none.

@@ -5,9 +5,9 @@
 namespace fmgs {
 
 /// A map of type float as bytes where that loses nothing (colours and masks of 8 bits: all values
-/// are 255ths), else as 65535ths where it lies between 0 and 1 (at most 8e-6 off), else in half
-/// precision (2⁻¹² of the value), but depth, whose order counts, and what is beyond the range of
-/// half as it is. Labels from 0 to 255 as bytes; all else as it is.
+/// are 255ths), else in 16 bits: as 65520ths where it lies between 0 and 1 (at most 8e-6 off), else
+/// in half precision (2⁻¹¹ of the value). Depth, whose order counts, and what is beyond the range
+/// of half stay as they are. Labels from 0 to 255 as bytes; all else as it is.
 struct CompactMap {
     std::string name;
     torch::Tensor stored;
