@@ -185,7 +185,7 @@ double median(std::vector<double> x) {
 
 /// Training steps of a small avatar on 16 of the frames with so many GB; the median step.
 double bench_training(const fs::path& root, const Folder& folder, const std::string& memory) {
-    constexpr int64_t kSteps = 24;
+    constexpr int64_t kSteps = 12;
     auto run = open_run(
         read_options({"data.root=" + root.string(), "data.last=15", "data.memory=" + memory,
                       "avatar.subdivisions=0", "avatar.skinning.prefit_steps=2",
