@@ -2,6 +2,7 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/core/rotation.h>
+#include <fmgs/data/fits/numbers.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -92,16 +93,19 @@ PoseFile with_smpl_transl(const PoseFile& poses, const RestJoints& rest, const s
     return poses.with_smpl_transl(rest.joints(betas, asker));
 }
 
-torch::Tensor root_of_rh_th(const torch::Tensor& Rh, const torch::Tensor& Th,
-                            const torch::Tensor& rest) {
-    return torch::mv(exp_map(Rh.unsqueeze(0))[0], rest) + Th;
-}
-
 torch::Tensor turn_after(const torch::Tensor& first, const torch::Tensor& second) {
     // Exact where there is nothing to compose, as in most files.
     if (second.count_nonzero().item<int64_t>() == 0) return first;
     if (first.count_nonzero().item<int64_t>() == 0) return second;
     return log_map(torch::matmul(exp_map(first.unsqueeze(0)), exp_map(second.unsqueeze(0))))[0];
+}
+
+SourcePose pose_of_rh_th(const torch::Tensor& angles, const torch::Tensor& Rh,
+                         const torch::Tensor& Th, const torch::Tensor& rest,
+                         const torch::Tensor& betas) {
+    const auto root = turn_after(Rh, angles.slice(0, 0, 3));
+    const auto place = detail::root_of_rh_th(Rh.unsqueeze(0), Th.unsqueeze(0), rest)[0];
+    return {torch::cat({root, angles.slice(0, 3)}), place, betas};
 }
 
 }  // namespace fmgs

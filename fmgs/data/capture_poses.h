@@ -47,11 +47,12 @@ PoseFile pose_rows(const std::vector<SourcePose>& poses, Place place, const Rest
 /// is read only where they are something else.
 PoseFile with_smpl_transl(const PoseFile& poses, const RestJoints& rest, const std::string& asker);
 
-/// x = R(Rh)·SMPL(θ, no translation) + Th, a rotation about the origin (EasyMocap, ZJU-MoCap):
-/// where joint 0 is. Rh, Th, rest: [3] double.
-torch::Tensor root_of_rh_th(const torch::Tensor& Rh, const torch::Tensor& Th,
-                            const torch::Tensor& rest);
 /// Axis-angle [3] of R(first)·R(second).
 torch::Tensor turn_after(const torch::Tensor& first, const torch::Tensor& second);
+/// A pose in EasyMocap's form, SMPL's `angles` [3J] turned by Rh about the origin of a body whose
+/// joint 0 rests at `rest` and moved by Th, as a pose whose place is joint 0. All [3] double.
+SourcePose pose_of_rh_th(const torch::Tensor& angles, const torch::Tensor& Rh,
+                         const torch::Tensor& Th, const torch::Tensor& rest,
+                         const torch::Tensor& betas);
 
 }  // namespace fmgs

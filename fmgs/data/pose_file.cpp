@@ -6,6 +6,7 @@
 #include <fmgs/core/joints.h>
 #include <fmgs/core/rotation.h>
 #include <fmgs/data/fits/checks.h>
+#include <fmgs/data/fits/numbers.h>
 #include <fmgs/data/fits/read_fit.h>
 #include <fmt/format.h>
 
@@ -73,7 +74,8 @@ PoseFile PoseFile::with_smpl_transl(const torch::Tensor& joints) const {
     auto R = exp_map(global_orient.to(torch::kDouble));
     auto root = transl.to(torch::kDouble);  // where joint 0 is
     if (place == Place::kSmpl) root = root + pelvis;
-    if (place == Place::kOrigin) root = root + torch::matmul(R, pelvis);
+    if (place == Place::kOrigin)
+        root = detail::root_of_rh_th(global_orient.to(torch::kDouble), root, pelvis);
     if (place == Place::kHips) {
         const auto hips = (rest[smpl::kLeftHip] + rest[smpl::kRightHip]) / 2;
         root = root + torch::matmul(R, pelvis - hips);

@@ -1,6 +1,7 @@
 #pragma once
 /// Arrays of a file, checked: shapes before anything is unpacked, then that all is finite.
 #include <fmgs/data/fits/fit.h>
+#include <fmgs/data/fits/numbers.h>
 
 namespace fmgs::detail {
 
@@ -38,10 +39,6 @@ class Arrays {
     const Value& value_;
     std::string what_;
 };
-
-/// [..,3,3] → axis-angle [..,3], safe at π. Error, with `what` in front, unless these are rotations
-/// to 0.02.
-torch::Tensor axis_angle_of(const torch::Tensor& matrices, const std::string& what);
 
 /// Root [F,3] and the joints after it [F,3k] → [F,3(k+1)].
 torch::Tensor joined_rotations(const torch::Tensor& root, const torch::Tensor& body,

@@ -77,11 +77,8 @@ SourcePose read_pose(const Fields& in, const RestJoints& rest) {
     auto angles = in.numbers("poses", {69, 72});
     if (angles.numel() == 69) angles = torch::cat({torch::zeros({3}, torch::kDouble), angles});
     const auto betas = in.numbers("shapes", {});
-    const auto Rh = in.numbers("Rh", {3});
-    const auto place = root_of_rh_th(Rh, in.numbers("Th", {3}), rest.root(betas, in.what));
-    angles = angles.clone();
-    angles.slice(0, 0, 3).copy_(turn_after(Rh, angles.slice(0, 0, 3)));
-    return {angles, place, betas};
+    return pose_of_rh_th(angles, in.numbers("Rh", {3}), in.numbers("Th", {3}),
+                         rest.root(betas, in.what), betas);
 }
 
 /// The fits of the person that is in most frames.
