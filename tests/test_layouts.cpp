@@ -167,6 +167,51 @@ TEST_CASE("ZJU-MoCap in ARAH's layout: masks in colour beside the pictures", "[l
     require_train("arah", {.color = kJpeg});
 }
 
+TEST_CASE("PeopleSnapshot in ARAH's layout: pictures by place, betas of the train split",
+          "[layouts]") {
+    // Names of pictures count from 1, those of poses from 0; the last frame has other betas.
+    const TemporaryFolder folder;
+    std::ofstream(folder.path / "list.txt") << "arah_snapshot train 1 0 1 1\n"
+                                               "arah_snapshot test 1 2 2 1\n";
+    auto options = subject("arah_snapshot");
+    options.splits = (folder.path / "list.txt").string();
+    const auto capture = read_capture(options);
+    REQUIRE(capture.splits.at("train")[0].name == "000001");
+    for (size_t i = 0; i < 2; ++i)
+        require_same(capture, capture.splits.at("train").at(i), truth_of(i), {.color = kJpeg});
+    require_same(capture, capture.splits.at("test").at(0), truth_of(2), {.color = kJpeg});
+    REQUIRE(has_note(capture, "other betas than the train split's"));
+
+    // With the frames alone that are used: by number.
+    fs::copy(options.root, folder.path / "arah_snapshot", fs::copy_options::recursive);
+    options.root = (folder.path / "arah_snapshot").string();
+    for (const auto& [from, to] : {std::pair{"000001", "000000"}, std::pair{"000003", "000002"}}) {
+        fs::rename(fs::path(options.root) / "image" / (std::string(from) + ".jpg"),
+                   fs::path(options.root) / "image" / (std::string(to) + ".jpg"));
+        fs::rename(fs::path(options.root) / "mask" / (std::string(from) + ".png"),
+                   fs::path(options.root) / "mask" / (std::string(to) + ".png"));
+    }
+    REQUIRE(read_capture(options, {}, {{"train"}}).splits.at("train").size() == 2);
+    fs::remove(fs::path(options.root) / "image/000002.jpg");
+    REQUIRE(
+        throws_error([&] { read_capture(options); }, "no picture of frame 1, which has a pose"));
+    fs::remove(fs::path(options.root) / "animnerf_models/000001.npz");
+    std::ofstream(folder.path / "list.txt") << "arah_snapshot train 1 0 - 2\n";
+    REQUIRE(throws_error([&] { read_capture(options); }, "no picture of frame 2"));
+}
+
+TEST_CASE("the body is read once, and comes with the capture", "[layouts]") {
+    const auto expected = read_body(kCaptures / "body.npz");
+    for (const char* name : {"neutral", "zju_raw"}) {
+        const auto capture = read_capture(subject(name), {}, {{"train"}});
+        REQUIRE(capture.body);
+        REQUIRE(torch::equal(capture.body->vertices, expected.vertices));
+    }
+    auto bare = subject("neutral");
+    bare.body.clear();
+    REQUIRE(!read_capture(bare, {}, {{"train"}}).body);
+}
+
 TEST_CASE("HumanNeRF: prepared, with GoMAvatar's keys, wild, and wild prepared", "[layouts]") {
     REQUIRE(has_note(require_train("humannerf", {}), "no betas in it"));
     require_train("gomavatar", {});

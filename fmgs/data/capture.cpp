@@ -226,7 +226,8 @@ bool is_capture(const fs::path& root) { return find_layout(root) != nullptr; }
 std::vector<std::string> split_names(const CaptureOptions& options) {
     const CaptureParts all;
     Names names;
-    for (const auto& split : layout_of(options.root).read({options, all}).splits)
+    const RestJoints rest(options.body);
+    for (const auto& split : layout_of(options.root).read({options, all, rest}).splits)
         names.push_back(split.name);
     return names;
 }
@@ -234,18 +235,20 @@ std::vector<std::string> split_names(const CaptureOptions& options) {
 Capture read_capture(const CaptureOptions& options,
                      const std::map<std::string, std::string>& modalities,
                      const CaptureParts& parts) {
-    auto source = layout_of(options.root).read({options, parts});
+    const RestJoints rest(options.body);
+    auto source = layout_of(options.root).read({options, parts, rest});
     Capture capture;
     capture.notes = source.notes;
     auto& train = source.splits.front();
     select_train(train, options);
-    const RestJoints rest(options.body);
     for (auto& split : source.splits)
         split.poses = with_smpl_transl(split.poses, rest, split.pose_path.string());
     check_units(source.splits);
-    const auto body = options.body.empty() ? std::nullopt : std::optional(body_sizes(options.body));
+    if (rest.has_body()) capture.body = rest.body(options.root);
+    const auto* body = capture.body.get();
     if (body) check_body_sizes(source.splits, *body, options.body);
-    capture.betas = unify_betas(source.splits, rest, body ? body->betas : 0, capture.notes);
+    capture.betas =
+        unify_betas(source.splits, rest, body ? body->shape_directions.size(2) : 0, capture.notes);
 
     FrameReading reading;
     reading.downscale = options.downscale;
@@ -256,7 +259,7 @@ Capture read_capture(const CaptureOptions& options,
     if (!reading.semantic.empty()) capture.label_set = reading.format.label_set;
     // A fit of 22 joints lacks SMPL's two hand joints.
     const int64_t joint_count =
-        body ? body->joints : std::max<int64_t>(24, 1 + train.poses.body_pose.size(1) / 3);
+        body ? body->weights.size(1) : std::max<int64_t>(24, 1 + train.poses.body_pose.size(1) / 3);
     const auto counts = read_frames(source.splits, options, parts, reading, joint_count, capture);
     if (priors) check_features(reading, capture.splits["train"]);
     const auto& camera = capture.splits["train"].front().camera;

@@ -6,8 +6,11 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 
 namespace fmgs {
+
+struct BodyData;
 
 struct CaptureOptions {
     std::string root;       ///< folder of the capture
@@ -38,7 +41,9 @@ struct CaptureOptions {
 struct Capture {
     std::string description;  ///< one line: what was recognised
     torch::Tensor betas;      ///< [B] of the train split
-    std::string label_set;    ///< of the semantic priors, as in priors.json; empty: there are none
+    /// what data.body holds, which was needed to read the poses; null where it is not set
+    std::shared_ptr<const BodyData> body;
+    std::string label_set;  ///< of the semantic priors, as in priors.json; empty: there are none
     std::map<std::string, std::vector<Frame>> splits;
     /// decisions the user should know, e.g. other betas in another split
     std::vector<std::string> notes;

@@ -9,24 +9,23 @@
 
 namespace fmgs {
 
-const BodyData& RestJoints::body(const std::string& asker) const {
-    if (body_) return *body_;
+const std::shared_ptr<const BodyData>& RestJoints::body(const std::string& asker) const {
+    if (body_) return body_;
     if (file_.empty())
         throw Error(
             fmt::format("{}: its translations refer to the rest joints of the body: set "
                         "data.body=FILE to the body that they were fitted with",
                         asker));
-    body_ = read_body(file_);
-    check_body(*body_);
+    body_ = std::make_shared<BodyData>(read_body(file_));
     const auto regressor = body_->joint_regressor.to(torch::kDouble);
     rest_ = torch::matmul(regressor, body_->vertices.to(torch::kDouble));
     directions_ =
         torch::einsum("jv,vcb->jcb", {regressor, body_->shape_directions.to(torch::kDouble)});
-    return *body_;
+    return body_;
 }
 
 torch::Tensor RestJoints::joints(const torch::Tensor& betas, const std::string& asker) const {
-    const int64_t count = std::min(betas.size(0), body(asker).shape_directions.size(2));
+    const int64_t count = std::min(betas.size(0), body(asker)->shape_directions.size(2));
     return rest_ + torch::matmul(directions_.slice(2, 0, count),
                                  betas.slice(0, 0, count).to(torch::kDouble));
 }
@@ -37,7 +36,7 @@ torch::Tensor RestJoints::root(const torch::Tensor& betas, const std::string& as
 
 std::pair<torch::Tensor, double> RestJoints::betas_of(const torch::Tensor& joints, int64_t count,
                                                       const std::string& asker) const {
-    const int64_t most = std::min(count, body(asker).shape_directions.size(2));
+    const int64_t most = std::min(count, body(asker)->shape_directions.size(2));
     const int64_t J = std::min(joints.size(0), rest_.size(0));
     const auto from_root = [&](const torch::Tensor& x) {
         return x.slice(0, 1, J) - x.slice(0, 0, 1);

@@ -3,7 +3,7 @@
 #include <fmgs/core/body_model.h>
 #include <fmgs/data/pose_file.h>
 
-#include <optional>
+#include <memory>
 
 namespace fmgs {
 
@@ -13,6 +13,9 @@ class RestJoints {
   public:
     explicit RestJoints(std::string body_file) : file_(std::move(body_file)) {}
 
+    bool has_body() const { return !file_.empty(); }
+    /// Error, naming `asker`, when data.body is not set; of read_body.
+    const std::shared_ptr<const BodyData>& body(const std::string& asker) const;
     /// [J,3] double, of the body with these betas [b]. Error, naming `asker`, when data.body is not
     /// set.
     torch::Tensor joints(const torch::Tensor& betas, const std::string& asker) const;
@@ -24,9 +27,8 @@ class RestJoints {
                                               const std::string& asker) const;
 
   private:
-    const BodyData& body(const std::string& asker) const;
     std::string file_;
-    mutable std::optional<BodyData> body_;
+    mutable std::shared_ptr<const BodyData> body_;
     mutable torch::Tensor rest_, directions_;  // [J,3], [J,3,B] double
 };
 

@@ -3,8 +3,8 @@
 /// is: for each frame of each split its picture, mask, camera and pose. What is common to all,
 /// read_capture does: betas, priors, masks, memory, decoding, splits (docs/extend/layout.md).
 #include <fmgs/data/capture.h>
+#include <fmgs/data/capture_poses.h>
 #include <fmgs/data/frame_files.h>
-#include <fmgs/data/pose_file.h>
 
 namespace fmgs {
 
@@ -27,6 +27,7 @@ struct CaptureSource {
 struct CaptureRequest {
     const CaptureOptions& options;
     const CaptureParts& parts;
+    const RestJoints& rest;  ///< of data.body, which is read when it is first needed, once
 
     std::filesystem::path root() const { return options.root; }
     /// The train split always is.

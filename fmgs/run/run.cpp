@@ -59,9 +59,9 @@ Run open_run(const RunOptions& options, const CaptureParts& parts) {
     for (auto& [split, frames] : run.capture.splits) {
         for (auto& frame : frames) frame.camera.low_pass = options.render.low_pass;
     }
-    const auto body = read_body(run.options.data.body);
-    run.capture.description += "\n" + describe_body(run.options.data.body, body);
-    run.body = BodyModel(body, run.capture.betas, options.avatar.star_degrees);
+    const auto body = std::move(run.capture.body);  // the model keeps what it needs of it
+    run.capture.description += "\n" + describe_body(run.options.data.body, *body);
+    run.body = BodyModel(*body, run.capture.betas, options.avatar.star_degrees);
     run.options.avatar.subdivisions = subdivisions_for(options, run.capture, run.body);
     const auto seed = static_cast<uint64_t>(options.train.seed);
     run.avatar = Avatar(paper_parts(run.body, run.options.avatar, seed));

@@ -133,7 +133,7 @@ CaptureSource read(const CaptureRequest& request) {
     set.place = Place::kRoot;
     const auto fits = read_fits(set.pose_path, out.notes);
     for (const auto& stem : fits.stems) set.numbers.push_back(frame_number(stem));
-    const RestJoints rest(request.options.body);
+    const RestJoints& rest = request.rest;
     set.pose = [&](size_t k) { return read_pose(fits.poses[k], rest); };
     set.frame = [&](size_t c, size_t k) {
         FrameSource frame;

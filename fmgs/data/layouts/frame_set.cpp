@@ -35,6 +35,7 @@ void add_splits(const CaptureRequest& request, const FrameSet& set, CaptureSourc
             frame.row = row_of.at(at.frame);
             split.frames.push_back(std::move(frame));
         }
+        split.poses = pose_rows(poses, set.place, request.rest, set.pose_path.string());
         out.splits.push_back(std::move(split));
     }
 }

@@ -109,7 +109,7 @@ Meshes open_meshes(const CaptureRequest& request, std::vector<std::string>& note
     }
     // HumanNeRF drops the betas, but the rest joints follow from them.
     constexpr double kRounding = 0.005;  // metres
-    const RestJoints rest(request.options.body);
+    const RestJoints& rest = request.rest;
     const auto [betas, left] = rest.betas_of(joints, 10, out.infos.what);
     notes.push_back(
         fmt::format("{}: no betas in it; found from its rest joints, which the body "

@@ -129,7 +129,7 @@ struct Subject {
 CaptureSource read(const CaptureRequest& request) {
     const Subject subject(request.root());
     const Track track(request.root());
-    const RestJoints rest(request.options.body);
+    const RestJoints& rest = request.rest;
     // Rows follow all pictures in the order of their names.
     const auto all = list_pictures(subject.root / "images");
     const auto rows = track.in.at("pose").size();

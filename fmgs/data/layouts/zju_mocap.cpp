@@ -143,7 +143,7 @@ CaptureSource read_zju(const CaptureRequest& request) {
     CaptureSource out;
     out.description = subject.refined ? "ZJU-MoCap, refined" : "ZJU-MoCap, raw";
     const auto cameras = read_cameras(subject, out.notes);
-    const RestJoints rest(request.options.body);
+    const RestJoints& rest = request.rest;
     FrameSet set;
     set.cameras = subject.cameras;
     set.pose_path = subject.root / subject.params;
