@@ -53,11 +53,12 @@ PoseFile pose_rows(const std::vector<SourcePose>& poses, Place place, const Rest
                    const std::string& asker) {
     if (poses.empty()) throw Error(fmt::format("{}: expected at least one pose, got none", asker));
     PoseFile out;
-    std::vector<torch::Tensor> angles, places, betas;
+    std::vector<torch::Tensor> angles, places, betas, expressions;
     for (const auto& pose : poses) {
         angles.push_back(pose.angles);
         places.push_back(pose.place);
         if (pose.betas.defined()) betas.push_back(pose.betas);
+        if (pose.expression.defined()) expressions.push_back(pose.expression);
     }
     if (!betas.empty()) {
         if (betas.size() != poses.size())
@@ -73,6 +74,8 @@ PoseFile pose_rows(const std::vector<SourcePose>& poses, Place place, const Rest
         }
         out.betas = torch::stack(betas).mean(0);
     }
+    if (expressions.size() == poses.size())
+        out.expression = torch::stack(expressions).to(torch::kFloat);
     auto transl = torch::stack(places);
     if (place == Place::kRoot)
         transl =

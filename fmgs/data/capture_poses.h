@@ -37,7 +37,8 @@ struct SourcePose {
     torch::Tensor angles;  ///< [3J] double, axis-angle, the root first
     /// [3] double, world, metres: where joint 0 is, or SMPL's translation
     torch::Tensor place;
-    torch::Tensor betas;  ///< [b] double, or undefined
+    torch::Tensor betas;         ///< [b] double, or undefined
+    torch::Tensor expression{};  ///< [E], or undefined
 };
 
 /// Rows of one split, with SMPL's transl; `place`: what theirs is, kSmpl or kRoot. Betas are the

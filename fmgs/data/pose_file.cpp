@@ -114,6 +114,7 @@ PoseFile read_pose_file(const std::filesystem::path& path, const PoseFileOptions
     if (track.extrinsic.defined()) out.extrinsic = track.extrinsic.to(torch::kFloat);
     const auto betas = mean_betas(track.betas, out.notes);
     if (betas.defined()) out.betas = betas.to(torch::kFloat);
+    if (track.expression.defined()) out.expression = track.expression.to(torch::kFloat);
     out.names = track.names;
     out.frame_ids = track.frames;
     out.has_fps = fit.fps > 0;
@@ -133,11 +134,16 @@ void write_pose_file(const std::filesystem::path& file, const PoseFile& poses) {
     const auto real = [](const torch::Tensor& x) {
         return npy_array(x.detach().to(torch::kCPU, torch::kFloat).contiguous());
     };
-    write_npz(file, {{"betas", real(poses.betas.reshape({1, -1}))},
-                     {"global_orient", real(poses.global_orient)},
-                     {"body_pose", real(poses.body_pose)},
-                     {"transl", real(poses.transl)},
-                     {"frame_names", npy_array(poses.names)}});
+    NpzFile out{{"betas", real(poses.betas.reshape({1, -1}))},
+                {"global_orient", real(poses.global_orient)},
+                {"body_pose", real(poses.body_pose)},
+                {"transl", real(poses.transl)},
+                {"frame_names", npy_array(poses.names)}};
+    if (poses.expression.defined()) {
+        check_shape(poses.expression, {poses.count(), -1}, "poses to be written: expression");
+        out.emplace("expression", real(poses.expression));
+    }
+    write_npz(file, out);
 }
 
 }  // namespace fmgs

@@ -60,6 +60,7 @@ struct Row {
     torch::Tensor rotations;                  ///< [3J]
     torch::Tensor transl;                     ///< [3]; undefined: none
     torch::Tensor betas;                      ///< [B] or undefined
+    torch::Tensor expression{};               ///< [E] or undefined
     torch::Tensor intrinsics{}, extrinsic{};  ///< [3,3], [4,4] or undefined
     int64_t width = 0, height = 0;
 };

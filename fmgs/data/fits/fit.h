@@ -12,6 +12,7 @@ struct Track {
     torch::Tensor transl;     ///< [F,3]; undefined: none
     Place place = Place::kSmpl;
     torch::Tensor betas;             ///< [B] or [F,B]; undefined: none that fit SMPL
+    torch::Tensor expression;        ///< [F,E]; undefined: none
     std::vector<int64_t> frames;     ///< empty: 0, 1, 2, …
     std::vector<std::string> names;  ///< of the frames; empty: none
     torch::Tensor intrinsics;        ///< [3,3] or [F,3,3]; undefined: none

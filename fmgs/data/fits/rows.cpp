@@ -110,6 +110,15 @@ void read_aist(const Arrays& in, Track& track, Fit& fit) {
     fit.notes.push_back(fmt::format("translations divided by smpl_scaling = {:g}", scale));
 }
 
+// SMPL-X's and FLAME's; one row stands for all frames.
+void read_expression(const Arrays& in, Track& track) {
+    const char* key = first_key(in.value(), {"expression", "expr"});
+    if (!key) return;
+    track.expression = in.numbers(key, {-1, -1});
+    if (track.expression.size(0) == 1)
+        track.expression = track.expression.expand({track.rotations.size(0), -1});
+}
+
 void read_place(const Arrays& in, Track& track, const Fit& fit) {
     if (in.has("Rh") && in.has("Th")) {
         auto rows = track.rotations.clone();
@@ -153,8 +162,7 @@ Fit read_rows(const FitInput& input) {
     } else if (const char* key = first_key(in.value(), {"betas", "shapes"})) {
         track.betas = in.betas(key);
     }
-    if (in.has("frame_names")) track.names = in.texts("frame_names");
-    if (in.has("frame_ids")) track.frames = in.integers("frame_ids");
+    read_expression(in, track);
     fit.people.push_back(std::move(track));
     return fit;
 }
@@ -218,12 +226,14 @@ Fit read_folder_of_rows(const FitInput& input) {
             throw Error(fmt::format("{}: expected SMPL's transl in the files of a folder, got {}",
                                     what, fit.layout));
         out.layout = "one file per frame: " + fit.layout;
-        rows.push_back({.person = "0",
-                        .frame = number_in(name, static_cast<int64_t>(rows.size())),
-                        .name = name,
-                        .rotations = track.rotations[0],
-                        .transl = track.transl.defined() ? track.transl[0] : track.transl,
-                        .betas = track.betas.defined() ? track.betas.reshape({-1}) : track.betas});
+        rows.push_back(
+            {.person = "0",
+             .frame = number_in(name, static_cast<int64_t>(rows.size())),
+             .name = name,
+             .rotations = track.rotations[0],
+             .transl = track.transl.defined() ? track.transl[0] : track.transl,
+             .betas = track.betas.defined() ? track.betas.reshape({-1}) : track.betas,
+             .expression = track.expression.defined() ? track.expression[0] : track.expression});
     }
     out.people = tracks_of(std::move(rows), input.what, out.notes);
     return out;

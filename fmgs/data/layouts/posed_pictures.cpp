@@ -55,7 +55,8 @@ CaptureSource read_posed_pictures(const CaptureRequest& request, const std::stri
     set.pose = [&](size_t k) {
         const auto row = rows[k];
         return SourcePose{torch::cat({poses.global_orient[row], poses.body_pose[row]}),
-                          poses.transl[row], poses.betas};
+                          poses.transl[row], poses.betas,
+                          poses.expression.defined() ? poses.expression[row] : torch::Tensor()};
     };
     set.frame = [&](size_t, size_t k) {
         const auto& picture = pictures[frames[k]];
