@@ -49,6 +49,12 @@ std::pair<torch::Tensor, double> RestJoints::betas_of(const torch::Tensor& joint
     return {betas.reshape(-1), left.numel() ? left.max().item<double>() : 0};
 }
 
+PoseFile read_poses(const std::filesystem::path& file, const RestJoints& rest) {
+    if (!has_bone_matrices(file)) return read_pose_file(file);
+    const BodyModel body(*rest.body(file.string()), torch::Tensor());
+    return read_pose_file(file, {.body = body.get()});
+}
+
 PoseFile pose_rows(const std::vector<SourcePose>& poses, Place place, const RestJoints& rest,
                    const std::string& asker) {
     if (poses.empty()) throw Error(fmt::format("{}: expected at least one pose, got none", asker));

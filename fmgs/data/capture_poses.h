@@ -32,6 +32,10 @@ class RestJoints {
     mutable torch::Tensor rest_, directions_;  // [J,3], [J,3,B] double
 };
 
+/// read_pose_file with the body where the file needs one: bone matrices are turned into rotations
+/// of its joints.
+PoseFile read_poses(const std::filesystem::path& file, const RestJoints& rest);
+
 /// A pose as a file of one frame has it.
 struct SourcePose {
     torch::Tensor angles;  ///< [3J] double, axis-angle, the root first

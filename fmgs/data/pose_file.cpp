@@ -124,6 +124,11 @@ PoseFile read_pose_file(const std::filesystem::path& path, const PoseFileOptions
     return out;
 }
 
+bool has_bone_matrices(const std::filesystem::path& file) {
+    return !std::filesystem::is_directory(file) && !detail::is_bvh(file) &&
+           detail::is_bones(read_value(file));
+}
+
 void write_pose_file(const std::filesystem::path& file, const PoseFile& poses) {
     if (poses.place != Place::kSmpl || poses.extrinsic.defined())
         throw Error("poses to be written: expected SMPL's transl, got another place");

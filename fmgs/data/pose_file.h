@@ -69,7 +69,8 @@ struct PoseFileOptions {
     /// where a file has the poses in the world and in the camera: the world's, which drive an
     /// avatar, instead of the camera's, which belong to pictures
     bool world = false;
-    /// what the vertices of SAM 3D Body are fitted by; a file of that kind needs it
+    /// what the vertices of SAM 3D Body are fitted by, and whose joints bone matrices turn; a file
+    /// of these kinds needs it
     const Body* body = nullptr;
     /// mhr2smpl_mapping.npz and mhr_lod1_mesh.ply, which carry those vertices to SMPL's mesh;
     /// empty: beside the file

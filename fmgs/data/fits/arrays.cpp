@@ -153,6 +153,36 @@ void check_smpl_columns(const torch::Tensor& rotations, const std::string& what)
             what, columns, static_cast<double>(columns) / 3));
 }
 
+namespace {
+
+void read_rate(const Arrays& in, Fit& fit) {
+    const char* key =
+        first_key(in.value(), {"fps", "mocap_framerate", "mocap_frame_rate", "framerate"});
+    if (!key) return;
+    fit.fps = in.number(key);
+    if (!(fit.fps > 0) || !(fit.fps < 1e6))
+        throw Error(
+            fmt::format("{}: {}: expected a positive rate, got {}", in.what(), key, fit.fps));
+}
+
+void read_axis(const Arrays& in, Fit& fit) {
+    if (!in.has("up_axis")) return;
+    const auto words = in.texts("up_axis");
+    fit.up_axis = words.empty() ? "" : words.front();
+    if (fit.up_axis != "y" && fit.up_axis != "z" && fit.up_axis != "-y")
+        throw Error(
+            fmt::format("{}: up_axis: expected y, z or -y, got '{}'", in.what(), fit.up_axis));
+}
+
+}  // namespace
+
+void read_extras(const Arrays& in, Track& track, Fit& fit) {
+    read_rate(in, fit);
+    read_axis(in, fit);
+    if (in.has("frame_names")) track.names = in.texts("frame_names");
+    if (in.has("frame_ids")) track.frames = in.integers("frame_ids");
+}
+
 torch::Tensor smplx_rest_root() {
     return torch::tensor({0.00312, -0.35141, 0.01204}, torch::kDouble);
 }

@@ -49,6 +49,9 @@ constexpr int64_t kSharedColumns = 66;
 /// its first 22 joints.
 void check_smpl_columns(const torch::Tensor& rotations, const std::string& what);
 
+/// What any file of rows may say beside its poses: fps, up_axis, frame_names, frame_ids.
+void read_extras(const Arrays& in, Track& track, Fit& fit);
+
 /// SMPL-X's joint 0 at zero betas, metres [3] (SMPL-X's neutral body).
 torch::Tensor smplx_rest_root();
 

@@ -50,7 +50,10 @@ const std::vector<FitLayout>& fit_layouts();
 
 // One file each.
 extern const FitLayout kRomp, kWham, kVibe, kPhalp, kGvhmr, kGlamr, kMeshcapade, kTram, kRecords,
-    kWildMetadata, kSamBody, kNested, kRows, kRowsPerFrame, kBareArray;
+    kWildMetadata, kSamBody, kNested, kRows, kRowsPerFrame, kBones, kBareArray;
+
+/// Whether there are bone matrices, and no angles.
+bool is_bones(const Value& value);
 
 /// BVH is text, and no Value.
 bool is_bvh(const std::filesystem::path& file);

@@ -78,28 +78,9 @@ bool is_smplx(const Arrays& in) {
     return shape.size() == 2 && shape[1] == 165;
 }
 
-void read_rate(const Arrays& in, Fit& fit) {
-    const char* key =
-        first_key(in.value(), {"fps", "mocap_framerate", "mocap_frame_rate", "framerate"});
-    if (!key) return;
-    fit.fps = in.number(key);
-    if (!(fit.fps > 0) || !(fit.fps < 1e6))
-        throw Error(
-            fmt::format("{}: {}: expected a positive rate, got {}", in.what(), key, fit.fps));
-}
-
-void read_axis(const Arrays& in, Fit& fit) {
-    if (!in.has("up_axis")) return;
-    const auto words = in.texts("up_axis");
-    fit.up_axis = words.empty() ? "" : words.front();
-    if (fit.up_axis != "y" && fit.up_axis != "z" && fit.up_axis != "-y")
-        throw Error(
-            fmt::format("{}: up_axis: expected y, z or -y, got '{}'", in.what(), fit.up_axis));
-}
-
 void read_aist(const Arrays& in, Track& track, Fit& fit) {
     fit.layout = "AIST++";
-    fit.up_axis = "y";
+    if (fit.up_axis.empty()) fit.up_axis = "y";
     if (fit.fps == 0) fit.fps = 60;  // of the whole data set
     if (!in.has("smpl_scaling")) return;
     const double scale = in.number("smpl_scaling");
@@ -148,15 +129,14 @@ Fit read_rows(const FitInput& input) {
     track.rotations = read_rotations(in, fit);
     if (track.rotations.size(0) == 0)
         throw Error(fmt::format("{}: expected at least one frame, got none", in.what()));
-    read_rate(in, fit);
+    read_extras(in, track, fit);
     const bool smplx = is_smplx(in);
     if (is_amass(in)) {
         fit.layout = smplx ? "AMASS of SMPL-X" : "AMASS";
-        fit.up_axis = "z";
+        if (fit.up_axis.empty()) fit.up_axis = "z";
     }
     read_place(in, track, fit);
     if (in.has("smpl_poses")) read_aist(in, track, fit);
-    read_axis(in, fit);
     if (smplx) {
         fit.notes.push_back("betas left out: SMPL-X's are not SMPL's");
     } else if (const char* key = first_key(in.value(), {"betas", "shapes"})) {
