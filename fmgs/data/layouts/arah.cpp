@@ -1,11 +1,14 @@
-// ZJU-MoCap as ARAH prepares it and 3DGS-Avatar reads it.
+// ZJU-MoCap and PeopleSnapshot as ARAH prepares them and 3DGS-Avatar reads them.
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/files.h>
 #include <fmgs/data/file_names.h>
 #include <fmgs/data/layouts/fields.h>
 #include <fmgs/data/layouts/frame_set.h>
 #include <fmgs/data/layouts/layouts.h>
+#include <fmgs/data/layouts/snapshot_camera.h>
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace fmgs {
 
@@ -33,6 +36,21 @@ SourcePose read_pose(const fs::path& file) {
             in.numbers("trans", {3}), in.numbers("betas", {})};
 }
 
+/// A file per frame, NNNNNN.npz: puts numbers and poses into the set; returns the stems.
+std::vector<std::string> add_models(const fs::path& folder, FrameSet& set) {
+    std::vector<std::string> stems;
+    for (const auto& model : list_files(folder, ".npz")) {
+        stems.push_back(fs::path(model).stem().string());
+        set.numbers.push_back(frame_number(stems.back()));
+        if (set.numbers.back() < 0)
+            throw Error(fmt::format("{}: expected the number of a frame for its name",
+                                    (folder / model).string()));
+    }
+    set.pose_path = folder;
+    set.pose = [folder, stems](size_t k) { return read_pose(folder / (stems[k] + ".npz")); };
+    return stems;
+}
+
 CaptureSource read_arah(const CaptureRequest& request) {
     const auto root = request.root();
     const Fields params(root / "cam_params.json");
@@ -42,14 +60,7 @@ CaptureSource read_arah(const CaptureRequest& request) {
     set.cameras = camera_names(params);
     std::vector<SourceCamera> cameras;
     for (const auto& name : set.cameras) cameras.push_back(read_camera(params.at(name)));
-    set.pose_path = root / "models";
-    const auto models = list_files(set.pose_path, ".npz");
-    std::vector<std::string> stems;
-    for (const auto& model : models) {
-        stems.push_back(fs::path(model).stem().string());
-        set.numbers.push_back(frame_number(stems.back()));
-    }
-    set.pose = [&](size_t k) { return read_pose(set.pose_path / models[k]); };
+    const auto stems = add_models(root / "models", set);
     set.frame = [&](size_t c, size_t k) {
         const auto folder = root / set.cameras[c];
         FrameSource frame;
@@ -69,7 +80,58 @@ CaptureSource read_arah(const CaptureRequest& request) {
     return out;
 }
 
+// The picture of each model: the one at the place that the model's number says, as 3DGS-Avatar
+// reads them, or where only the frames that are used are there, the one of that number.
+std::vector<std::string> pictures_of(const fs::path& folder, const std::vector<int64_t>& numbers) {
+    const auto pictures = list_pictures(folder);
+    const auto most = numbers.empty() ? 0 : *std::max_element(numbers.begin(), numbers.end());
+    std::vector<std::string> out;
+    for (const int64_t number : numbers) {
+        if (most < static_cast<int64_t>(pictures.size())) {
+            out.push_back(pictures[static_cast<size_t>(number)]);
+            continue;
+        }
+        const auto is_it = [&](const auto& name) { return frame_number(name) == number; };
+        const auto found = std::find_if(pictures.begin(), pictures.end(), is_it);
+        if (found == pictures.end())
+            throw Error(fmt::format("{}: there is no picture of frame {}, which has a pose",
+                                    folder.string(), number));
+        out.push_back(*found);
+    }
+    return out;
+}
+
+CaptureSource read_snapshot(const CaptureRequest& request) {
+    const auto root = request.root();
+    CaptureSource out;
+    out.description = "PeopleSnapshot in ARAH's layout";
+    FrameSet set;
+    set.cameras = {""};
+    add_models(root / "animnerf_models", set);
+    const auto stems = pictures_of(root / "image", set.numbers);
+    const Fields calibrated(root / "camera.pkl");
+    auto camera = snapshot_camera(calibrated);
+    if (!stems.empty()) camera = fit_to_picture(camera, find_picture(root / "image", stems[0]));
+    set.frame = [&](size_t, size_t k) {
+        FrameSource frame;
+        frame.name = stems[k];
+        frame.picture = find_picture(root / "image", stems[k]);
+        frame.mask.files = {find_mask(root / "mask", stems[k])};
+        frame.folder = root;
+        frame.camera = camera;
+        return frame;
+    };
+    add_splits(request, set, out);
+    out.notes.push_back(center_note(PixelCenter::half, calibrated.what));
+    return out;
+}
+
 }  // namespace
+
+Layout arah_snapshot_layout() {
+    return {"PeopleSnapshot in ARAH's and 3DGS-Avatar's layout", "animnerf_models/",
+            [](const fs::path& root) { return is_there(root / "animnerf_models"); }, read_snapshot};
+}
 
 Layout arah_layout() {
     return {"ZJU-MoCap in ARAH's and 3DGS-Avatar's layout", "cam_params.json",
