@@ -224,7 +224,8 @@ TEST_CASE("PeopleSnapshot as released: frames of a video, masks of LZF chunks, t
     REQUIRE(has_note(require_train("people_snapshot", {}), "2 rows more than masks"));
 }
 
-TEST_CASE("NeuMan: a scale per frame, masks of the background, splits by name", "[layouts]") {
+TEST_CASE("trap 13: NeuMan, a scale per frame, masks of the background, splits by name",
+          "[layouts]") {
     const auto capture = require_train("neuman", {}, {0, 1});
     const auto whole = read_capture(subject("neuman"));
     require_same(whole, whole.splits.at("test").at(0), truth_of(2), {});
