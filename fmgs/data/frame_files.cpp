@@ -96,8 +96,9 @@ struct Reader {
     torch::Tensor normal(const fs::path& file, const PriorFormat& format) const {
         const auto x = read_sized(file, height, width,
                                   [&](const fs::path& path) { return read_normal(path, format); });
+        if (!lens) return x;
         const auto even = valid(x, (x != 0).any(0, true));
-        return lens ? shrink_normals(even, 1, false) : even;
+        return even / even.norm(2, 0, true).clamp_min(1e-12);  // means of unit vectors are shorter
     }
     torch::Tensor labels(const fs::path& file) const {
         return nearest(read_sized(file, height, width, read_labels));
