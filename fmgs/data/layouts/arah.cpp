@@ -36,19 +36,30 @@ SourcePose read_pose(const fs::path& file) {
             in.numbers("trans", {3}), in.numbers("betas", {})};
 }
 
-/// A file per frame, NNNNNN.npz: puts numbers and poses into the set; returns the stems.
-std::vector<std::string> add_models(const fs::path& folder, FrameSet& set) {
+/// NNNNNN.npz, a file per frame.
+struct Models {
     std::vector<std::string> stems;
-    for (const auto& model : list_files(folder, ".npz")) {
-        stems.push_back(fs::path(model).stem().string());
-        set.numbers.push_back(frame_number(stems.back()));
-        if (set.numbers.back() < 0)
+    std::vector<int64_t> numbers;
+};
+
+Models list_models(const fs::path& folder) {
+    Models out;
+    for (const auto& file : list_files(folder, ".npz")) {
+        out.stems.push_back(fs::path(file).stem().string());
+        out.numbers.push_back(frame_number(out.stems.back()));
+        if (out.numbers.back() < 0)
             throw Error(fmt::format("{}: expected the number of a frame for its name",
-                                    (folder / model).string()));
+                                    (folder / file).string()));
     }
+    return out;
+}
+
+void use_models(const fs::path& folder, const Models& models, FrameSet& set) {
     set.pose_path = folder;
-    set.pose = [folder, stems](size_t k) { return read_pose(folder / (stems[k] + ".npz")); };
-    return stems;
+    set.numbers = models.numbers;
+    set.pose = [folder, stems = models.stems](size_t k) {
+        return read_pose(folder / (stems[k] + ".npz"));
+    };
 }
 
 CaptureSource read_arah(const CaptureRequest& request) {
@@ -60,7 +71,9 @@ CaptureSource read_arah(const CaptureRequest& request) {
     set.cameras = camera_names(params);
     std::vector<SourceCamera> cameras;
     for (const auto& name : set.cameras) cameras.push_back(read_camera(params.at(name)));
-    const auto stems = add_models(root / "models", set);
+    const auto models = list_models(root / "models");
+    const auto& stems = models.stems;
+    use_models(root / "models", models, set);
     set.frame = [&](size_t c, size_t k) {
         const auto folder = root / set.cameras[c];
         FrameSource frame;
@@ -80,24 +93,26 @@ CaptureSource read_arah(const CaptureRequest& request) {
     return out;
 }
 
-// The picture of each model: the one at the place that the model's number says, as 3DGS-Avatar
-// reads them, or where only the frames that are used are there, the one of that number.
-std::vector<std::string> pictures_of(const fs::path& folder, const std::vector<int64_t>& numbers) {
+/// Leaves out the models without a picture, and returns the pictures of the others: those at the
+/// place that a model's number says, as 3DGS-Avatar reads them, or where only the frames that are
+/// used are there, those of the same number.
+std::vector<std::string> pair_pictures(const fs::path& folder, Models& models) {
     const auto pictures = list_pictures(folder);
-    const auto most = numbers.empty() ? 0 : *std::max_element(numbers.begin(), numbers.end());
+    const auto& numbers = models.numbers;
+    const bool whole = !numbers.empty() && *std::max_element(numbers.begin(), numbers.end()) <
+                                               static_cast<int64_t>(pictures.size());
     std::vector<std::string> out;
-    for (const int64_t number : numbers) {
-        if (most < static_cast<int64_t>(pictures.size())) {
-            out.push_back(pictures[static_cast<size_t>(number)]);
-            continue;
-        }
-        const auto is_it = [&](const auto& name) { return frame_number(name) == number; };
-        const auto found = std::find_if(pictures.begin(), pictures.end(), is_it);
-        if (found == pictures.end())
-            throw Error(fmt::format("{}: there is no picture of frame {}, which has a pose",
-                                    folder.string(), number));
+    Models kept;
+    for (size_t k = 0; k < numbers.size(); ++k) {
+        const auto is_it = [&](const auto& name) { return frame_number(name) == numbers[k]; };
+        const auto found = whole ? pictures.begin() + numbers[k]
+                                 : std::find_if(pictures.begin(), pictures.end(), is_it);
+        if (found == pictures.end()) continue;
         out.push_back(*found);
+        kept.stems.push_back(models.stems[k]);
+        kept.numbers.push_back(numbers[k]);
     }
+    models = kept;
     return out;
 }
 
@@ -107,8 +122,13 @@ CaptureSource read_snapshot(const CaptureRequest& request) {
     out.description = "PeopleSnapshot in ARAH's layout";
     FrameSet set;
     set.cameras = {""};
-    add_models(root / "animnerf_models", set);
-    const auto stems = pictures_of(root / "image", set.numbers);
+    auto models = list_models(root / "animnerf_models");
+    const size_t all = models.stems.size();
+    const auto stems = pair_pictures(root / "image", models);
+    use_models(root / "animnerf_models", models, set);
+    if (stems.size() < all)
+        out.notes.push_back(fmt::format("{}: {} of {} poses have no picture and are left out",
+                                        set.pose_path.string(), all - stems.size(), all));
     const Fields calibrated(root / "camera.pkl");
     auto camera = snapshot_camera(calibrated);
     if (!stems.empty()) camera = fit_to_picture(camera, find_picture(root / "image", stems[0]));
