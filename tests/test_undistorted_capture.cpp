@@ -62,10 +62,10 @@ Frame read_frame(const fs::path& root) {
     return read_capture(options, {{"dino", "priors/dino"}}).splits.at("train").at(0);
 }
 
-/// Pixels that are further than two from where f changes.
-torch::Tensor inside(const torch::Tensor& map) {
+/// Pixels that are further than `away` from where the map changes.
+torch::Tensor inside(const torch::Tensor& map, int64_t away) {
     namespace F = torch::nn::functional;
-    const auto options = F::MaxPool2dFuncOptions(5).stride(1).padding(2);
+    const auto options = F::MaxPool2dFuncOptions(2 * away + 1).stride(1).padding(away);
     const auto x = map.to(torch::kFloat).reshape({1, 1, kLensHeight, kLensWidth});
     return (F::max_pool2d(x, options) == -F::max_pool2d(-x, options))[0];
 }
@@ -91,8 +91,8 @@ TEST_CASE("trap 24: every map of a distorted capture is the pinhole's", "[captur
             INFO(name);
             return got.at(name).to(torch::kFloat) - expected.at(name).to(torch::kFloat);
         };
-        const auto in = inside(truth.maps.at("mask")) * truth.maps.at("mask");
-        const auto same_label = inside(truth.maps.at("semantic"));
+        const auto in = inside(truth.maps.at("mask"), 2) * truth.maps.at("mask");
+        const auto same_label = inside(truth.maps.at("semantic"), 1);
 
         // Linear: what the second derivatives of the maps leave over a pixel, and eight bits.
         CHECK(largest(away(frame.maps, truth.maps, "color"), in) < 0.006);
