@@ -4,6 +4,8 @@
 #include <fmgs/core/io/files.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace fmgs {
 namespace {
 
@@ -15,9 +17,9 @@ int64_t number(std::string_view bytes, size_t at, size_t count) {
 }
 
 PictureHeader of_png(std::string_view bytes) {
-    // Signature, then the chunk IHDR: length, name, width, height.
-    if (bytes.size() < 24 || bytes.substr(12, 4) != "IHDR") return {};
-    return {number(bytes, 16, 4), number(bytes, 20, 4), true};
+    // Signature, then the chunk IHDR: length, name, width, height, depth, kind of colour.
+    if (bytes.size() < 26 || bytes.substr(12, 4) != "IHDR") return {};
+    return {number(bytes, 16, 4), number(bytes, 20, 4), true, (bytes[25] & 4) != 0};
 }
 
 /// Where the entropy-coded data that begin at `at` end: at the next marker, which is none of their
@@ -31,9 +33,36 @@ size_t end_of_scan(std::string_view bytes, size_t at) {
     return bytes.size();
 }
 
+/// The orientation that a segment states, when it is one of EXIF: a TIFF directory of entries of 12
+/// bytes.
+int64_t orientation_of(std::string_view segment) {
+    constexpr std::string_view kExif("Exif\0\0", 6);
+    constexpr size_t kEntry = 12;
+    constexpr int64_t kOrientation = 0x0112;
+    if (!segment.starts_with(kExif)) return 1;
+    const auto tiff = segment.substr(kExif.size());
+    const bool little = tiff.starts_with("II");
+    if (!little && !tiff.starts_with("MM")) return 1;
+    const auto value = [&](size_t at, size_t count) {
+        if (at + count > tiff.size()) return int64_t{0};
+        std::string bytes(tiff.substr(at, count));
+        if (little) std::reverse(bytes.begin(), bytes.end());
+        return number(bytes, 0, count);
+    };
+    const auto directory = static_cast<size_t>(value(4, 4));
+    const auto entries = static_cast<size_t>(value(directory, 2));
+    for (size_t i = 0; i < entries; ++i) {
+        const size_t entry = directory + 2 + i * kEntry;
+        if (value(entry, 2) != kOrientation) continue;
+        const int64_t orientation = value(entry + 8, 2);
+        return orientation >= 1 && orientation <= 8 ? orientation : 1;
+    }
+    return 1;
+}
+
 /// Segment after segment: a thumbnail in one of them has markers of its own, which do not count.
 PictureHeader of_jpeg(std::string_view bytes) {
-    constexpr uint8_t kScan = 0xDA, kEnd = 0xD9;
+    constexpr uint8_t kScan = 0xDA, kEnd = 0xD9, kApp1 = 0xE1;
     PictureHeader out;
     size_t at = 2;
     while (at + 2 <= bytes.size() && bytes[at] == '\xFF') {
@@ -52,6 +81,8 @@ PictureHeader of_jpeg(std::string_view bytes) {
             out.height = number(bytes, at + 5, 2);
             out.width = number(bytes, at + 7, 2);
         }
+        if (marker == kApp1 && out.orientation == 1 && length > 2)
+            out.orientation = orientation_of(bytes.substr(at + 4, length - 2));
         at += 2 + length;
         if (marker == kScan) at = end_of_scan(bytes, at);
     }
