@@ -46,21 +46,19 @@ struct Evaluated {
     torch::Tensor sheet;
 };
 
-Evaluated evaluate_split(const Run& run, const SurfelSet& surfels,
-                         const std::vector<Frame>& frames) {
+Evaluated evaluate_split(const Run& run, const SurfelSet& surfels, const FrameList& frames) {
     Evaluated out;
     Confusion confusion(run.options.avatar.modalities.count("semantic")
                             ? run.options.avatar.modalities.at("semantic").channels
                             : 1);
     std::vector<torch::Tensor> rows;
-    for (size_t k = 0; k < frames.size(); ++k) {
-        const auto& frame = frames[k];
+    for (const auto& frame : frames) {
         const auto taken = take(run, frame);
         const auto rendered = draw(run.avatar, taken.camera, taken.pose);
         out.avatar.frames.emplace_back(frame.name, evaluate_frame(rendered, frame, &confusion));
         out.bare.frames.emplace_back(frame.name,
                                      evaluate_frame(draw_template(run, surfels, taken), frame));
-        if (k % std::max<size_t>(1, frames.size() / 4) == 0)
+        if ((out.bare.frames.size() - 1) % std::max<size_t>(1, frames.size() / 4) == 0)
             rows.push_back(sheet_row(frame, rendered));
     }
     out.avatar.whole = {{"miou", confusion.mean_iou()}};
@@ -80,11 +78,16 @@ int run_program(const std::string& folder_name, const std::vector<std::string>& 
     const SurfelSet untrained(canonical_template(*run.body, run.options.avatar.subdivisions).mesh,
                               run.options.avatar.surfels);
 
+    // All splits before the first file is written: a damaged picture leaves the earlier results.
+    std::vector<Evaluated> all;
+    for (const auto& name : parts.splits)
+        all.push_back(evaluate_split(run, untrained, run.capture.splits.at(name)));
     std::filesystem::create_directories(folder.eval());
     std::vector<std::pair<std::string, SplitMetrics>> results;
     std::vector<std::pair<std::string, MetricValues>> table;
-    for (const auto& name : parts.splits) {
-        auto evaluated = evaluate_split(run, untrained, run.capture.splits.at(name));
+    for (size_t k = 0; k < all.size(); ++k) {
+        const auto& name = parts.splits[k];
+        auto& evaluated = all[k];
         write_whole(folder.eval() / (name + ".csv"), evaluated.avatar.csv());
         write_color(folder.eval() / (name + ".png"), evaluated.sheet);
         table.emplace_back(name, evaluated.avatar.mean());

@@ -28,6 +28,8 @@ std::string difference(const BodyData& a, const BodyData& b) {
     if (!same(a.joint_regressor, b.joint_regressor)) return "joint_regressor";
     if (!same(a.parents, b.parents)) return "parents";
     if (!same(a.shape_directions, b.shape_directions)) return "shape_directions";
+    if (!same(a.expression_directions, b.expression_directions)) return "expression_directions";
+    if (!same(a.rest_rotations, b.rest_rotations)) return "rest_rotations";
     return same(a.pose_directions, b.pose_directions) ? "" : "pose_directions";
 }
 
@@ -96,7 +98,7 @@ TEST_CASE("3DGS-Avatar's folder gives the body that is named", "[bodies]") {
                              "there is no body 'child'; there are: female, male, neutral"));
 }
 
-TEST_CASE("expressions of SMPL-X and FLAME are left out of the shape", "[bodies]") {
+TEST_CASE("expressions of SMPL-X and FLAME are kept beside the shape", "[bodies]") {
     CHECK(shape_count(55, 400) == 300);
     CHECK(shape_count(55, 20) == 10);
     CHECK(shape_count(5, 400) == 300);
@@ -114,9 +116,21 @@ TEST_CASE("expressions of SMPL-X and FLAME are left out of the shape", "[bodies]
                  {"shapedirs", shapes},
                  {"kintree_table", torch::tensor({{-1L, 0L, 1L, 1L, 1L}, {0L, 1L, 2L, 3L, 4L}})}},
                 {"posedirs"});
-    CHECK(torch::equal(read_body(file).shape_directions, shapes.slice(2, 0, 300)));
-    CHECK(body_sizes(file).joints == 5);
-    CHECK(body_sizes(file).betas == 300);
+    const auto body = read_body(file);
+    CHECK(torch::equal(body.shape_directions, shapes.slice(2, 0, 300)));
+    CHECK(torch::equal(body.expression_directions, shapes.slice(2, 300)));
+    CHECK(describe_body(file, body).ends_with("300 betas, 100 expressions that nothing uses"));
+    // Nothing uses them, and they are there again after a round trip.
+    const auto betas = torch::tensor({1.F, -2.F});
+    auto without = body;
+    without.expression_directions = torch::Tensor();
+    CHECK(torch::equal(BodyModel(body, betas)->shaped(), BodyModel(without, betas)->shaped()));
+    write_body(folder.path / "again.npz", body);
+    CHECK(difference(read_body(folder.path / "again.npz"), body) == "");
+    auto few = body;
+    few.expression_directions = shapes.slice(2, 300, 310);
+    CHECK(test::throws_error([&] { write_body(folder.path / "few.npz", few); },
+                             "300 shape directions and 10 expressions cannot be told apart"));
 }
 
 TEST_CASE("a rig keeps its joints where its file says, and its bones move it", "[bodies]") {
@@ -235,7 +249,4 @@ TEST_CASE("what logs say of a body tells files of one name apart", "[bodies]") {
               .ends_with(", female by its name"));
     CHECK(describe_body("smplh/male/model.npz", body).ends_with(", male by its name"));
     CHECK(describe_body("SMPL_NEUTRAL.pkl", body).ends_with(", neutral by its name"));
-    CHECK(body_sizes(pickles() / "body_chumpy.pkl").betas == 3);
-    CHECK(body_sizes(pickles() / "misc/male").joints == 4);
-    CHECK(body_sizes(pickles() / "rig.npz").betas == 0);
 }

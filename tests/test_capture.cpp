@@ -56,9 +56,9 @@ TEST_CASE("blocks of pixels become one: colour averaged, labels picked, camera f
     REQUIRE((half.camera.width == kWidth / 2 && half.camera.height == kHeight / 2));
     REQUIRE_CLOSE(half.camera.intrinsics, torch::tensor({10.f, 10.5f, 4.f, 3.f}), 1e-6);
     REQUIRE_CLOSE(half.maps.at("color"),
-                  torch::avg_pool2d(full.maps.at("color").unsqueeze(0), 2)[0], 1e-6);
+                  torch::avg_pool2d(full.maps.at("color").unsqueeze(0), 2)[0], 8e-6);
     REQUIRE_CLOSE(half.maps.at("mask"), torch::avg_pool2d(full.maps.at("mask").unsqueeze(0), 2)[0],
-                  1e-6);
+                  0);
     REQUIRE(half.maps.at("mask")[0][5][1].item<double>() == 0);
     REQUIRE(half.maps.at("mask")[0][5][4].item<double>() == 0.5);  // rows 10, 11: one in, one out
     // The prior counts where any pixel has it, exact maps only where all four have.
@@ -71,7 +71,7 @@ TEST_CASE("blocks of pixels become one: colour averaged, labels picked, camera f
     REQUIRE(torch::equal(half.maps.at("semantic"),
                          full.maps.at("semantic").slice(0, 1, kHeight, 2).slice(1, 1, kWidth, 2)));
     const auto length = half.maps.at("normal").norm(2, 0);
-    REQUIRE_CLOSE(length, (length > 0.5).to(torch::kFloat), 1e-5);
+    REQUIRE_CLOSE(length, (length > 0.5).to(torch::kFloat), 5e-4);  // of half precision: 2⁻¹¹
     REQUIRE(half.maps.at("dino").sizes() == torch::IntArrayRef({4, kHeight / 2, kWidth / 2}));
 }
 
@@ -177,13 +177,14 @@ torch::Tensor shorter(const torch::Tensor& x) { return x.slice(0, 0, x.size(0) -
 struct Damage {
     std::string words;
     std::function<void(const fs::path&)> apply;
+    bool inside = false;  ///< headers do not tell: the frame has the error
 };
 
 const std::vector<Damage> kDamages = {
     {"cameras.npz", [](auto& r) { fs::remove(r / "cameras.npz"); }},
     {"images/image_0001.png", [](auto& r) { fs::remove(r / "images/image_0001.png"); }},
     {"image_0001.png: not a readable",
-     [](auto& r) { fs::resize_file(r / "images/image_0001.png", 90); }},
+     [](auto& r) { fs::resize_file(r / "images/image_0001.png", 90); }, /*inside=*/true},
     {"masks/mask_0002.png", [](auto& r) { fs::remove(r / "masks/image_0002.png"); }},
     {"priors/normal/image_0002.png",
      [](auto& r) { fs::remove(r / "priors/normal/image_0002.png"); }},
@@ -248,7 +249,8 @@ const std::vector<Damage> kDamages = {
          auto text = npy_array(std::vector<std::string>(12 * 16, "x"));
          text.shape = {12, 16};
          write_npy(r / "priors/seg/image_0001.npy", text);
-     }},
+     },
+     /*inside=*/true},
     {"novel_motion/poses.npz", [](auto& r) { fs::resize_file(r / "novel_motion/poses.npz", 300); }},
 };
 
@@ -262,7 +264,15 @@ TEST_CASE("each way of damaging a capture is an Error that names the file", "[ca
         fs::remove_all(copy);
         fs::copy(written.root, copy, fs::copy_options::recursive);
         damage.apply(copy);
-        REQUIRE(throws_error([&] { read_capture(options(copy), kDino); }, damage.words));
+        const auto read = [&] { return read_capture(options(copy), kDino); };
+        if (!damage.inside) {
+            REQUIRE(throws_error(read, damage.words));
+            continue;
+        }
+        const auto frames = read().splits.at("train");
+        frames[0];
+        REQUIRE(throws_error([&] { frames[1]; }, damage.words));
+        frames[2];
     }
 }
 
@@ -273,7 +283,10 @@ TEST_CASE("writing over files that are there is refused and changes nothing", "[
         throws_error([&] { write_capture(written.root, written.capture); }, "holds files already"));
     REQUIRE(fs::last_write_time(written.root / "cameras.npz") == time);
     auto broken = written.capture;
-    broken.splits["train"][1].maps = {{"mask", torch::ones({1, kHeight, kWidth})}};
+    auto& train = broken.splits["train"];
+    std::vector<Frame> frames(train.begin(), train.end());
+    frames[1].maps = {{"mask", torch::ones({1, kHeight, kWidth})}};
+    train = frames;
     REQUIRE(throws_error([&] { write_capture(written.folder.path / "new", broken); }, "color"));
     REQUIRE_FALSE(fs::exists(written.folder.path / "new"));
     // Nothing is left beside it, and a folder of the user's with a likely name stays.

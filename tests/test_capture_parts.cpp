@@ -1,6 +1,7 @@
 // Which files of a capture are opened, what is told before they are decoded, and what goes with
 // what.
 #include <fmgs/core/io/files.h>
+#include <fmgs/data/cache/frame_store.h>
 #include <fmgs/data/file_names.h>
 
 #include <fstream>
@@ -130,16 +131,44 @@ TEST_CASE("a picture of another size is refused by its header", "[capture]") {
     }
 }
 
-TEST_CASE("what the frames take is said before it is more than there is", "[capture]") {
+TEST_CASE("a frame that is more than there is memory for is refused", "[capture]") {
     Written written;
     auto cameras = read_npz(written.root / "cameras.npz");
     cameras["width"] = npy_array(torch::tensor(int64_t{1000000}));
     cameras["height"] = npy_array(torch::tensor(int64_t{500000}));
     write_npz(written.root / "cameras.npz", cameras);
     REQUIRE(throws_error([&] { read_capture(options(written.root, 2), {}, training_parts()); },
-                         "3 frames of 500000x250000 take about 15000.0 GB of memory, "));
+                         "image_0000.png: a frame of 500000x250000: takes about 5000.0 GB of "));
     REQUIRE(throws_error([&] { read_capture(options(written.root), {}, training_parts()); },
-                         "use data.downscale="));
+                         "use a larger data.downscale"));
+}
+
+TEST_CASE("what does not fit into data.memory is decoded again, and a note says so", "[capture]") {
+    Written written;
+    auto small = options(written.root);
+    small.memory = 1e-6;
+    const auto back = read_capture(small, kDino);
+    REQUIRE(back.notes.back().ends_with(
+        "capture: 0 of 8 frames stay in memory (0 MB of it), the others are decoded again each "
+        "time; raise data.memory, or use data.downscale or data.stride"));
+    for (int round = 0; round < 2; ++round) {
+        for (const auto& [name, frames] : written.capture.splits) {
+            for (size_t i = 0; i < frames.size(); ++i)
+                require_same(back.splits.at(name)[i], frames[i]);
+        }
+    }
+    const auto* store = back.splits.at("train").store();
+    REQUIRE((store->use().kept == 0 && store->use().frames == 8));
+    REQUIRE(back.splits.at("test").store() == store);
+
+    small.memory = 1e-3;
+    const auto whole = read_capture(small, kDino);
+    REQUIRE(whole.notes.empty());
+    store = whole.splits.at("train").store();
+    for (const auto& [name, frames] : whole.splits) {
+        for (size_t i = 0; i < frames.size(); ++i) frames[i];
+    }
+    REQUIRE(store->use().kept == 8);
 }
 
 TEST_CASE("pictures and poses meet in the order of the numbers in their names", "[capture]") {

@@ -5,6 +5,7 @@
 
 using namespace fmgs;
 using namespace fmgs::test;
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -207,6 +208,57 @@ TEST_CASE("the spine tells which way is up, whatever the file's kind has", "[fit
     const auto motion = read_motion(fit_path("glamr.pkl"), *body);
     REQUIRE_CLOSE(motion.up, torch::tensor({0., 0., 1.}), 0);
     REQUIRE(motion.description.find("as the spine says, too") != std::string::npos);
+}
+
+TEST_CASE("expressions are kept with their poses, through every form of them", "[fits]") {
+    const FitTruth truth;
+    const TemporaryFolder folder;
+    const auto path = folder.path / "poses.npz";
+    auto arrays = read_npz(fit_path("neutral.npz"));
+    for (const int64_t count : {10, 50, 100}) {
+        const auto expression = torch::rand({8, count});
+        arrays["expression"] = npy_array(expression);
+        write_npz(path, arrays);
+        auto file = read_pose_file(path);
+        REQUIRE_CLOSE(file.expression, expression, 0);
+        REQUIRE(difference(file, truth) <= kExact);  // nothing uses them
+        file.place = Place::kOrigin;
+        file = file.with_smpl_transl(truth.joints);
+        write_pose_file(path, file);
+        REQUIRE_CLOSE(read_pose_file(path).expression, expression, 0);
+    }
+    arrays.erase("expression");
+    write_npz(path, arrays);
+    REQUIRE(!read_pose_file(path).expression.defined());
+    arrays["expr"] = npy_array(torch::ones({1, 100}));  // of all frames
+    write_npz(path, arrays);
+    REQUIRE_CLOSE(read_pose_file(path).expression, torch::ones({8, 100}), 0);
+    arrays["expr"] = npy_array(torch::ones({5, 100}));
+    write_npz(path, arrays);
+    REQUIRE(throws_error([&] { read_pose_file(path); },
+                         "rows that do not match: 8 poses, 5 expressions"));
+    // A file per frame.
+    for (int64_t i = 0; i < 8; ++i) {
+        const auto name = "00000" + std::to_string(i) + ".npz";
+        auto one = read_npz(fit_path("arah/" + name));
+        one["expression"] = npy_array(torch::full({1, 10}, i));
+        fs::create_directories(folder.path / "frames");
+        write_npz(folder.path / "frames" / name, one);
+    }
+    const auto each = read_pose_file(folder.path / "frames").expression;
+    REQUIRE_CLOSE(each, torch::arange(8).unsqueeze(1).expand({8, 10}), 0);
+}
+
+TEST_CASE("TRAM's own files hold objects of torch, which are named with the cure", "[fits]") {
+    const auto path = fit_path("tram.npy");
+    REQUIRE(throws_error([&] { read_pose_file(path); }, path.string() + ": "));
+    REQUIRE(throws_error([&] { read_pose_file(path); }, "torch._utils._rebuild_tensor_v2"));
+    REQUIRE(throws_error([&] { read_pose_file(path); }, "save arrays (tensor.numpy())"));
+    const FitTruth truth;
+    const auto file = read("tram.npz");
+    REQUIRE(file.layout == "TRAM");
+    REQUIRE(file.frame_ids.back() == 8);
+    REQUIRE(difference(file, truth) <= kExact);
 }
 
 TEST_CASE("SKEL's bodies are refused by name", "[fits]") {

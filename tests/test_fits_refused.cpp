@@ -1,6 +1,7 @@
 // Files of poses that are damaged, incomplete or of another kind: an Error that names file, key and
 // row.
 #include <fmgs/data/fits/read_fit.h>
+#include <fmgs/data/layouts/fields.h>
 
 #include "support/fits.h"
 
@@ -80,6 +81,15 @@ TEST_CASE("rotation matrices that mirror or shear are refused", "[fits]") {
     REQUIRE(refused(array(matrices), "expected rotation matrices"));
     matrices[1][5][0][0] = 1.2;
     REQUIRE(refused(array(matrices), "expected rotation matrices"));
+    // The same of a capture's files.
+    const auto angles = [](torch::Tensor x) {
+        return Fields(dict({{"global_orient", array(x)}}), "FILE").angles("global_orient", 1);
+    };
+    const auto half_turn = torch::diag(torch::tensor({-1.0, 1.0, -1.0}));
+    REQUIRE_CLOSE(angles(half_turn).norm(), torch::tensor(M_PI), 1e-6);
+    REQUIRE(throws_error([&] { angles(-half_turn); },
+                         "FILE: global_orient: expected rotation matrices, got some that mirror"));
+    REQUIRE(throws_error([&] { angles(1.1 * half_turn); }, "not orthonormal (by 0.21)"));
 }
 
 TEST_CASE("missing keys are named beside those that are there", "[fits]") {

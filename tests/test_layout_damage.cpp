@@ -57,6 +57,16 @@ const std::vector<Damage> kDamages = {
     {"arah", "cam_params.json", cut("cam_params.json", 200)},
     {"arah", "cam_params.json: 1: expected 'K' in it",
      edited("cam_params.json", "{\"K\"", "{\"k\"")},
+    {"arah_snapshot", "camera.pkl", cut("camera.pkl", 120)},
+    {"arah_snapshot", "animnerf_models/000001.npz", cut("animnerf_models/000001.npz", 900)},
+    {"arah_snapshot", "animnerf_models: expected at least one frame with a pose",
+     [](auto& r) {
+         fs::remove_all(r / "animnerf_models/");
+         fs::create_directories(r / "animnerf_models");
+     }},
+    {"arah_snapshot", "mask", gone("mask/000002.png")},
+    {"arah_snapshot", "x.npz: expected the number of a frame for its name",
+     [](auto& r) { fs::copy(r / "animnerf_models/000001.npz", r / "animnerf_models/x.npz"); }},
     {"humannerf", "mesh_infos.pkl", cut("mesh_infos.pkl", 900)},
     {"humannerf", "cameras.pkl", gone("cameras.pkl")},
     {"humannerf_wild", "metadata.json", cut("metadata.json", 100)},

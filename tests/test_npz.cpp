@@ -92,7 +92,7 @@ bool survives(const Bytes& bytes) {
 
 }  // namespace
 
-TEST_CASE("compressed members of every kind are read", "[npz]") {
+TEST_CASE("trap 7: members that are deflated, with zip64 headers, of every kind", "[npz]") {
     const auto file = parse(compressed());
     REQUIRE(file.size() == 6);
     REQUIRE_CLOSE(file.at("half").tensor(), torch::tensor({1.5f, -2.0f, 0.25f}), 0.0);

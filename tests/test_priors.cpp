@@ -10,7 +10,7 @@ using namespace fmgs;
 using fmgs::test::TemporaryFolder;
 using fmgs::test::throws_error;
 
-TEST_CASE("a wall that faces the camera is (0,0,-1) in every convention", "[priors]") {
+TEST_CASE("trap 18: a wall that faces the camera is (0,0,-1) in every convention", "[priors]") {
     const auto wall = [](float x, float y, float z) {
         return torch::tensor({x, y, z}).reshape({3, 1, 1});
     };
@@ -18,6 +18,7 @@ TEST_CASE("a wall that faces the camera is (0,0,-1) in every convention", "[prio
     REQUIRE(torch::equal(normals_to_opencv(wall(0, 0, 1), "RUB"), facing));   // Sapiens
     REQUIRE(torch::equal(normals_to_opencv(wall(0, 0, -1), "RDF"), facing));  // OpenCV
     REQUIRE(torch::equal(normals_to_opencv(wall(0, 0, 1), "LUB"), facing));   // DSINE
+    REQUIRE(torch::equal(normals_to_opencv(wall(0, 0, 1), "RDB"), facing));   // Omnidata
     // Looking up and to the right: OpenCV (+x, -y).
     REQUIRE(torch::equal(normals_to_opencv(wall(0.6f, 0.8f, 0), "RUB"), wall(0.6f, -0.8f, 0)));
     REQUIRE(torch::equal(normals_to_opencv(wall(-0.6f, 0.8f, 0), "LUB"), wall(0.6f, -0.8f, 0)));
@@ -44,7 +45,8 @@ TEST_CASE("normals come alike from a picture and from an array, unit, none where
 }
 
 TEST_CASE(
-    "depth grows away from the viewer, whatever the network calls large, and is zero outside the "
+    "trap 19: depth grows away from the viewer, whatever the network calls large, and is zero "
+    "outside the "
     "mask",
     "[priors]") {
     TemporaryFolder folder;
@@ -65,7 +67,7 @@ TEST_CASE(
     REQUIRE_CLOSE(read_relative_depth(folder.path / "d.png", {}, mask), picture, 1e-7);
 }
 
-TEST_CASE("masks of 0/1, of 0/255 and of labels are all the person", "[priors]") {
+TEST_CASE("trap 13: masks of 0/1, of 0/255 and of labels are all the person", "[priors]") {
     TemporaryFolder folder;
     const auto expected = torch::tensor({{{0.f, 1.f, 1.f}}});
     for (const auto& values : {torch::tensor({{0, 1, 1}}), torch::tensor({{0, 255, 128}}),

@@ -52,7 +52,7 @@ TEST_CASE("log_map undoes exp_map", "[rotation]") {
     REQUIRE_CLOSE(log_map(exp_map(r)), r, 1e-14);  // measured 1e-16
 }
 
-TEST_CASE("log_map is finite at 0 and at pi about any axis", "[rotation]") {
+TEST_CASE("trap 17: log_map is finite at 0 and at pi about any axis", "[rotation]") {
     const auto axes =
         torch::cat({torch::eye(3, torch::kDouble), rows({0.6, -0.8, 0, 0.48, 0.6, 0.64})});
     for (const double angle : {0.0, 1e-10, kPi - 1e-7, kPi}) {

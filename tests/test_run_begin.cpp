@@ -89,7 +89,8 @@ TEST_CASE("what does not fit the losses is said before anything is written, all 
     const TemporaryFolder folder;
     std::ostringstream progress;
     auto run = open_run(options({"losses.depth_ranking.weight=[[0, 0], [0.9, 0.02]]"}));
-    auto& frames = run.capture.splits.at("train");
+    auto& train = run.capture.splits.at("train");
+    std::vector<Frame> frames(train.begin(), train.end());
     const auto without = [](const Maps& maps, const std::string& left_out) {
         Maps out;
         for (const auto& [name, map] : maps)
@@ -98,6 +99,7 @@ TEST_CASE("what does not fit the losses is said before anything is written, all 
     };
     for (const size_t k : {0, 1, 3}) frames[k].maps = without(frames[k].maps, "depth");
     frames[2].maps = without(frames[2].maps, "normal");
+    train = frames;
     auto objective = paper_objective(run.avatar->parts(), run.options.objective);
     const auto own = std::make_shared<ExposureLoss>();
     objective->add("exposure", own, 0.1, Reach::of({"color"}));

@@ -32,7 +32,7 @@ TEST_CASE("even logits cost log K, and only labelled pixels of the mask count", 
     REQUIRE(scene.silent_without_foreground(loss, "semantic"));
 }
 
-TEST_CASE("a label that is no class counts as little as the background", "[losses]") {
+TEST_CASE("trap 20: a label that is no class counts as little as the background", "[losses]") {
     LossScene scene(2, 3);
     scene.rendered.set("semantic", uniform({6, 2, 3}, -2, 2, 1));
     SemanticLoss loss;

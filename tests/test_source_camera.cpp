@@ -2,65 +2,15 @@
 #include <fmgs/data/hdf5_file.h>
 #include <fmgs/data/source_camera.h>
 
-#include <cmath>
-#include <vector>
-
-#include "support/test.h"
+#include "support/lens.h"
 
 using namespace fmgs;
 using namespace fmgs::test;
 
 namespace {
 
-constexpr int64_t kHeight = 48, kWidth = 64;
-
 SourceCamera wide_camera(const std::vector<double>& distortion) {
     return make_camera({intrinsic_of(50, 52, 30.5, 26), {}, {}, torch::tensor(distortion)}, "lens");
-}
-
-/// OpenCV's model, written out: where the lens puts the undistorted point (x, y).
-std::array<double, 2> distorted(const std::vector<double>& d, double x, double y) {
-    const auto k = [&](size_t i) { return i < d.size() ? d[i] : 0.0; };
-    const double r2 = x * x + y * y, r4 = r2 * r2, r6 = r4 * r2;
-    const double radial =
-        (1 + k(0) * r2 + k(1) * r4 + k(4) * r6) / (1 + k(5) * r2 + k(6) * r4 + k(7) * r6);
-    return {x * radial + 2 * k(2) * x * y + k(3) * (r2 + 2 * x * x),
-            y * radial + k(2) * (r2 + 2 * y * y) + 2 * k(3) * x * y};
-}
-
-/// The other way round, by a fixed point.
-std::array<double, 2> undistorted(const std::vector<double>& d, double x, double y) {
-    double u = x, v = y;
-    for (int i = 0; i < 200; ++i) {
-        const auto [a, b] = distorted(d, u, v);
-        u += x - a;
-        v += y - b;
-    }
-    return {u, v};
-}
-
-/// A smooth scene; f is a function of the undistorted pixel.
-template <class F>
-torch::Tensor pixels(F&& f) {
-    auto out = torch::empty({1, kHeight, kWidth});
-    auto at = out.accessor<float, 3>();
-    for (int64_t i = 0; i < kHeight; ++i)
-        for (int64_t k = 0; k < kWidth; ++k)
-            at[0][i][k] =
-                static_cast<float>(f(static_cast<double>(k) + 0.5, static_cast<double>(i) + 0.5));
-    return out;
-}
-
-double scene(double u, double v) { return 0.5 + 0.3 * std::sin(u / 9) * std::cos(v / 7); }
-double disc(double u, double v) { return std::hypot(u - 30, v - 25) < 14 ? 1 : 0; }
-
-/// What the camera with this lens takes of it.
-template <class F>
-torch::Tensor photograph(const std::vector<double>& d, F&& f) {
-    return pixels([&](double u, double v) {
-        const auto [x, y] = undistorted(d, (u - 30.5) / 50, (v - 26) / 52);
-        return f(50 * x + 30.5, 52 * y + 26);
-    });
 }
 
 }  // namespace
@@ -69,7 +19,7 @@ TEST_CASE("trap 24: distortion is undone to what a pinhole sees", "[source_camer
     for (const std::vector<double>& d : {std::vector<double>{-0.2, 0.05, 0.01, -0.02},
                                          {0.15, 0, 0, 0, 0.02},
                                          {-0.1, 0.02, 0.003, 0.001, 0, 0.05, 0.01, 0}}) {
-        const Undistortion lens(wide_camera(d), kHeight, kWidth);
+        const Undistortion lens(wide_camera(d), kLensHeight, kLensWidth);
         const auto even = lens.linear(photograph(d, scene)), truth = pixels(scene);
         // Away from the border, where the photograph ends.
         const auto middle = [](const torch::Tensor& x) {
@@ -83,7 +33,7 @@ TEST_CASE("trap 24: distortion is undone to what a pinhole sees", "[source_camer
 
 TEST_CASE("a mask does not grow when distortion is undone", "[source_camera]") {
     const std::vector<double> d = {-0.2, 0.05, 0.01, -0.02};
-    const Undistortion lens(wide_camera(d), kHeight, kWidth);
+    const Undistortion lens(wide_camera(d), kLensHeight, kLensWidth);
     const auto mask = lens.mask(photograph(d, disc)), truth = pixels(disc);
     REQUIRE(((mask == 0) | (mask == 1)).all().item<bool>());
     const double area = truth.sum().item<double>();
@@ -99,9 +49,10 @@ TEST_CASE("a mask does not grow when distortion is undone", "[source_camera]") {
 
 TEST_CASE("a camera without distortion has nothing undone", "[source_camera]") {
     Undistortions lenses;
-    REQUIRE_FALSE(lenses.of(wide_camera({0, 0, 0, 0}), kHeight, kWidth));
+    REQUIRE_FALSE(lenses.of(wide_camera({0, 0, 0, 0}), kLensHeight, kLensWidth));
     const auto camera = wide_camera({0.1, 0, 0, 0});
-    REQUIRE(lenses.of(camera, kHeight, kWidth) == lenses.of(camera, kHeight, kWidth));
+    REQUIRE(lenses.of(camera, kLensHeight, kLensWidth) ==
+            lenses.of(camera, kLensHeight, kLensWidth));
 }
 
 TEST_CASE("matrices that are transposed, scaled or mirrored are refused", "[source_camera]") {

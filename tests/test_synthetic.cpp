@@ -180,7 +180,7 @@ TEST_CASE("train frames cover a full turn and test views show train poses", "[sy
     REQUIRE(seen.size() == 8);
     for (const auto& frame : capture().splits.at("test_view")) {
         REQUIRE(torch::equal(frame.pose.rotations,
-                             train.at(static_cast<size_t>(frame.index)).pose.rotations));
+                             train[static_cast<size_t>(frame.index)].pose.rotations));
     }
     for (const auto& frame : capture().splits.at("test")) REQUIRE(frame.index == -1);
 }

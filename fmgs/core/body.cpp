@@ -12,6 +12,17 @@ torch::Tensor skin(const torch::Tensor& weights, const torch::Tensor& transforms
            blended.select(2, 3);
 }
 
+torch::Tensor rigid(const torch::Tensor& rotation, const torch::Tensor& translation) {
+    const auto bottom = torch::eye(4, rotation.options()).slice(0, 3).unsqueeze(0);
+    return torch::cat({torch::cat({rotation, translation.unsqueeze(2)}, 2),
+                       bottom.expand({rotation.size(0), 1, 4})},
+                      1);
+}
+
+torch::Tensor Body::rest_bones() const {
+    return rigid(torch::eye(3, joints().options()).expand({joint_count(), 3, 3}), joints());
+}
+
 torch::Tensor Body::posed(const BodyPose& pose) const {
     const auto B = bones(pose);
     return skin(weights().to(B.scalar_type()), B, canonical().vertices.to(B.scalar_type()));

@@ -17,6 +17,8 @@ class Body : public Module, public ParameterGroups {
     virtual const torch::Tensor& joints() const = 0;   ///< [J,3] at rest
     virtual const torch::Tensor& shaped() const = 0;   ///< [V,3] template at rest
     virtual const torch::Tensor& weights() const = 0;  ///< [V,J] skinning, rows sum to one
+    /// [J,4,4]: bone → rest. By default a bone at rest is at its joint and not turned.
+    virtual torch::Tensor rest_bones() const;
     /// The template in the canonical pose, in which the surfels live.
     virtual Mesh canonical() const = 0;
     /// B: canonical → observed transforms [J,4,4], translation included. Differentiable in the
@@ -33,6 +35,9 @@ class Body : public Module, public ParameterGroups {
         return own_group(name, "network");
     }
 };
+
+/// [R | t] over (0 0 0 1): [N,3,3], [N,3] → [N,4,4].
+torch::Tensor rigid(const torch::Tensor& rotation, const torch::Tensor& translation);
 
 /// x' = (Σ_j w_j T_j) x. weights: [V,J]; transforms: [J,4,4]; points: [V,3]. Returns [V,3].
 torch::Tensor skin(const torch::Tensor& weights, const torch::Tensor& transforms,

@@ -11,14 +11,6 @@
 namespace fmgs {
 namespace {
 
-// [R | t] over (0 0 0 1): [J,3,3], [J,3] → [J,4,4].
-torch::Tensor rigid(const torch::Tensor& rotation, const torch::Tensor& translation) {
-    const auto bottom = torch::eye(4, rotation.options()).slice(0, 3).unsqueeze(0);
-    return torch::cat({torch::cat({rotation, translation.unsqueeze(2)}, 2),
-                       bottom.expand({rotation.size(0), 1, 4})},
-                      1);
-}
-
 torch::Tensor rigid_inverse(const torch::Tensor& transform) {
     const auto transposed = transform.slice(1, 0, 3).slice(2, 0, 3).transpose(1, 2);
     const auto moved =
@@ -111,6 +103,8 @@ BodyModelImpl::BodyModelImpl(const BodyData& data, const torch::Tensor& betas,
                        {"canonical_inverse", rigid_inverse(star_transforms(joints, star_degrees))}};
     if (data.pose_directions.defined())
         buffers.set("pose_directions", data.pose_directions.to(device));
+    if (data.rest_rotations.defined())
+        buffers.set("rest_rotations", data.rest_rotations.to(device));
     keep(buffers.to(torch::kFloat));
 }
 
@@ -122,6 +116,7 @@ BodyModelImpl::BodyModelImpl(const TensorDict& buffers) {
     check_shape(parents, {-1}, "parents of the body");
     const int64_t vertices = shaped.size(0), count = parents.size(0);
     const auto* directions = buffers.find("pose_directions");
+    const auto* turns = buffers.find("rest_rotations");
     check_body(
         {.vertices = shaped,
          .faces = buffers.at("faces"),
@@ -129,7 +124,8 @@ BodyModelImpl::BodyModelImpl(const TensorDict& buffers) {
          .joint_regressor = torch::full({count, vertices}, 1.0 / static_cast<double>(vertices)),
          .parents = parents,
          .shape_directions = torch::zeros({vertices, 3, 0}),
-         .pose_directions = directions ? *directions : torch::Tensor()});
+         .pose_directions = directions ? *directions : torch::Tensor(),
+         .rest_rotations = turns ? *turns : torch::Tensor()});
     check_shape(buffers.at("betas"), {-1}, "betas of the body");
     check_shape(buffers.at("joints"), {count, 3}, "joints of the body");
     check_shape(buffers.at("canonical_inverse"), {count, 4, 4}, "canonical transforms of the body");
@@ -152,6 +148,7 @@ void BodyModelImpl::keep(const TensorDict& buffers) {
     joints_ = buffer("joints");
     parents_ = buffer("parents");
     if (buffers.contains("pose_directions")) pose_directions_ = buffer("pose_directions");
+    if (buffers.contains("rest_rotations")) rest_rotations_ = buffer("rest_rotations");
     canonical_inverse_ = buffer("canonical_inverse");
     depth_ = tree_depth(parents_.cpu());
 }
@@ -161,6 +158,10 @@ std::shared_ptr<torch::nn::Module> BodyModelImpl::clone(
     TensorDict buffers;
     for (const auto& item : named_buffers(/*recurse=*/false)) buffers.set(item.key(), item.value());
     return cloned(*this, device, buffers);
+}
+
+torch::Tensor BodyModelImpl::rest_bones() const {
+    return rest_rotations_.defined() ? rigid(rest_rotations_, joints_) : Body::rest_bones();
 }
 
 Mesh BodyModelImpl::canonical() const {

@@ -15,6 +15,10 @@ struct BodyData {
     torch::Tensor parents;           ///< [J] int64, parents[0] = -1, parents[j] < j
     torch::Tensor shape_directions;  ///< [V,3,B], B may be 0
     torch::Tensor pose_directions;   ///< [V,3,9(J-1)] or undefined
+    /// [V,3,E] of SMPL-X and FLAME, or undefined; kept, nothing uses them
+    torch::Tensor expression_directions{};
+    /// [J,3,3] how a rig's bones are turned at rest; undefined: they have no turns of their own
+    torch::Tensor rest_rotations{};
 };
 
 /// Throws the Error that names the first thing wrong with `body`: shapes, indices, values that are
@@ -51,6 +55,7 @@ class BodyModelImpl : public Body {
     /// [J,3] rest joints of the shaped body
     const torch::Tensor& joints() const override { return joints_; }
     const torch::Tensor& parents() const override { return parents_; }  ///< [J] int64
+    torch::Tensor rest_bones() const override;
 
     /// B: canonical → observed transforms [J,4,4] = A_j(θ)·C_j⁻¹, translation added; A are the
     /// pose's bones where it has them. Differentiable in the pose, whose dtype the result has.
@@ -69,7 +74,7 @@ class BodyModelImpl : public Body {
 
     // buffers
     torch::Tensor betas_, shaped_, faces_, weights_, joints_, parents_, pose_directions_,
-        canonical_inverse_;
+        rest_rotations_, canonical_inverse_;
     int64_t depth_ = 1;  // joints on the longest way from the root
 };
 TORCH_MODULE(BodyModel);

@@ -1,9 +1,9 @@
 #include <fmgs/data/capture.h>
 
-#include <ATen/Parallel.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/files.h>
 #include <fmgs/core/memory.h>
+#include <fmgs/data/cache/frame_store.h>
 #include <fmgs/data/capture_checks.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -105,115 +105,100 @@ std::vector<int64_t> train_indices(const SplitSource& split, const torch::Tensor
     return indices;
 }
 
-std::vector<Frame> make_frames(const SplitSource& split, const SplitSource& train,
-                               int64_t joint_count) {
-    std::vector<Frame> frames(split.frames.size());
+std::vector<Frame> make_heads(const SplitSource& split, const SplitSource& train,
+                              const FrameReading& reading, int64_t joint_count) {
+    std::vector<Frame> heads(split.frames.size());
     const auto indices =
         &split == &train ? std::vector<int64_t>() : train_indices(split, pose_matrix(train));
-    for (size_t i = 0; i < frames.size(); ++i) {
+    for (size_t i = 0; i < heads.size(); ++i) {
         const auto& source = split.frames[i];
-        frames[i].name = source.name;
-        frames[i].index = &split == &train ? static_cast<int64_t>(i) : indices[i];
-        frames[i].pose = split.poses.pose(source.row, joint_count);
+        heads[i].name = source.name;
+        heads[i].index = &split == &train ? static_cast<int64_t>(i) : indices[i];
+        heads[i].pose = split.poses.pose(source.row, joint_count);
+        heads[i].camera = frame_camera(source, reading);
     }
-    return frames;
+    return heads;
 }
 
-// A frame whose files are read, and how.
-struct Job {
-    Frame* frame;
-    const FrameSource* source;
-    const FrameReading* reading;
-};
-
-// Says what the frames take before the first is decoded.
-void check_frames_memory(const std::vector<Job>& jobs, const CaptureOptions& options,
-                         Names& notes) {
-    // By the first picture of each folder: they are of one size.
-    double bytes = 0, each = 0;
-    const Job* before = nullptr;
-    for (const auto& job : jobs) {
-        if (!before || before->source->folder != job.source->folder ||
-            before->reading != job.reading)
-            each = frame_bytes(*job.source, *job.reading);
-        before = &job;
-        bytes += each;
-    }
-    const double left = free_memory();
-    if (jobs.empty() || bytes < 0.5 * left) return;
-    const auto camera = frame_camera(*jobs.front().source, *jobs.front().reading);
-    const double over = std::max(1.0, std::ceil(bytes / (0.5 * left)));
-    const auto text = fmt::format(
-        "{}: {} frames of {}x{} take about {} of memory, {} are free; use data.downscale={:.0f}, "
-        "or data.stride={:.0f} to take fewer of the train frames",
-        options.root, jobs.size(), camera.width, camera.height, memory_text(bytes),
-        memory_text(left), static_cast<double>(options.downscale) * std::ceil(std::sqrt(over)),
-        static_cast<double>(options.stride) * over);
-    if (bytes > left) throw Error(text);
-    notes.push_back(text);
-}
-
-// Decodes all frames: those of videos one after the other, the others on all cores. The first frame
-// in order that fails is the one that is reported. (What decodes later and keeps less belongs
-// here.)
-void read_all(const std::vector<Job>& jobs) {
-    std::vector<std::exception_ptr> failed(jobs.size());
-    const auto read = [&](size_t i) {
-        try {
-            read_frame_files(*jobs[i].source, *jobs[i].reading, *jobs[i].frame);
-        } catch (...) {
-            failed[i] = std::current_exception();
-        }
+// What headers tell of a frame is checked; then the store can decode it. Returns its number there.
+size_t open_frame(const FrameSource& source, const std::shared_ptr<const FrameReading>& reading,
+                  FrameStore& store) {
+    const auto bytes = frame_bytes(source, *reading);
+    const auto camera = frame_camera(source, *reading);
+    check_memory(
+        bytes.decoded,
+        fmt::format("{}: a frame of {}x{}", source.picture.string(), camera.width, camera.height),
+        "use a larger data.downscale");
+    check_frame_files(source, *reading);
+    const auto decode = [source, reading] {
+        Frame frame;
+        read_frame_files(source, *reading, frame);
+        return compact(frame);
     };
-    for (size_t i = 0; i < jobs.size(); ++i) {
-        if (jobs[i].source->video_frame >= 0) read(i);
-    }
-    at::parallel_for(0, static_cast<int64_t>(jobs.size()), 1, [&](int64_t begin, int64_t end) {
-        for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-            if (jobs[i].source->video_frame < 0) read(i);
-        }
-    });
-    for (const auto& failure : failed) {
-        if (failure) std::rethrow_exception(failure);
-    }
+    return store.add(decode, bytes.kept,
+                     source.video_frame < 0 ? std::string() : source.picture.string());
 }
 
-void check_features(const FrameReading& reading, const std::vector<Frame>& frames) {
+void check_features(const FrameReading& reading, const std::vector<FrameSource>& frames) {
     for (const auto& [name, folder] : reading.features) {
-        const int64_t channels = frames.front().maps.at(name).size(0);
+        const auto file = [&](const FrameSource& frame) { return folder / (frame.name + ".npy"); };
+        const int64_t channels = feature_channels(file(frames.front()));
         for (const auto& frame : frames) {
-            if (frame.maps.at(name).size(0) == channels) continue;
+            const int64_t got = feature_channels(file(frame));
+            if (got == channels) continue;
             throw Error(fmt::format("{}: expected {} channels as in the first frame, got {}",
-                                    (folder / (frame.name + ".npy")).string(), channels,
-                                    frame.maps.at(name).size(0)));
+                                    file(frame).string(), channels, got));
         }
     }
 }
 
-// Frames of all splits, with the maps of those that are asked for. Returns "3 train, 2 test".
-std::string read_frames(const std::vector<SplitSource>& splits, const CaptureOptions& options,
+// Bytes of decoded frames that stay.
+double frame_budget(const CaptureOptions& options) {
+    return options.memory > 0 ? 1e9 * options.memory : 0.5 * free_memory();
+}
+
+// Says when not all frames stay.
+void note_memory(const FrameStore& store, double budget, const CaptureOptions& options,
+                 bool from_video, Names& notes) {
+    const auto count = store.use().frames, kept = store.planned();
+    if (kept == count) return;
+    notes.push_back(fmt::format(
+        "{}: {} of {} frames stay in memory ({} of it), the others are decoded again each "
+        "time{}; raise data.memory, or use data.downscale or data.stride",
+        options.root, kept, count, memory_text(budget),
+        from_video ? ", from the beginning of the video" : ""));
+}
+
+// Frames of all splits; those that are asked for have maps. Returns "3 train, 2 test".
+std::string open_frames(const std::vector<SplitSource>& splits, const CaptureOptions& options,
                         const CaptureParts& parts, const FrameReading& full, int64_t joint_count,
                         Capture& capture) {
-    FrameReading bare;
-    bare.downscale = full.downscale;
-    bare.truth = full.truth;
-    bare.decoders = full.decoders;
+    FrameReading plain;
+    plain.downscale = full.downscale;
+    plain.truth = full.truth;
+    plain.decoders = full.decoders;
+    const auto of_train = std::make_shared<const FrameReading>(full);
+    const auto of_others = std::make_shared<const FrameReading>(plain);
+    const double budget = frame_budget(options);
+    const auto store = std::make_shared<FrameStore>(budget);
     std::string counts;
-    std::vector<Job> jobs;
+    bool from_video = false;
     for (const auto& split : splits) {
-        auto& frames = capture.splits[split.name] = make_frames(split, splits.front(), joint_count);
-        counts +=
-            fmt::format("{}{} {}", counts.empty() ? "" : ", ", split.frames.size(), split.name);
-        for (size_t i = 0; i < frames.size(); ++i) {
+        const auto& reading = &split == &splits.front() ? of_train : of_others;
+        FrameList frames(store);
+        auto heads = make_heads(split, splits.front(), *reading, joint_count);
+        for (size_t i = 0; i < heads.size(); ++i) {
+            const auto& source = split.frames[i];
             if (is_read(parts, split.name))
-                jobs.push_back(
-                    {&frames[i], &split.frames[i], &split == &splits.front() ? &full : &bare});
+                frames.push_back(std::move(heads[i]), open_frame(source, reading, *store));
             else
-                frames[i].camera = frame_camera(split.frames[i], bare);
+                frames.push_back(std::move(heads[i]));
+            from_video |= source.video_frame >= 0;
         }
+        counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", frames.size(), split.name);
+        capture.splits[split.name] = std::move(frames);
     }
-    check_frames_memory(jobs, options, capture.notes);
-    read_all(jobs);
+    note_memory(*store, budget, options, from_video, capture.notes);
     return counts;
 }
 
@@ -226,24 +211,26 @@ bool is_capture(const fs::path& root) { return find_layout(root) != nullptr; }
 std::vector<std::string> split_names(const CaptureOptions& options) {
     const CaptureParts all;
     Names names;
-    for (const auto& split : layout_of(options.root).read({options, all}).splits)
+    const RestJoints rest(options.body);
+    for (const auto& split : layout_of(options.root).read({options, all, rest}).splits)
         names.push_back(split.name);
     return names;
 }
 
 OpenCapture open_capture(CaptureSource source, const CaptureOptions& options,
                          const std::map<std::string, std::string>& modalities,
-                         const CaptureParts& parts) {
+                         const CaptureParts& parts, const RestJoints& rest) {
+    OpenCapture out;
     auto& train = source.splits.front();
     select_train(train, options);
-    const RestJoints rest(options.body);
     for (auto& split : source.splits)
         split.poses = with_smpl_transl(split.poses, rest, split.pose_path.string());
     check_units(source.splits);
-    const auto body = options.body.empty() ? std::nullopt : std::optional(body_sizes(options.body));
+    if (rest.has_body()) out.body = rest.body(options.root);
+    const auto* body = out.body.get();
     if (body) check_body_sizes(source.splits, *body, options.body);
-    OpenCapture out;
-    out.betas = unify_betas(source.splits, rest, body ? body->betas : 0, source.notes);
+    out.betas =
+        unify_betas(source.splits, rest, body ? body->shape_directions.size(2) : 0, source.notes);
     auto& reading = out.reading;
     reading.downscale = options.downscale;
     reading.truth = parts.truth;
@@ -252,7 +239,7 @@ OpenCapture open_capture(CaptureSource source, const CaptureOptions& options,
         find_priors(options.root, modalities, reading, source.notes);
     // A fit of 22 joints lacks SMPL's two hand joints.
     out.joint_count =
-        body ? body->joints : std::max<int64_t>(24, 1 + train.poses.body_pose.size(1) / 3);
+        body ? body->weights.size(1) : std::max<int64_t>(24, 1 + train.poses.body_pose.size(1) / 3);
     out.source = std::move(source);
     return out;
 }
@@ -260,17 +247,19 @@ OpenCapture open_capture(CaptureSource source, const CaptureOptions& options,
 Capture read_capture(const CaptureOptions& options,
                      const std::map<std::string, std::string>& modalities,
                      const CaptureParts& parts) {
-    const auto open =
-        open_capture(layout_of(options.root).read({options, parts}), options, modalities, parts);
-    const auto& [source, betas, reading, joint_count] = open;
+    const RestJoints rest(options.body);
+    const auto open = open_capture(layout_of(options.root).read({options, parts, rest}), options,
+                                   modalities, parts, rest);
+    const auto& [source, betas, body, reading, joint_count] = open;
     const auto& train = source.splits.front();
     Capture capture;
     capture.notes = source.notes;
     capture.betas = betas;
+    capture.body = body;
     if (!reading.semantic.empty()) capture.label_set = reading.format.label_set;
-    const auto counts = read_frames(source.splits, options, parts, reading, joint_count, capture);
-    if (!reading.features.empty()) check_features(reading, capture.splits["train"]);
-    const auto& camera = capture.splits["train"].front().camera;
+    const auto counts = open_frames(source.splits, options, parts, reading, joint_count, capture);
+    if (!reading.features.empty()) check_features(reading, train.frames);
+    const auto& camera = capture.splits["train"].heads().front().camera;
     capture.description =
         fmt::format("{}: {} frames at {}x{}; poses from {}{}", source.description, counts,
                     camera.width, camera.height, train.pose_path.filename().string(),

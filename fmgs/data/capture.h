@@ -2,12 +2,15 @@
 /// A capture: frames of one person by split, in one of the layouts that people have on disk
 /// (docs/data_layouts.md).
 #include <fmgs/core/config/range.h>
-#include <fmgs/core/types.h>
+#include <fmgs/data/frame_list.h>
 
 #include <filesystem>
 #include <map>
+#include <memory>
 
 namespace fmgs {
+
+struct BodyData;
 
 struct CaptureOptions {
     std::string root;       ///< folder of the capture
@@ -18,6 +21,7 @@ struct CaptureOptions {
     int64_t first = 0;      ///< first train frame
     int64_t last = -1;      ///< last train frame, inclusive; -1: all
     int64_t stride = 1;     ///< every so many train frames
+    double memory = 0;      ///< GB of decoded frames that stay in memory; 0: half of what is free
 
     template <class V>
     void visit(V& v) {
@@ -29,6 +33,8 @@ struct CaptureOptions {
         v("first", first, Range::at_least(0), "first train frame");
         v("last", last, Range::at_least(-1), "last train frame; -1 takes all");
         v("stride", stride, Range::at_least(1), "take every so many train frames");
+        v("memory", memory, Range::at_least(0),
+          "GB of decoded frames that stay in memory; 0: half of what is free");
     }
 };
 
@@ -38,8 +44,10 @@ struct CaptureOptions {
 struct Capture {
     std::string description;  ///< one line: what was recognised
     torch::Tensor betas;      ///< [B] of the train split
-    std::string label_set;    ///< of the semantic priors, as in priors.json; empty: there are none
-    std::map<std::string, std::vector<Frame>> splits;
+    /// what data.body holds, which was needed to read the poses; null where it is not set
+    std::shared_ptr<const BodyData> body;
+    std::string label_set;  ///< of the semantic priors, as in priors.json; empty: there are none
+    std::map<std::string, FrameList> splits;
     /// decisions the user should know, e.g. other betas in another split
     std::vector<std::string> notes;
 };
@@ -62,10 +70,12 @@ std::vector<std::string> split_names(const CaptureOptions& options);
 /// Whether the folder has a layout that read_capture knows.
 bool is_capture(const std::filesystem::path& root);
 
-/// Reads a capture in whichever layout its files show, with priors/, and gt/, where they exist.
+/// Opens a capture in whichever layout its files show, with priors/, and gt/, where they exist:
+/// cameras and poses are read, pictures and maps are decoded when a frame is asked for.
 /// `modalities`: name → folder of further feature priors ([C,H,W] .npy). Error: no layout that is
 /// known, missing or corrupt file, counts that do not match, NaN in poses, a split that there is
-/// not, more pictures than there is free memory for; the message names the file.
+/// not, a file of another size, one frame that is more than the free memory, as far as headers
+/// tell; the message names the file. Damage further inside a file is an Error of the frame.
 Capture read_capture(const CaptureOptions& options,
                      const std::map<std::string, std::string>& modalities = {},
                      const CaptureParts& parts = {});

@@ -5,17 +5,18 @@
 
 namespace fmgs {
 
-void check_body_sizes(const std::vector<SplitSource>& splits, const BodySizes& body,
+void check_body_sizes(const std::vector<SplitSource>& splits, const BodyData& body,
                       const std::string& file) {
+    const int64_t body_joints = body.weights.size(1), directions = body.shape_directions.size(2);
     for (const auto& split : splits) {
         const auto& poses = split.poses;
-        if (const int64_t joints = 1 + poses.body_pose.size(1) / 3; joints > body.joints)
+        if (const int64_t joints = 1 + poses.body_pose.size(1) / 3; joints > body_joints)
             throw Error(fmt::format("{}: expected poses of at most {} joints, as {} has, got {}",
-                                    split.pose_path.string(), body.joints, file, joints));
-        if (poses.betas.defined() && poses.betas.size(0) > body.betas)
+                                    split.pose_path.string(), body_joints, file, joints));
+        if (poses.betas.defined() && poses.betas.size(0) > directions)
             throw Error(
                 fmt::format("{}: betas: expected at most {}, the shape directions of {}, got {}",
-                            split.pose_path.string(), body.betas, file, poses.betas.size(0)));
+                            split.pose_path.string(), directions, file, poses.betas.size(0)));
     }
 }
 
@@ -66,7 +67,9 @@ torch::Tensor unify_betas(std::vector<SplitSource>& splits, const RestJoints& re
     }
     for (auto& split : splits) {
         auto& poses = split.poses;
-        if (!poses.betas.defined() || torch::equal(poses.betas, betas)) continue;
+        if (!poses.betas.defined() ||
+            (poses.betas.sizes() == betas.sizes() && torch::allclose(poses.betas, betas, 0, 1e-6)))
+            continue;
         const auto asker =
             fmt::format("{}: its betas differ from the train split's", split.pose_path.string());
         const auto shift =

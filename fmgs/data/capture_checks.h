@@ -1,13 +1,12 @@
 #pragma once
 /// What has to hold of a capture before its pictures are opened, whatever its layout.
-#include <fmgs/core/io/body_file.h>
 #include <fmgs/data/capture_poses.h>
 #include <fmgs/data/capture_reader.h>
 
 namespace fmgs {
 
 /// The betas and joints of the poses have to go with the body in `file`.
-void check_body_sizes(const std::vector<SplitSource>& splits, const BodySizes& body,
+void check_body_sizes(const std::vector<SplitSource>& splits, const BodyData& body,
                       const std::string& file);
 
 /// Error when a person is further from the camera, or betas are larger, than metres and SMPL's

@@ -2,30 +2,30 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/core/rotation.h>
+#include <fmgs/data/fits/numbers.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 
 namespace fmgs {
 
-const BodyData& RestJoints::body(const std::string& asker) const {
-    if (body_) return *body_;
+const std::shared_ptr<const BodyData>& RestJoints::body(const std::string& asker) const {
+    if (body_) return body_;
     if (file_.empty())
         throw Error(fmt::format(
             "{}: its translations refer to the rest joints of the body: set "
             "data.body=FILE (convert: --body FILE) to the body that they were fitted with",
             asker));
-    body_ = read_body(file_);
-    check_body(*body_);
+    body_ = std::make_shared<BodyData>(read_body(file_));
     const auto regressor = body_->joint_regressor.to(torch::kDouble);
     rest_ = torch::matmul(regressor, body_->vertices.to(torch::kDouble));
     directions_ =
         torch::einsum("jv,vcb->jcb", {regressor, body_->shape_directions.to(torch::kDouble)});
-    return *body_;
+    return body_;
 }
 
 torch::Tensor RestJoints::joints(const torch::Tensor& betas, const std::string& asker) const {
-    const int64_t count = std::min(betas.size(0), body(asker).shape_directions.size(2));
+    const int64_t count = std::min(betas.size(0), body(asker)->shape_directions.size(2));
     return rest_ + torch::matmul(directions_.slice(2, 0, count),
                                  betas.slice(0, 0, count).to(torch::kDouble));
 }
@@ -36,7 +36,7 @@ torch::Tensor RestJoints::root(const torch::Tensor& betas, const std::string& as
 
 std::pair<torch::Tensor, double> RestJoints::betas_of(const torch::Tensor& joints, int64_t count,
                                                       const std::string& asker) const {
-    const int64_t most = std::min(count, body(asker).shape_directions.size(2));
+    const int64_t most = std::min(count, body(asker)->shape_directions.size(2));
     const int64_t J = std::min(joints.size(0), rest_.size(0));
     const auto from_root = [&](const torch::Tensor& x) {
         return x.slice(0, 1, J) - x.slice(0, 0, 1);
@@ -49,15 +49,22 @@ std::pair<torch::Tensor, double> RestJoints::betas_of(const torch::Tensor& joint
     return {betas.reshape(-1), left.numel() ? left.max().item<double>() : 0};
 }
 
+PoseFile read_poses(const std::filesystem::path& file, const RestJoints& rest) {
+    if (!has_bone_matrices(file)) return read_pose_file(file);
+    const BodyModel body(*rest.body(file.string()), torch::Tensor());
+    return read_pose_file(file, {.body = body.get()});
+}
+
 PoseFile pose_rows(const std::vector<SourcePose>& poses, Place place, const RestJoints& rest,
                    const std::string& asker) {
     if (poses.empty()) throw Error(fmt::format("{}: expected at least one pose, got none", asker));
     PoseFile out;
-    std::vector<torch::Tensor> angles, places, betas;
+    std::vector<torch::Tensor> angles, places, betas, expressions;
     for (const auto& pose : poses) {
         angles.push_back(pose.angles);
         places.push_back(pose.place);
         if (pose.betas.defined()) betas.push_back(pose.betas);
+        if (pose.expression.defined()) expressions.push_back(pose.expression);
     }
     if (!betas.empty()) {
         if (betas.size() != poses.size())
@@ -73,6 +80,8 @@ PoseFile pose_rows(const std::vector<SourcePose>& poses, Place place, const Rest
         }
         out.betas = torch::stack(betas).mean(0);
     }
+    if (expressions.size() == poses.size())
+        out.expression = torch::stack(expressions).to(torch::kFloat);
     auto transl = torch::stack(places);
     if (place == Place::kRoot)
         transl =
@@ -92,16 +101,19 @@ PoseFile with_smpl_transl(const PoseFile& poses, const RestJoints& rest, const s
     return poses.with_smpl_transl(rest.joints(betas, asker));
 }
 
-torch::Tensor root_of_rh_th(const torch::Tensor& Rh, const torch::Tensor& Th,
-                            const torch::Tensor& rest) {
-    return torch::mv(exp_map(Rh.unsqueeze(0))[0], rest) + Th;
-}
-
 torch::Tensor turn_after(const torch::Tensor& first, const torch::Tensor& second) {
     // Exact where there is nothing to compose, as in most files.
     if (second.count_nonzero().item<int64_t>() == 0) return first;
     if (first.count_nonzero().item<int64_t>() == 0) return second;
     return log_map(torch::matmul(exp_map(first.unsqueeze(0)), exp_map(second.unsqueeze(0))))[0];
+}
+
+SourcePose pose_of_rh_th(const torch::Tensor& angles, const torch::Tensor& Rh,
+                         const torch::Tensor& Th, const torch::Tensor& rest,
+                         const torch::Tensor& betas) {
+    const auto root = turn_after(Rh, angles.slice(0, 0, 3));
+    const auto place = detail::root_of_rh_th(Rh.unsqueeze(0), Th.unsqueeze(0), rest)[0];
+    return {torch::cat({root, angles.slice(0, 3)}), place, betas};
 }
 
 }  // namespace fmgs

@@ -19,10 +19,11 @@ void CaptureRequest::check_splits(const std::vector<std::string>& existing) cons
 
 const std::vector<Layout>& layouts() {
     static const std::vector<Layout> kLayouts = {
-        neutral_layout(),         zju_mocap_layout(), arah_layout(),       humannerf_wild_layout(),
-        humannerf_layout(),       neuman_layout(),    nerfstudio_layout(), colmap_layout(),
-        people_snapshot_layout(), anim_nerf_layout(), easymocap_layout(),  x_humans_layout(),
-        dress4d_layout(),
+        neutral_layout(),         zju_mocap_layout(),      arah_layout(),
+        arah_snapshot_layout(),   humannerf_wild_layout(), humannerf_layout(),
+        neuman_layout(),          nerfstudio_layout(),     colmap_layout(),
+        people_snapshot_layout(), anim_nerf_layout(),      easymocap_layout(),
+        x_humans_layout(),        dress4d_layout(),
     };
     return kLayouts;
 }

@@ -3,8 +3,8 @@
 /// is: for each frame of each split its picture, mask, camera and pose. What is common to all,
 /// read_capture does: betas, priors, masks, memory, decoding, splits (docs/extend/layout.md).
 #include <fmgs/data/capture.h>
+#include <fmgs/data/capture_poses.h>
 #include <fmgs/data/frame_files.h>
-#include <fmgs/data/pose_file.h>
 
 namespace fmgs {
 
@@ -25,21 +25,24 @@ struct CaptureSource {
 
 /// A capture with all that is common to layouts settled, and no picture opened.
 struct OpenCapture {
-    CaptureSource source;      ///< with SMPL's transl, for the train split's betas
-    torch::Tensor betas;       ///< [B] of the train split
+    CaptureSource source;  ///< with SMPL's transl, for the train split's betas
+    torch::Tensor betas;   ///< [B] of the train split
+    /// what data.body holds; null where it is not set
+    std::shared_ptr<const BodyData> body;
     FrameReading reading;      ///< of the train split's frames; others have no priors
     int64_t joint_count = 24;  ///< of the poses
 };
 /// Takes the train frames that are asked for, brings translations and betas of all splits together,
-/// checks units and finds the priors. Errors as read_capture's.
+/// checks units and finds the priors. rest: of data.body. Errors as read_capture's.
 OpenCapture open_capture(CaptureSource source, const CaptureOptions& options,
                          const std::map<std::string, std::string>& modalities,
-                         const CaptureParts& parts);
+                         const CaptureParts& parts, const RestJoints& rest);
 
 /// What is asked of a layout.
 struct CaptureRequest {
     const CaptureOptions& options;
     const CaptureParts& parts;
+    const RestJoints& rest;  ///< of data.body, which is read when it is first needed, once
 
     std::filesystem::path root() const { return options.root; }
     /// The train split always is.

@@ -149,13 +149,24 @@ void write_poses(const fs::path& file, const Frames& frames, const torch::Tensor
     write_pose_file(file, poses);
 }
 
+// A capture whose frames are decoded.
+struct Decoded {
+    std::map<std::string, std::vector<Frame>> splits;
+    const torch::Tensor& betas;
+
+    explicit Decoded(const Capture& capture) : betas(capture.betas) {
+        for (const auto& [name, frames] : capture.splits)
+            splits[name] = {frames.begin(), frames.end()};
+    }
+};
+
 Frames pointers(const std::vector<Frame>& frames) {
     Frames out;
     for (const auto& frame : frames) out.push_back(&frame);
     return out;
 }
 
-void write_root(const fs::path& folder, const Capture& capture) {
+void write_root(const fs::path& folder, const Decoded& capture) {
     Frames all;
     fs::create_directories(folder / "poses");
     fs::create_directories(folder / "splits");
@@ -182,7 +193,8 @@ void write_root(const fs::path& folder, const Capture& capture) {
 
 }  // namespace
 
-void write_capture(const fs::path& folder, const Capture& capture) {
+void write_capture(const fs::path& folder, const Capture& given) {
+    const Decoded capture(given);
     if (!capture.splits.contains("train") || capture.splits.at("train").empty()) {
         throw Error("capture: expected frames in split 'train', got none");
     }

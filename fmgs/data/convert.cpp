@@ -130,12 +130,13 @@ ConvertReport convert(const ConvertOptions& options,
                       const std::function<void(int64_t, int64_t)>& progress) {
     check_output(options);
     ConvertReport report;
-    auto source = detail::read_input(options, report);
+    const RestJoints rest(options.body);
+    auto source = detail::read_input(options, rest, report);
     const CaptureOptions how{.root = options.input.string(), .body = options.body};
     CaptureParts parts;
     parts.priors = is_there(options.input / "priors");
     const auto features = find_features(options.input, source.splits.front().frames, report.notes);
-    const auto capture = open_capture(std::move(source), how, features, parts);
+    const auto capture = open_capture(std::move(source), how, features, parts, rest);
     report.description = capture.source.description;
     const auto& notes = capture.source.notes;
     report.notes.insert(report.notes.end(), notes.begin(), notes.end());

@@ -60,6 +60,10 @@ torch::Tensor read_sized(const fs::path& file, int64_t height, int64_t width, Re
     return x;
 }
 
+bool is_hdf5(const fs::path& file) {
+    return file.extension() == ".hdf5" || file.extension() == ".h5";
+}
+
 torch::Tensor shrink_feature(const torch::Tensor& x, int64_t height, int64_t width, int64_t n) {
     if (x.size(1) / n == height && x.size(2) / n == width && x.size(1) >= n && x.size(2) >= n)
         return shrink_area(x, n);
@@ -90,8 +94,9 @@ struct Reader {
     torch::Tensor normal(const fs::path& file, const PriorFormat& format) const {
         const auto x = read_sized(file, height, width,
                                   [&](const fs::path& path) { return read_normal(path, format); });
+        if (!lens) return x;
         const auto even = valid(x, (x != 0).any(0, true));
-        return lens ? even / even.norm(2, 0, true).clamp_min(1e-3) : even;
+        return even / even.norm(2, 0, true).clamp_min(1e-12);  // means of unit vectors are shorter
     }
     torch::Tensor labels(const fs::path& file) const {
         return nearest(read_sized(file, height, width, read_labels));
@@ -115,7 +120,7 @@ torch::Tensor Reader::stored_mask() const {
     torch::Tensor person;
     for (const auto& file : mask.files) {
         torch::Tensor x;
-        if (file.extension() == ".hdf5" || file.extension() == ".h5") {
+        if (is_hdf5(file)) {
             x = reading.decoders->masks(file).row("masks", mask.row);
             check_size({x.size(-2), x.size(-1)}, height, width, file);
             x = (x != 0).to(torch::kFloat).reshape({1, height, width});
@@ -229,18 +234,63 @@ fs::path find_labels(const fs::path& folder, const std::string& name) {
     return is_there(labels) ? labels : find_picture(folder, name);
 }
 
-double frame_bytes(const FrameSource& source, const FrameReading& reading) {
-    double bytes = 12 + 4;  // of a pixel: colour and mask
-    if (!reading.normal.empty()) bytes += 12;
-    if (!reading.depth.empty()) bytes += 4;
-    if (!reading.semantic.empty()) bytes += 8;
+FrameBytes frame_bytes(const FrameSource& source, const FrameReading& reading) {
+    // Of a pixel. Colour and mask: means of several pixels are no bytes.
+    const bool whole = reading.downscale == 1 && !source.camera.distortion.defined();
+    FrameBytes bytes{12 + 4, whole ? 3.0 + 1 : 6 + 2};
+    const auto add = [&](double decoded, double kept) {
+        bytes.decoded += decoded;
+        bytes.kept += kept;
+    };
+    if (!reading.normal.empty()) add(12, 6);
+    if (!reading.depth.empty()) add(4, 4);
+    if (!reading.semantic.empty()) add(8, 1);
     for (const auto& [name, features] : reading.features) {
-        const auto shape = read_npy_header(features / (source.name + ".npy")).shape;
-        bytes += 4 * static_cast<double>(shape.size() < 3 ? 1 : shape[shape.size() - 3]);
+        const auto channels =
+            static_cast<double>(feature_channels(features / (source.name + ".npy")));
+        add(4 * channels, 2 * channels);
     }
-    if (reading.truth && is_there(source.folder / "gt")) bytes += 4 + 12 + 8;
+    if (reading.truth && is_there(source.folder / "gt")) add(4 + 12 + 8, 4 + 6 + 1);
     const auto camera = frame_camera(source, reading);
-    return bytes * static_cast<double>(camera.width) * static_cast<double>(camera.height);
+    const auto pixels = static_cast<double>(camera.width) * static_cast<double>(camera.height);
+    return {bytes.decoded * pixels, bytes.kept * pixels};
+}
+
+int64_t feature_channels(const fs::path& file) {
+    const auto shape = read_npy_header(file).shape;
+    return shape.size() < 3 ? 1 : shape[shape.size() - 3];
+}
+
+void check_frame_files(const FrameSource& source, const FrameReading& reading) {
+    const auto [height, width] = full_size(source, reading);
+    const auto check = [&](const fs::path& file) {
+        check_size(stored_size(file), height, width, file);
+    };
+    if (source.video_frame < 0) {
+        check(source.picture);
+    } else {
+        const auto& video = reading.decoders->video(source.picture);
+        check_size({video.height(), video.width()}, height, width, source.picture);
+    }
+    for (const auto& file : source.mask.files) {
+        if (is_hdf5(file)) {
+            const auto shape = reading.decoders->masks(file).shape("masks");
+            const MapSize size{shape.size() == 3 ? shape[1] : 0, shape.size() == 3 ? shape[2] : 0};
+            check_size(size, height, width, file);
+        } else {
+            check(file);
+        }
+    }
+    if (!reading.normal.empty()) check(find_picture(reading.normal, source.name));
+    if (!reading.depth.empty()) check(find_picture(reading.depth, source.name));
+    if (!reading.semantic.empty()) check(find_labels(reading.semantic, source.name));
+    for (const auto& [name, folder] : reading.features)
+        read_npy_header(folder / (source.name + ".npy"));
+    if (!reading.truth) return;
+    for (const char* kind : {"depth", "normal", "label"}) {
+        const auto file = find_picture(source.folder / "gt" / kind, source.name);
+        if (is_there(file)) check(file);
+    }
 }
 
 Camera frame_camera(const FrameSource& source, const FrameReading& reading) {

@@ -59,12 +59,22 @@ struct MapSize {
     int64_t height = 0, width = 0;
 };
 MapSize stored_size(const std::filesystem::path& file);
+/// The channels of a feature prior, by its header.
+int64_t feature_channels(const std::filesystem::path& file);
 
 /// Where a semantic prior of this frame is, or would be.
 std::filesystem::path find_labels(const std::filesystem::path& folder, const std::string& name);
 
 /// Bytes that the maps of this frame take, by the headers of its files.
-double frame_bytes(const FrameSource& source, const FrameReading& reading);
+struct FrameBytes {
+    double decoded = 0;  ///< as read_frame_files returns them
+    double kept = 0;     ///< as CompactFrame keeps them
+};
+FrameBytes frame_bytes(const FrameSource& source, const FrameReading& reading);
+
+/// Error when a file of the frame is missing, is none that can be read, or is of another size, as
+/// far as its header tells.
+void check_frame_files(const FrameSource& source, const FrameReading& reading);
 
 /// The camera of the frame that read_frame_files makes.
 Camera frame_camera(const FrameSource& source, const FrameReading& reading);

@@ -183,7 +183,7 @@ std::vector<BodyPose> place_motion(const Motion& motion, const Camera& camera,
     return out;
 }
 
-torch::Tensor median_root(const std::vector<Frame>& frames, const torch::Tensor& rest_root) {
+torch::Tensor median_root(std::span<const Frame> frames, const torch::Tensor& rest_root) {
     if (frames.empty()) throw Error("frames: expected at least one, got none");
     std::vector<torch::Tensor> places;
     places.reserve(frames.size());

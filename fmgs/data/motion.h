@@ -3,6 +3,7 @@
 #include <fmgs/core/body.h>
 
 #include <filesystem>
+#include <span>
 
 namespace fmgs {
 
@@ -47,7 +48,7 @@ std::vector<BodyPose> place_motion(const Motion& motion, const Camera& camera,
                                    const Placement& placement);
 
 /// Median position of joint 0 over frames, [3] world metres: where a capture's person stands.
-torch::Tensor median_root(const std::vector<Frame>& frames, const torch::Tensor& rest_root);
+torch::Tensor median_root(std::span<const Frame> frames, const torch::Tensor& rest_root);
 /// The same of the translations [F,3] of poses.
 torch::Tensor median_root(const torch::Tensor& translation, const torch::Tensor& rest_root);
 

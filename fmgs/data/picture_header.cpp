@@ -4,6 +4,8 @@
 #include <fmgs/core/io/files.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace fmgs {
 namespace {
 
@@ -31,9 +33,36 @@ size_t end_of_scan(std::string_view bytes, size_t at) {
     return bytes.size();
 }
 
+/// The orientation that a segment states, when it is one of EXIF: a TIFF directory of entries of 12
+/// bytes.
+int64_t orientation_of(std::string_view segment) {
+    constexpr std::string_view kExif("Exif\0\0", 6);
+    constexpr size_t kEntry = 12;
+    constexpr int64_t kOrientation = 0x0112;
+    if (!segment.starts_with(kExif)) return 1;
+    const auto tiff = segment.substr(kExif.size());
+    const bool little = tiff.starts_with("II");
+    if (!little && !tiff.starts_with("MM")) return 1;
+    const auto value = [&](size_t at, size_t count) {
+        if (at + count > tiff.size()) return int64_t{0};
+        std::string bytes(tiff.substr(at, count));
+        if (little) std::reverse(bytes.begin(), bytes.end());
+        return number(bytes, 0, count);
+    };
+    const auto directory = static_cast<size_t>(value(4, 4));
+    const auto entries = static_cast<size_t>(value(directory, 2));
+    for (size_t i = 0; i < entries; ++i) {
+        const size_t entry = directory + 2 + i * kEntry;
+        if (value(entry, 2) != kOrientation) continue;
+        const int64_t orientation = value(entry + 8, 2);
+        return orientation >= 1 && orientation <= 8 ? orientation : 1;
+    }
+    return 1;
+}
+
 /// Segment after segment: a thumbnail in one of them has markers of its own, which do not count.
 PictureHeader of_jpeg(std::string_view bytes) {
-    constexpr uint8_t kScan = 0xDA, kEnd = 0xD9;
+    constexpr uint8_t kScan = 0xDA, kEnd = 0xD9, kApp1 = 0xE1;
     PictureHeader out;
     size_t at = 2;
     while (at + 2 <= bytes.size() && bytes[at] == '\xFF') {
@@ -52,6 +81,8 @@ PictureHeader of_jpeg(std::string_view bytes) {
             out.height = number(bytes, at + 5, 2);
             out.width = number(bytes, at + 7, 2);
         }
+        if (marker == kApp1 && out.orientation == 1 && length > 2)
+            out.orientation = orientation_of(bytes.substr(at + 4, length - 2));
         at += 2 + length;
         if (marker == kScan) at = end_of_scan(bytes, at);
     }
@@ -69,11 +100,11 @@ PictureHeader parse_picture_header(std::string_view bytes, const std::string& wh
 }
 
 PictureHeader read_picture_header(const std::filesystem::path& file) {
-    constexpr size_t kMostly = 1 << 16;
-    auto header = parse_picture_header(read_first(file, kMostly), file.string());
     // Profiles and thumbnails may stand before a JPEG's size.
-    if (header.width == 0) header = parse_picture_header(read_whole(file), file.string());
-    if (header.width > 0 && header.height > 0) return header;
+    for (const size_t size : {size_t{1} << 10, size_t{1} << 16, SIZE_MAX}) {
+        const auto header = parse_picture_header(read_first(file, size), file.string());
+        if (header.width > 0 && header.height > 0) return header;
+    }
     throw Error(fmt::format(
         "{}: not a readable picture (cut short or damaged?): it does not say its size; write this "
         "file again",

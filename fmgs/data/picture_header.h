@@ -11,7 +11,8 @@ struct PictureHeader {
     /// A JPEG ends with its end marker: one that is cut short still decodes, with grey below the
     /// cut. Of a PNG the decoder tells.
     bool whole = false;
-    bool alpha = false;  ///< a PNG with an alpha channel
+    bool alpha = false;       ///< a PNG with an alpha channel
+    int64_t orientation = 1;  ///< of a JPEG, by its EXIF data: 1 is upright, up to 8 turned
 };
 
 /// Of the bytes of a file, or of its beginning. Error, naming `what`, when they are of no PNG and

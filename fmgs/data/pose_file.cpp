@@ -6,6 +6,7 @@
 #include <fmgs/core/joints.h>
 #include <fmgs/core/rotation.h>
 #include <fmgs/data/fits/checks.h>
+#include <fmgs/data/fits/numbers.h>
 #include <fmgs/data/fits/read_fit.h>
 #include <fmt/format.h>
 
@@ -73,7 +74,8 @@ PoseFile PoseFile::with_smpl_transl(const torch::Tensor& joints) const {
     auto R = exp_map(global_orient.to(torch::kDouble));
     auto root = transl.to(torch::kDouble);  // where joint 0 is
     if (place == Place::kSmpl) root = root + pelvis;
-    if (place == Place::kOrigin) root = root + torch::matmul(R, pelvis);
+    if (place == Place::kOrigin)
+        root = detail::root_of_rh_th(global_orient.to(torch::kDouble), root, pelvis);
     if (place == Place::kHips) {
         const auto hips = (rest[smpl::kLeftHip] + rest[smpl::kRightHip]) / 2;
         root = root + torch::matmul(R, pelvis - hips);
@@ -112,6 +114,7 @@ PoseFile read_pose_file(const std::filesystem::path& path, const PoseFileOptions
     if (track.extrinsic.defined()) out.extrinsic = track.extrinsic.to(torch::kFloat);
     const auto betas = mean_betas(track.betas, out.notes);
     if (betas.defined()) out.betas = betas.to(torch::kFloat);
+    if (track.expression.defined()) out.expression = track.expression.to(torch::kFloat);
     out.names = track.names;
     out.frame_ids = track.frames;
     out.has_fps = fit.fps > 0;
@@ -119,6 +122,11 @@ PoseFile read_pose_file(const std::filesystem::path& path, const PoseFileOptions
     out.up_axis = fit.up_axis;
     out.camera = camera_of(track, fit);
     return out;
+}
+
+bool has_bone_matrices(const std::filesystem::path& file) {
+    return !std::filesystem::is_directory(file) && !detail::is_bvh(file) &&
+           detail::is_bones(read_value(file));
 }
 
 void write_pose_file(const std::filesystem::path& file, const PoseFile& poses) {
@@ -137,6 +145,10 @@ void write_pose_file(const std::filesystem::path& file, const PoseFile& poses) {
                       {"frame_names", npy_array(poses.names)}};
     if (poses.betas.defined() && poses.betas.numel() > 0)
         arrays["betas"] = real(poses.betas.reshape({1, -1}));
+    if (poses.expression.defined()) {
+        check_shape(poses.expression, {poses.count(), -1}, "poses to be written: expression");
+        arrays.emplace("expression", real(poses.expression));
+    }
     write_npz(file, arrays);
 }
 

@@ -37,7 +37,10 @@ struct PoseFile {
     torch::Tensor global_orient;  ///< [F,3]
     /// [F,3k]; k joints after the root, hands left out where the file has fingers
     torch::Tensor body_pose;
-    torch::Tensor transl;            ///< [F,3], the place that `place` says
+    torch::Tensor transl;  ///< [F,3], the place that `place` says
+    /// [F,E] coefficients of SMPL-X's or FLAME's expressions; undefined: none. Kept, nothing uses
+    /// them.
+    torch::Tensor expression{};
     std::vector<std::string> names;  ///< of the frames where the file has them, else empty
     std::vector<int64_t> frame_ids;  ///< ascending, holes allowed; empty: 0, 1, 2, …
     double fps = 30;
@@ -66,7 +69,8 @@ struct PoseFileOptions {
     /// where a file has the poses in the world and in the camera: the world's, which drive an
     /// avatar, instead of the camera's, which belong to pictures
     bool world = false;
-    /// what the vertices of SAM 3D Body are fitted by; a file of that kind needs it
+    /// what the vertices of SAM 3D Body are fitted by, and whose joints bone matrices turn; a file
+    /// of these kinds needs it
     const Body* body = nullptr;
     /// mhr2smpl_mapping.npz and mhr_lod1_mesh.ply, which carry those vertices to SMPL's mesh;
     /// empty: beside the file
@@ -78,8 +82,12 @@ struct PoseFileOptions {
 /// finite, another number of joints, no such person, lengths that cannot be metres; the message
 /// names file, key and row.
 PoseFile read_pose_file(const std::filesystem::path& file, const PoseFileOptions& options = {});
+/// Whether a file holds bone matrices [F,J,4,4], for which read_pose_file needs the body; no array
+/// is unpacked.
+bool has_bone_matrices(const std::filesystem::path& file);
 /// The library's own layout: betas [1,B] where there are any, global_orient [F,3], body_pose
-/// [F,3(J-1)], transl [F,3] and frame_names, float32. fps and up_axis are not written.
+/// [F,3(J-1)], transl [F,3], frame_names, and expression [F,E] where there is one, float32. fps and
+/// up_axis are not written.
 void write_pose_file(const std::filesystem::path& file, const PoseFile& poses);
 
 }  // namespace fmgs

@@ -135,7 +135,7 @@ std::string changes(const RunOptions& before, const RunOptions& now) {
 
 }  // namespace
 
-void try_losses(const Run& run, Objective& objective, const std::vector<Frame>& frames) {
+void try_losses(const Run& run, Objective& objective, const FrameList& frames) {
     const torch::NoGradGuard guard;
     Entries entries;
     for (const auto& entry : objective->entries())

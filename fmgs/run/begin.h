@@ -9,7 +9,7 @@ namespace fmgs {
 /// Evaluates every term of the objective on the maps of every frame, also those that are off now,
 /// on one picture per size of frame; what the losses own is as before. Error with all that is
 /// wrong.
-void try_losses(const Run& run, Objective& objective, const std::vector<Frame>& frames);
+void try_losses(const Run& run, Objective& objective, const FrameList& frames);
 
 /// What differs from the folder's config.yaml, a line each. Error: an option that makes another
 /// avatar.

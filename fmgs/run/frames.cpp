@@ -5,47 +5,42 @@
 #include <fmt/format.h>
 #include <torch/types.h>
 
+#include <algorithm>
+#include <cmath>
+
 namespace fmgs {
 
-namespace {
-
-/// As few bytes as training can do with.
-torch::Tensor compact(const std::string& name, const torch::Tensor& map) {
-    if (map.is_floating_point()) return name == "depth" ? map : map.to(torch::kHalf);
-    if (map.scalar_type() == torch::kBool || map.numel() == 0) return map;
-    const bool bytes = map.min().item<int64_t>() >= 0 && map.max().item<int64_t>() <= 255;
-    return bytes ? map.to(torch::kByte) : map;
+FrameList training_frames(const Run& run, std::string& note) {
+    const auto frames = run.capture.splits.at("train").without_truth();
+    if (run.device.is_cpu() || frames.empty()) return frames;
+    const auto room = static_cast<double>(free_memory(run.device)) / 2;
+    const auto count = static_cast<double>(frames.size());
+    const auto each = static_cast<double>(frames.kept_bytes(0));
+    note = fmt::format("{} training frames, {:.0f} MB, {}\n", frames.size(), count * each / 1e6,
+                       count * each <= room
+                           ? "on the GPU"
+                           : fmt::format("too large for the GPU: {:.0f} lie there, the others come "
+                                         "over for each step",
+                                         std::floor(room / each)));
+    return frames.on(run.device, room);
 }
 
-}  // namespace
-
-std::vector<Frame> training_frames(const Run& run, std::string& note) {
-    auto frames = run.capture.splits.at("train");
-    for (auto& frame : frames) frame.truth = {};  // losses never see it
-    if (run.device.is_cpu()) return frames;
-    size_t bytes = 0;
-    for (auto& frame : frames) {
-        Maps maps;
-        for (const auto& [name, map] : frame.maps) {
-            maps.set(name, compact(name, map));
-            bytes += maps.at(name).nbytes();
-        }
-        frame.maps = std::move(maps);
-    }
-    const bool fits = static_cast<int64_t>(bytes) < free_memory(run.device) / 2;
-    note = fmt::format("{} training frames, {:.0f} MB, {}\n", frames.size(), double(bytes) / 1e6,
-                       fits ? "on the GPU" : "too large for the GPU: each comes over for its step");
-    if (fits) {
-        for (auto& frame : frames) frame = frame.to(run.device);
+std::vector<size_t> frames_of(size_t count, int64_t step, size_t steps, uint64_t seed) {
+    const auto n = static_cast<int64_t>(count);
+    torch::Tensor order;
+    std::vector<size_t> frames;
+    for (const int64_t last = step + static_cast<int64_t>(steps); step < last; ++step) {
+        if (frames.empty() || step % n == 0)
+            order = torch::randperm(n, Random{seed, step / n}.generator("frames"), torch::kLong);
+        frames.push_back(static_cast<size_t>(order[step % n].item<int64_t>()));
     }
     return frames;
 }
 
-const Frame& frame_of(const std::vector<Frame>& frames, int64_t step, uint64_t seed) {
-    const auto count = static_cast<int64_t>(frames.size());
-    const auto order =
-        torch::randperm(count, Random{seed, step / count}.generator("frames"), torch::kLong);
-    return frames[static_cast<size_t>(order[step % count].item<int64_t>())];
+Frame draw_frame(const FrameList& frames, int64_t step, uint64_t seed) {
+    const auto next = frames_of(frames.size(), step, std::max<size_t>(1, frames.ahead()), seed);
+    frames.expect(next);
+    return frames[next.front()];
 }
 
 }  // namespace fmgs

@@ -4,13 +4,16 @@
 
 namespace fmgs {
 
-/// The training frames as training reads them: on a GPU their maps lie there in half precision
-/// (depth, whose order counts, in float; labels as bytes), if they take less than half of the free
-/// memory, else each comes over when its turn is. `note` says which; empty on the CPU.
-std::vector<Frame> training_frames(const Run& run, std::string& note);
+/// The training frames as training reads them, without exact maps. On a GPU they lie there as far
+/// as they fit into half of its free memory; the others come over each time. `note` says how many;
+/// empty on the CPU.
+FrameList training_frames(const Run& run, std::string& note);
 
-/// Frames in random order, each once per epoch. Stateless, so that a resumed run goes on with the
-/// same frames.
-const Frame& frame_of(const std::vector<Frame>& frames, int64_t step, uint64_t seed);
+/// Which of `count` frames so many steps from `step` on draw: in random order, each once per epoch.
+/// Stateless, so that a resumed run goes on with the same frames.
+std::vector<size_t> frames_of(size_t count, int64_t step, size_t steps, uint64_t seed);
+
+/// The frame of a step, while those of the next steps are decoded.
+Frame draw_frame(const FrameList& frames, int64_t step, uint64_t seed);
 
 }  // namespace fmgs

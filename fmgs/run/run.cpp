@@ -21,7 +21,7 @@ namespace {
 /// programs agree.
 int64_t subdivisions_for(const RunOptions& options, const Capture& capture, const BodyModel& body) {
     if (options.avatar.subdivisions >= 0) return options.avatar.subdivisions;
-    const Frame& frame = capture.splits.at("train").front();
+    const Frame& frame = capture.splits.at("train").heads().front();
     return choose_subdivisions(*body, options.avatar.surfels, frame.camera, frame.pose);
 }
 
@@ -57,17 +57,17 @@ Run open_run(const RunOptions& options, const CaptureParts& parts) {
     run.options.data.body = body_file(options.data);
     run.capture = read_capture(run.options.data, modality_folders(options.avatar), parts);
     for (auto& [split, frames] : run.capture.splits) {
-        for (auto& frame : frames) frame.camera.low_pass = options.render.low_pass;
+        for (auto& head : frames.heads()) head.camera.low_pass = options.render.low_pass;
     }
-    const auto body = read_body(run.options.data.body);
-    run.capture.description += "\n" + describe_body(run.options.data.body, body);
-    run.body = BodyModel(body, run.capture.betas, options.avatar.star_degrees);
+    const auto body = std::move(run.capture.body);  // the model keeps what it needs of it
+    run.capture.description += "\n" + describe_body(run.options.data.body, *body);
+    run.body = BodyModel(*body, run.capture.betas, options.avatar.star_degrees);
     run.options.avatar.subdivisions = subdivisions_for(options, run.capture, run.body);
     const auto seed = static_cast<uint64_t>(options.train.seed);
     run.avatar = Avatar(paper_parts(run.body, run.options.avatar, seed));
 
     std::vector<BodyPose> poses;
-    for (const auto& frame : run.capture.splits.at("train")) poses.push_back(frame.pose);
+    for (const auto& frame : run.capture.splits.at("train").heads()) poses.push_back(frame.pose);
     run.poses = PoseTable(poses);
     run.root = std::make_shared<torch::nn::Module>("run");
     run.root->register_module("avatar", run.avatar);
@@ -114,7 +114,7 @@ int64_t load_latest(Run& run, const RunFolder& folder) {
 }
 
 AvatarScene scene_of(const Run& run) {
-    const auto& frames = run.capture.splits.at("train");
+    const auto frames = run.capture.splits.at("train").heads();
     const auto poses = named_tensors(*run.poses);
     AvatarScene scene;
     scene.camera = frames.front().camera;

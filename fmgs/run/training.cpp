@@ -44,8 +44,9 @@ void write_sheet(const Training& training) {
     const auto& frames = run.capture.splits.at("train");
     std::vector<torch::Tensor> rows;
     for (const size_t k : {size_t{0}, frames.size() / 3, 2 * frames.size() / 3}) {
-        const auto taken = take(run, frames[k]);
-        rows.push_back(sheet_row(frames[k], draw(run.avatar, taken.camera, taken.pose)));
+        const auto frame = frames[k];
+        const auto taken = take(run, frame);
+        rows.push_back(sheet_row(frame, draw(run.avatar, taken.camera, taken.pose)));
     }
     const auto folder = training.folder.sheets();
     std::filesystem::create_directories(folder);
@@ -70,7 +71,10 @@ LossReport step(Training& training, bool checked) {
     const double progress =
         static_cast<double>(state.step) / static_cast<double>(run.options.train.steps);
     const Random random{seed, state.step};
-    const Frame frame = take(run, frame_of(training.frames, state.step, seed), progress);
+    const double start = training.progress.seconds();
+    const Frame drawn = draw_frame(training.frames, state.step, seed);
+    training.waiting += training.progress.seconds() - start;
+    const Frame frame = take(run, drawn, progress);
 
     const auto surfels =
         run.avatar.ptr()->forward(frame.camera, frame.pose, &random, progress);   // (2)–(9)
@@ -210,11 +214,11 @@ void finish(Training& training) {
     save(training);
     const auto& progress = training.progress;
     if (progress.done(training.state.step) == 0) return;
-    write_whole(
-        training.folder.timing(),
-        fmt::format("{{\"steps\": {}, \"seconds\": {:.1f}, \"steps_per_second\": {:.3f}}}\n",
-                    progress.done(training.state.step), progress.seconds(),
-                    progress.steps_per_second(training.state.step)));
+    write_whole(training.folder.timing(),
+                fmt::format("{{\"steps\": {}, \"seconds\": {:.1f}, \"steps_per_second\": {:.3f}, "
+                            "\"waiting_seconds\": {:.3f}}}\n",
+                            progress.done(training.state.step), progress.seconds(),
+                            progress.steps_per_second(training.state.step), training.waiting));
 }
 
 }  // namespace fmgs

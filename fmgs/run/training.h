@@ -24,9 +24,10 @@ struct Training {
     Objective objective;
     TensorDict model;  ///< what a checkpoint keeps: the avatar, the poses, what losses own
     Optimizer optimizer;
-    std::vector<Frame> frames;
+    FrameList frames;
     std::string note;  ///< what is worth knowing at the start, a line each; may be empty
     TrainState state;
+    double waiting = 0;  ///< seconds that steps spent on getting their frames
     MetricsLog log;
     Progress progress;
 };
@@ -55,7 +56,8 @@ void record(Training& training, const LossReport& report);
 /// Writes a checkpoint of this step, RUN/avatar.safetensors and the learned poses.
 void save(Training& training);
 
-/// Saves, and writes timing.json when a step was made.
+/// Saves, and writes timing.json when a step was made: steps, seconds, steps_per_second, and the
+/// waiting_seconds of them that steps spent on getting their frames.
 void finish(Training& training);
 
 }  // namespace fmgs

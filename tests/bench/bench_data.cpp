@@ -1,18 +1,29 @@
 // How long users' files take to read, and how much memory.
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
+#include <fmgs/core/io/files.h>
 #include <fmgs/core/io/value.h>
+#include <fmgs/core/memory.h>
 #include <fmgs/core/random.h>
+#include <fmgs/data/cache/frame_store.h>
+#include <fmgs/data/capture_writer.h>
+#include <fmgs/data/pose_file.h>
+#include <fmgs/data/synthetic/procedural_body.h>
+#include <fmgs/data/synthetic/synthetic.h>
+#include <fmgs/run/training.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <torch/types.h>
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <sstream>
 
 namespace {
 
 using namespace fmgs;
+namespace fs = std::filesystem;
 
 /// A folder that is gone when the program ends.
 struct Folder {
@@ -99,12 +110,126 @@ void bench_body_pickle(const Folder& folder) {
         seconds, peak_megabytes(), before);
 }
 
+constexpr int64_t kFrames = 600, kDistinct = 4, kSide = 1024;
+
+std::string frame_name(int64_t k) { return fmt::format("image_{:04}", k); }
+
+/// A capture of many frames: the files of a few under many names.
+void write_many(const fs::path& few, const fs::path& many) {
+    for (const auto& entry : fs::recursive_directory_iterator(few)) {
+        const auto relative = fs::relative(entry.path(), few);
+        const auto folder = relative.begin()->string();
+        if (!entry.is_regular_file() || folder == "gt" || folder == "splits" || folder == "poses")
+            continue;
+        fs::create_directories((many / relative).parent_path());
+        if (!relative.stem().string().starts_with("image_")) {
+            fs::copy_file(entry.path(), many / relative);
+            continue;
+        }
+        const auto number = std::stoll(relative.stem().string().substr(6));
+        for (int64_t k = number; k < kFrames; k += kDistinct)
+            fs::create_hard_link(entry.path(), many / relative.parent_path() /
+                                                   (frame_name(k) + relative.extension().string()));
+    }
+    auto poses = read_pose_file(few / "poses/train.npz");
+    const auto rows = torch::arange(kFrames) % kDistinct;
+    for (auto* x : {&poses.global_orient, &poses.body_pose, &poses.transl})
+        *x = x->index_select(0, rows);
+    poses.names.clear();
+    std::string list;
+    for (int64_t k = 0; k < kFrames; ++k) {
+        poses.names.push_back(frame_name(k));
+        list += frame_name(k) + "\n";
+    }
+    fs::create_directories(many / "poses");
+    write_pose_file(many / "poses/train.npz", poses);
+    write_whole(many / "splits/train.txt", list);
+}
+
+fs::path make_capture(const Folder& folder) {
+    const auto body = procedural_body();
+    SyntheticOptions options;
+    options.size = kSide;
+    options.train_frames = kDistinct;
+    options.test_frames = options.test_views = options.novel_frames = 0;
+    options.samples = 1;
+    write_capture(folder.path / "few", synthetic_capture(body, options));
+    write_body(folder.path / "few/body.npz", body);
+    write_many(folder.path / "few", folder.path / "many");
+    return folder.path / "many";
+}
+
+void bench_opening(const fs::path& root) {
+    CaptureOptions options;
+    options.root = root.string();
+    options.body = (root / "body.npz").string();
+    auto start = std::chrono::steady_clock::now();
+    const auto capture = read_capture(options, {}, training_parts());
+    fmt::print("opening {} frames of {}x{} with priors: {:.2f} s (at most 2)\n", kFrames, kSide,
+               kSide, seconds_since(start));
+    constexpr int kSome = 40;
+    start = std::chrono::steady_clock::now();
+    auto frame = capture.splits.at("train").begin();
+    for (int k = 0; k < kSome; ++k, ++frame) (void)*frame;
+    const auto use = capture.splits.at("train").store()->use();
+    fmt::print("  decoding, one after the other: {:.0f} ms each; kept, {} each ({} in floats)\n",
+               1000 * seconds_since(start) / kSome,
+               memory_text(use.bytes / static_cast<double>(use.kept)),
+               memory_text(40.0 * kSide * kSide));
+}
+
+double median(std::vector<double> x) {
+    std::nth_element(x.begin(), x.begin() + static_cast<int64_t>(x.size()) / 2, x.end());
+    return x[x.size() / 2];
+}
+
+/// Training steps of a small avatar on 16 of the frames with so many GB; the median step.
+double bench_training(const fs::path& root, const Folder& folder, const std::string& memory) {
+    constexpr int64_t kSteps = 12;
+    auto run = open_run(
+        read_options({"data.root=" + root.string(), "data.last=15", "data.memory=" + memory,
+                      "avatar.subdivisions=0", "avatar.skinning.prefit_steps=2",
+                      "train.steps=" + std::to_string(kSteps + 1), "train.sheet_every=1000000"}));
+    const auto* store = run.capture.splits.at("train").store();
+    auto objective = paper_objective(run.avatar->parts(), run.options.objective);
+    std::ostringstream progress;
+    auto training =
+        start(std::move(run), objective, RunFolder{folder.path / ("run" + memory)}, progress);
+    (void)training_step(training);  // the first one sets up
+    const double waited = training.waiting;
+    std::vector<double> times;
+    for (int64_t k = 0; k < kSteps; ++k) {
+        const auto from = std::chrono::steady_clock::now();
+        (void)training_step(training);
+        times.push_back(seconds_since(from));
+    }
+    double sum = 0;
+    for (const double time : times) sum += time;
+    const auto use = store->use();
+    fmt::print(
+        "  data.memory={}: {} of {} frames stay, at most {} of {:.0f} MB; step {:.2f} s, of which "
+        "{:.2f} % are spent on getting the frame (at most 2); peak {:.0f} MB\n",
+        memory, use.kept, use.frames, memory_text(use.most), 1000 * std::stod(memory),
+        median(times), 100 * (training.waiting - waited) / sum, peak_megabytes());
+    return median(times);
+}
+
+void bench_capture(const Folder& folder) {
+    const auto root = make_capture(folder);
+    bench_opening(root);
+    fmt::print("training at {0}x{0} on 16 of them, {1} threads\n", kSide, at::get_num_threads());
+    const double few = bench_training(root, folder, "0.1");
+    const double all = bench_training(root, folder, "2");
+    fmt::print("  decoding beside the step makes it {:.1f} % slower\n", 100 * (few / all - 1));
+}
+
 }  // namespace
 
 int main() {
     try {
         const Folder folder;
         bench_body_pickle(folder);
+        bench_capture(folder);
     } catch (const std::exception& error) {
         fmt::print(stderr, "bench_data: {}\n", error.what());
         return 1;

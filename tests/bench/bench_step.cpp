@@ -113,7 +113,7 @@ class TimedSteps {
         // The last step of a run: every loss is on.
         const double progress = 1;
         const Random random{1, next_++};
-        const Frame frame = take(run_, frame_of(frames_, random.step, 1), progress);
+        const Frame frame = take(run_, draw_frame(frames_, random.step, 1), progress);
         std::array<Clock::time_point, kPhases + 1> at;
         at[0] = now();
         const auto surfels = run_.avatar->forward(frame.camera, frame.pose, &random, progress);
@@ -143,7 +143,7 @@ class TimedSteps {
             std::nth_element(x.begin(), x.begin() + static_cast<int64_t>(x.size()) / 2, x.end());
             return x[x.size() / 2];
         };
-        const auto& camera = frames_.front().camera;
+        const auto& camera = frames_.heads().front().camera;
         fmt::print("{}x{} pixels, {} threads, median of {} steps\n", camera.width, camera.height,
                    at::get_num_threads(), whole_.size());
         for (size_t p = 0; p < kPhases; ++p)
@@ -161,7 +161,7 @@ class TimedSteps {
     Run run_;
     Objective objective_;
     Optimizer optimizer_;
-    std::vector<Frame> frames_;
+    FrameList frames_;
     int64_t next_ = 0, free_at_first_ = 0;
     std::array<std::vector<double>, kPhases> times_;
     std::vector<double> whole_;

@@ -234,6 +234,19 @@ def arah():
             save_picture(f"arah/{c + 1}/{f:06d}.png", colours)
 
 
+def arah_snapshot():
+    """Pictures count from 1, models from 0; other betas in the last frame, as of fits of held-out frames."""
+    name = "arah_snapshot"
+    snapshot_camera(f"{name}/camera.pkl")
+    for f in range(FRAMES):
+        own = betas + (0.1 if f == FRAMES - 1 else 0)
+        np.savez(made(f"{name}/animnerf_models/{f:06d}.npz"), betas=f4(own[None]),
+                 trans=f4(transl[f] + J0 - regressor[0] @ (vertices + shapedirs @ own)), root_orient=f4(poses[f, :3]),
+                 pose_body=f4(poses[f, 3:66]), pose_hand=f4(poses[f, 66:]))
+        save_picture(f"{name}/image/{f + 1:06d}.jpg", picture(0, f))
+        save_picture(f"{name}/mask/{f + 1:06d}.png", mask(0, f) * 255)
+
+
 def humannerf(name, centred, gomavatar=False):
     cameras, meshes = {}, {}
     for f in range(FRAMES):
@@ -448,7 +461,7 @@ def dress4d():
 
 if ROOT.exists():
     shutil.rmtree(ROOT)
-for write in (body, neutral, neutral_single, instant_avatar, zju_raw, zju_313, zju_refined, arah, wild, people_snapshot,
+for write in (body, neutral, neutral_single, instant_avatar, zju_raw, zju_313, zju_refined, arah, arah_snapshot, wild, people_snapshot,
               anim_nerf, nerfstudio, neuman, easymocap, loose, x_humans, dress4d):
     write()
 humannerf("humannerf", centred=False)

@@ -198,6 +198,14 @@ def glamr():
     write_pickle("glamr.pkl", {"person_data": {0: person}, "cam_pose": np.eye(4)}, 3)
 
 
+def tram():
+    """What TRAM saves itself, and the same as arrays."""
+    track = {"pred_rotmat": torch.tensor(MATRICES, dtype=torch.float), "pred_shape": torch.tensor(BETAS).repeat(FRAMES, 1),
+             "pred_trans": torch.tensor(TRANSL, dtype=torch.float)[:, None], "frame": torch.arange(1, FRAMES + 1)}
+    np.save(OUT / "tram.npy", track, allow_pickle=True)
+    np.savez(OUT / "tram.npz", **{key: value.numpy() for key, value in track.items()})
+
+
 def meshcapade():
     body = POSES.reshape(FRAMES, 24, 3)
     common = {"frameCount": np.array(FRAMES), "gender": np.array(2), "smplVersion": np.array(0),
@@ -301,7 +309,7 @@ def bvh_files():
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir()
-    for write in (truth, rows, romp, wham, phalp, gvhmr, glamr, meshcapade, records, bvh_files):
+    for write in (truth, rows, romp, wham, phalp, gvhmr, glamr, tram, meshcapade, records, bvh_files):
         write()
 
 

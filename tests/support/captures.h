@@ -101,10 +101,11 @@ inline void require_same(const Frame& a, const Frame& b) {
             REQUIRE(back.scalar_type() == map.scalar_type());
             REQUIRE(back.sizes() == map.sizes());
             // Half a step: 8-bit colour, 8-bit normals (renormalised), millimetres, 16-bit relative
-            // depth.
+            // depth, features up to 2 in half precision.
             const double step = name == "color"    ? 0.5 / 255 + 1e-6
                                 : name == "normal" ? std::sqrt(3.0) / 255
                                 : name == "depth"  ? 0.5e-3 + 1e-5
+                                : name == "dino"   ? std::pow(2, -10)
                                                    : 1e-6;
             REQUIRE((back - map).abs().max().item<double>() <= step);
         }

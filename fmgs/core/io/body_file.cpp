@@ -68,20 +68,45 @@ void check_body(const BodyData& body) {
         check_shape(body.pose_directions, {vertices, 3, 9 * (joints - 1)}, "posedirs");
         check_finite(body.pose_directions, "posedirs");
     }
+    if (body.expression_directions.defined()) {
+        check_shape(body.expression_directions, {vertices, 3, -1}, "expressions in shapedirs");
+        check_finite(body.expression_directions, "expressions in shapedirs");
+    }
+    if (body.rest_rotations.defined()) {
+        check_shape(body.rest_rotations, {joints, 3, 3}, "rest_bones");
+        const auto R = body.rest_rotations.to(torch::kDouble);
+        const auto gram = torch::matmul(R, R.transpose(1, 2)) - torch::eye(3, R.options());
+        if (!(gram.abs().max().item<double>() < 1e-3) ||
+            torch::linalg_det(R).min().item<double>() < 0)
+            throw Error("rest_bones: expected a rotation and a place of each bone, got others");
+    }
 }
 
 void write_body(const std::filesystem::path& file, const BodyData& body) {
     check_body(body);
     const auto joints = torch::arange(body.parents.size(0), torch::kLong);
+    const auto shapes = body.expression_directions.defined()
+                            ? torch::cat({body.shape_directions, body.expression_directions}, 2)
+                            : body.shape_directions;
+    if (shape_count(body.weights.size(1), shapes.size(2)) != body.shape_directions.size(2))
+        throw Error(fmt::format(
+            "{}: shapedirs: {} shape directions and {} expressions cannot be told apart when they "
+            "are read; expected 300 and 100, or 10 and 10 of SMPL-X",
+            file.string(), body.shape_directions.size(2),
+            shapes.size(2) - body.shape_directions.size(2)));
     NpzFile out{{"v_template", npy_array(body.vertices)},
                 {"f", npy_array(body.faces)},
                 {"weights", npy_array(body.weights)},
                 {"J_regressor", npy_array(body.joint_regressor)},
                 {"kintree_table", npy_array(torch::stack({body.parents.cpu(), joints}))},
-                {"shapedirs", npy_array(body.shape_directions)},
+                {"shapedirs", npy_array(shapes)},
                 {"bs_style", {"U3", {}, npy_array(std::vector<std::string>{"lbs"}).bytes}},
                 {"bs_type", {"U7", {}, npy_array(std::vector<std::string>{"lrotmin"}).bytes}}};
     if (body.pose_directions.defined()) out.emplace("posedirs", npy_array(body.pose_directions));
+    if (body.rest_rotations.defined()) {
+        const auto joints_at_rest = torch::matmul(body.joint_regressor, body.vertices);
+        out.emplace("rest_bones", npy_array(rigid(body.rest_rotations, joints_at_rest)));
+    }
     write_npz(file, out);
 }
 

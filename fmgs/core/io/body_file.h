@@ -4,13 +4,6 @@
 
 namespace fmgs {
 
-/// Numbers that poses and betas have to go with.
-struct BodySizes {
-    int64_t joints = 0, betas = 0;
-};
-/// Of an .npz only headers are read. Errors as of read_body, except for what only values show.
-BodySizes body_sizes(const std::filesystem::path& file);
-
 /// "basicmodel_f.pkl (247 MB): 6890 vertices, 13776 faces, 24 joints, 10 betas, female by its
 /// name": users mix up files of one name, so logs say which one it was.
 std::string describe_body(const std::filesystem::path& file, const BodyData& body);

@@ -152,13 +152,18 @@ torch::Tensor parents_of(const Value& file) {
     return parents;
 }
 
+/// A rig's bones at rest, [J,4,4]; undefined: it has joints only.
+torch::Tensor rest_bones(const Value& file) {
+    const auto* bones = file.find("rest_bones");
+    if (!bones) return {};
+    const auto matrices = real(*bones, "rest_bones");
+    check_shape(matrices, {-1, 4, 4}, "rest_bones");
+    return matrices;
+}
+
 /// Where a rig's joints rest, [J,3]; the heads of its bones where it has those.
-torch::Tensor rest_joints(const Value& file) {
-    if (const auto* bones = file.find("rest_bones")) {
-        const auto matrices = real(*bones, "rest_bones");
-        check_shape(matrices, {-1, 4, 4}, "rest_bones");
-        return matrices.slice(1, 0, 3).select(2, 3);
-    }
+torch::Tensor rest_joints(const Value& file, const torch::Tensor& bones) {
+    if (bones.defined()) return bones.slice(1, 0, 3).select(2, 3);
     if (const auto* joints = find(file, kJoints)) return real(*joints, kJoints.rig);
     throw Error(fmt::format(
         "there is no 'J_regressor', 'joints' or 'rest_bones', which say where the joints are; "
@@ -184,13 +189,16 @@ torch::Tensor regressor_of(const torch::Tensor& joints, const torch::Tensor& ver
     return weights.to(torch::kFloat);
 }
 
-torch::Tensor shapes_of(const Value& file, int64_t vertices, int64_t joints) {
+void read_shapes(const Value& file, BodyData& body) {
+    const int64_t vertices = body.vertices.size(0);
+    body.shape_directions = torch::zeros({vertices, 3, 0});
     const auto* found = find(file, kShapes);
-    if (!found) return torch::zeros({vertices, 3, 0});
+    if (!found) return;
     const auto directions = real(*found, kShapes.smpl);
     check_shape(directions, {vertices, 3, -1}, kShapes.smpl);
-    const auto count = shape_count(joints, directions.size(2));
-    return directions.slice(2, 0, count).clone();
+    const auto count = shape_count(body.weights.size(1), directions.size(2));
+    body.shape_directions = directions.slice(2, 0, count).clone();
+    if (count < directions.size(2)) body.expression_directions = directions.slice(2, count).clone();
 }
 
 BodyData body_of(const Value& file) {
@@ -202,11 +210,17 @@ BodyData body_of(const Value& file) {
     body.weights = real(need(file, kWeights), kWeights.smpl);
     check_shape(body.weights, {body.vertices.size(0), -1}, kWeights.smpl);
     body.parents = parents_of(file);
-    body.shape_directions = shapes_of(file, body.vertices.size(0), body.weights.size(1));
+    read_shapes(file, body);
+    const auto bones = rest_bones(file);
+    if (bones.defined()) {
+        const auto turns = bones.slice(1, 0, 3).slice(2, 0, 3).contiguous();
+        const auto still = torch::eye(3).expand_as(turns);
+        if (!torch::equal(turns, still)) body.rest_rotations = turns;
+    }
     if (const auto* regressor = find(file, kRegressor)) {
         body.joint_regressor = real(*regressor, kRegressor.smpl);
     } else {
-        const auto joints = rest_joints(file);
+        const auto joints = rest_joints(file, bones);
         if (body.shape_directions.size(2) > 0)
             throw Error(
                 "shapedirs: a body with shape directions needs 'J_regressor', too: its "
@@ -248,27 +262,17 @@ BodyData read_body(const fs::path& file) {
     return of_file(file, [&] { return body_of(body_arrays(file)); });
 }
 
-BodySizes body_sizes(const fs::path& file) {
-    return of_file(file, [&] {
-        const auto arrays = body_arrays(file);
-        const auto weights = need(arrays, kWeights).shape();
-        const auto* shapes = find(arrays, kShapes);
-        const auto directions = shapes ? shapes->shape() : std::vector<int64_t>{0, 3, 0};
-        if (weights.size() != 2 || directions.size() != 3)
-            throw Error(fmt::format("weights, shapedirs: expected [V,J] and [V,3,B], got {} and {}",
-                                    shape_text(weights), shape_text(directions)));
-        return BodySizes{weights[1], shape_count(weights[1], directions[2])};
-    });
-}
-
 std::string describe_body(const fs::path& file, const BodyData& body) {
     std::error_code none;
     const auto bytes = fs::file_size(file, none);
     const auto gender = gender_of(file);
     return fmt::format(
-        "body {}{}: {} vertices, {} faces, {} joints, {} betas{}", file.filename().string(),
+        "body {}{}: {} vertices, {} faces, {} joints, {} betas{}{}", file.filename().string(),
         none ? "" : " (" + memory_text(static_cast<double>(bytes)) + ")", body.vertices.size(0),
         body.faces.size(0), body.weights.size(1), body.shape_directions.size(2),
+        body.expression_directions.defined()
+            ? fmt::format(", {} expressions that nothing uses", body.expression_directions.size(2))
+            : "",
         gender.empty() ? "" : ", " + gender + " by its name");
 }
 

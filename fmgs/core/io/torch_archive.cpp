@@ -19,6 +19,7 @@ constexpr std::string_view kPickle = "data.pkl";
 /// The pickle of the number 0x1950a86a20f9469cfc6c.
 constexpr std::string_view kOldMagic("\x80\x02\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.", 15);
 constexpr PickleOptions kTorch{.torch = true, .joblib = false};
+constexpr PickleOptions kPlain{.torch = false, .joblib = false};
 
 /// "NAME/data.pkl"
 const ZipMember* find_pickle(const Zip& zip) {
@@ -102,18 +103,18 @@ bool is_old_torch(std::string_view bytes) { return bytes.starts_with(kOldMagic);
 Value old_torch_value(std::string_view bytes, const std::string& what) {
     const auto input = bytes.size();
     bytes.remove_prefix(kOldMagic.size());
-    const auto next = [&] {
-        auto pickle = parse_pickle(bytes, what, kTorch);
+    const auto next = [&](const PickleOptions& options) {
+        auto pickle = parse_pickle(bytes, what, options);
         bytes.remove_prefix(pickle.size);
         return pickle;
     };
-    const auto protocol = next();
+    const auto protocol = next(kPlain);
     if (!protocol.is(protocol.root, Kind::kInteger) || protocol.node(protocol.root).integer != 1001)
         throw Error(fmt::format("{}: a torch file of an unknown protocol", what));
-    const auto system = next();
+    const auto system = next(kPlain);
     const auto order = PickleValues(system, input).root();
-    const auto pickle = next();
-    const auto key_pickle = next();
+    const auto pickle = next(kTorch);
+    const auto key_pickle = next(kPlain);
     const auto keys = PickleValues(key_pickle, input).root().strings();
     const auto storages = old_storages(bytes, pickle, keys);
     TorchStorages kept;

@@ -273,13 +273,14 @@ void replace_poses(const ConvertOptions& options, CaptureSource& source, Convert
                         what, fit.camera->origin));
 }
 
-CaptureSource read_layout(const ConvertOptions& options, ConvertReport& report) {
+CaptureSource read_layout(const ConvertOptions& options, const RestJoints& rest,
+                          ConvertReport& report) {
     const CaptureOptions how{.root = options.input.string(),
                              .body = options.body,
                              .splits = options.splits,
                              .camera = options.camera};
     const CaptureParts all;
-    auto source = layout_of(options.input).read({how, all});
+    auto source = layout_of(options.input).read({how, all, rest});
     if (!options.fit.empty()) replace_poses(options, source, report);
     for (auto& split : source.splits) {
         // People have the pictures of some cameras only.
@@ -296,7 +297,8 @@ CaptureSource read_layout(const ConvertOptions& options, ConvertReport& report) 
 
 }  // namespace
 
-CaptureSource read_input(const ConvertOptions& options, ConvertReport& report) {
+CaptureSource read_input(const ConvertOptions& options, const RestJoints& rest,
+                         ConvertReport& report) {
     if (!is_there(options.input))
         throw Error(
             fmt::format("{}: there is no such capture, folder or video", options.input.string()));
@@ -304,7 +306,8 @@ CaptureSource read_input(const ConvertOptions& options, ConvertReport& report) {
         throw Error(fmt::format("--person {}: expected a fit of several persons, --fit FILE",
                                 options.person));
     if (!fs::is_directory(options.input)) return read_video(options, report);
-    return find_layout(options.input) ? read_layout(options, report) : read_folder(options, report);
+    return find_layout(options.input) ? read_layout(options, rest, report)
+                                      : read_folder(options, report);
 }
 
 }  // namespace fmgs::detail

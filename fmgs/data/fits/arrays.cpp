@@ -1,7 +1,6 @@
 #include <fmgs/data/fits/arrays.h>
 
 #include <fmgs/core/check.h>
-#include <fmgs/core/rotation.h>
 #include <fmt/format.h>
 
 namespace fmgs::detail {
@@ -41,22 +40,7 @@ std::vector<int64_t> with_dims(std::vector<int64_t> shape, size_t dims) {
 }  // namespace
 
 torch::Tensor Arrays::real(const char* key) const {
-    try {
-        const auto x = value_[key].tensor().to(torch::kDouble);
-        if (x.numel() == 0) return x;
-        const auto rows = x.dim() > 0 ? x.reshape({x.size(0), -1}) : x.reshape({1, 1});
-        const auto bad = (~rows.isfinite().all(1)).nonzero();
-        if (bad.size(0) > 0)
-            throw Error(
-                fmt::format("row {} holds NaN or infinity, expected finite numbers; fit "
-                            "this frame again or leave it out",
-                            bad[0].item<int64_t>()));
-        return x;
-    } catch (const Error& e) {
-        const std::string text = e.what();
-        if (text.starts_with(what_)) throw;
-        throw Error(fmt::format("{}: {}: {}", what_, key, text));
-    }
+    return finite_numbers(value_[key], fmt::format("{}: {}", what_, key));
 }
 
 std::vector<std::string> Arrays::texts(const char* key) const {
@@ -147,23 +131,6 @@ std::vector<int64_t> Arrays::integers(const char* key) const {
     return {whole.data_ptr<int64_t>(), whole.data_ptr<int64_t>() + whole.numel()};
 }
 
-torch::Tensor axis_angle_of(const torch::Tensor& matrices, const std::string& what) {
-    const auto flat = matrices.reshape({-1, 3, 3});
-    if (flat.size(0) > 0) {
-        const auto error =
-            (torch::matmul(flat, flat.transpose(1, 2)) - torch::eye(3, flat.options())).abs();
-        const double worst = error.max().item<double>();
-        if (!(worst < 0.02) || torch::linalg_det(flat).min().item<double>() < 0)
-            throw Error(fmt::format(
-                "{}: expected rotation matrices, got some whose columns are not orthonormal (by "
-                "{:.2g}) or that mirror",
-                what, worst));
-    }
-    auto shape = matrices.sizes().vec();
-    shape.pop_back();
-    return log_map(flat).reshape(shape);
-}
-
 torch::Tensor joined_rotations(const torch::Tensor& root, const torch::Tensor& body,
                                const std::string& what) {
     if (root.size(1) != 3)
@@ -184,6 +151,36 @@ void check_smpl_columns(const torch::Tensor& rotations, const std::string& what)
             "{}: expected 72 numbers a row for SMPL's 24 joints, or 66 for the first 22, got {} "
             "for {:g} joints",
             what, columns, static_cast<double>(columns) / 3));
+}
+
+namespace {
+
+void read_rate(const Arrays& in, Fit& fit) {
+    const char* key =
+        first_key(in.value(), {"fps", "mocap_framerate", "mocap_frame_rate", "framerate"});
+    if (!key) return;
+    fit.fps = in.number(key);
+    if (!(fit.fps > 0) || !(fit.fps < 1e6))
+        throw Error(
+            fmt::format("{}: {}: expected a positive rate, got {}", in.what(), key, fit.fps));
+}
+
+void read_axis(const Arrays& in, Fit& fit) {
+    if (!in.has("up_axis")) return;
+    const auto words = in.texts("up_axis");
+    fit.up_axis = words.empty() ? "" : words.front();
+    if (fit.up_axis != "y" && fit.up_axis != "z" && fit.up_axis != "-y")
+        throw Error(
+            fmt::format("{}: up_axis: expected y, z or -y, got '{}'", in.what(), fit.up_axis));
+}
+
+}  // namespace
+
+void read_extras(const Arrays& in, Track& track, Fit& fit) {
+    read_rate(in, fit);
+    read_axis(in, fit);
+    if (in.has("frame_names")) track.names = in.texts("frame_names");
+    if (in.has("frame_ids")) track.frames = in.integers("frame_ids");
 }
 
 torch::Tensor smplx_rest_root() {

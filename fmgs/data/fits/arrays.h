@@ -1,6 +1,7 @@
 #pragma once
 /// Arrays of a file, checked: shapes before anything is unpacked, then that all is finite.
 #include <fmgs/data/fits/fit.h>
+#include <fmgs/data/fits/numbers.h>
 
 namespace fmgs::detail {
 
@@ -39,10 +40,6 @@ class Arrays {
     std::string what_;
 };
 
-/// [..,3,3] → axis-angle [..,3], safe at π. Error, with `what` in front, unless these are rotations
-/// to 0.02.
-torch::Tensor axis_angle_of(const torch::Tensor& matrices, const std::string& what);
-
 /// Root [F,3] and the joints after it [F,3k] → [F,3(k+1)].
 torch::Tensor joined_rotations(const torch::Tensor& root, const torch::Tensor& body,
                                const std::string& what);
@@ -51,6 +48,9 @@ constexpr int64_t kSharedColumns = 66;
 /// Error unless `columns`, three per joint and the root among them, are those of SMPL (72), or of
 /// its first 22 joints.
 void check_smpl_columns(const torch::Tensor& rotations, const std::string& what);
+
+/// What any file of rows may say beside its poses: fps, up_axis, frame_names, frame_ids.
+void read_extras(const Arrays& in, Track& track, Fit& fit);
 
 /// SMPL-X's joint 0 at zero betas, metres [3] (SMPL-X's neutral body).
 torch::Tensor smplx_rest_root();
@@ -63,6 +63,7 @@ struct Row {
     torch::Tensor rotations;                  ///< [3J]
     torch::Tensor transl;                     ///< [3]; undefined: none
     torch::Tensor betas;                      ///< [B] or undefined
+    torch::Tensor expression{};               ///< [E] or undefined
     torch::Tensor intrinsics{}, extrinsic{};  ///< [3,3], [4,4] or undefined
     int64_t width = 0, height = 0;
 };

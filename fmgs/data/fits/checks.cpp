@@ -37,6 +37,7 @@ void check_counts(const Track& track, const std::string& what) {
                                     count, name));
     };
     if (track.transl.defined()) same(track.transl.size(0), "translations");
+    if (track.expression.defined()) same(track.expression.size(0), "expressions");
     if (!track.names.empty()) same(static_cast<int64_t>(track.names.size()), "frame_names");
     if (!track.frames.empty()) same(static_cast<int64_t>(track.frames.size()), "frame_ids");
     if (track.intrinsics.defined() && track.intrinsics.dim() == 3 && track.intrinsics.size(0) != 1)

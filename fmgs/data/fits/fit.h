@@ -12,6 +12,7 @@ struct Track {
     torch::Tensor transl;     ///< [F,3]; undefined: none
     Place place = Place::kSmpl;
     torch::Tensor betas;             ///< [B] or [F,B]; undefined: none that fit SMPL
+    torch::Tensor expression;        ///< [F,E]; undefined: none
     std::vector<int64_t> frames;     ///< empty: 0, 1, 2, …
     std::vector<std::string> names;  ///< of the frames; empty: none
     torch::Tensor intrinsics;        ///< [3,3] or [F,3,3]; undefined: none
@@ -49,7 +50,10 @@ const std::vector<FitLayout>& fit_layouts();
 
 // One file each.
 extern const FitLayout kRomp, kWham, kVibe, kPhalp, kGvhmr, kGlamr, kMeshcapade, kTram, kRecords,
-    kWildMetadata, kSamBody, kNested, kRows, kRowsPerFrame, kBareArray;
+    kWildMetadata, kSamBody, kNested, kRows, kRowsPerFrame, kBones, kBareArray;
+
+/// Whether there are bone matrices, and no angles.
+bool is_bones(const Value& value);
 
 /// BVH is text, and no Value.
 bool is_bvh(const std::filesystem::path& file);

@@ -22,12 +22,15 @@ bool all_entries(const Value& value, Test test) {
     return true;
 }
 
-// fx, cx, cy of √(w² + h²) and W/2, H/2 give the size of the picture.
-void set_size_from_center(Track& track) {
+// Neither GVHMR nor GLAMR keeps the size of the pictures; both put the principal point in their
+// middle.
+void set_size_from_center(Track& track, Fit& fit) {
     if (!track.intrinsics.defined()) return;
     const auto K = track.intrinsics.reshape({-1, 3, 3})[0];
     track.width = std::llround(2 * K[0][2].item<double>());
     track.height = std::llround(2 * K[1][2].item<double>());
+    fit.notes.push_back(fmt::format("pictures taken to be {}x{}, twice its principal point",
+                                    track.width, track.height));
 }
 
 // ---- WHAM ----
@@ -131,7 +134,7 @@ Fit read_gvhmr(const FitInput& input) {
     track.place = Place::kRoot;
     if (!world)
         track.intrinsics = Arrays(input.value, input.what).numbers_or_none("K_fullimg", {-1, 3, 3});
-    set_size_from_center(track);
+    set_size_from_center(track, fit);
     fit.people.push_back(std::move(track));
     return fit;
 }
@@ -174,6 +177,7 @@ Fit read_glamr(const FitInput& input) {
     const bool world = input.options.world;
     fit.up_axis = world ? "z" : "-y";
     fit.notes.push_back(world ? "in its world" : "in the camera's frame");
+    fit.notes.push_back("root_trans taken for the place of joint 0");
     for (const auto& [key, entry] : glamr_people(input.value).dict()) {
         const Arrays in(entry, fmt::format("{}: person {}", input.what, name_of(key)));
         Track track;
@@ -187,7 +191,7 @@ Fit read_glamr(const FitInput& input) {
         track.betas = in.betas("smpl_beta");
         if (!world) track.intrinsics = in.numbers_or_none("cam_K", {-1, 3, 3});
         if (!world && in.has("exist_frames")) keep_seen_rows(track, in, fit);
-        set_size_from_center(track);
+        set_size_from_center(track, fit);
         fit.people.push_back(std::move(track));
     }
     return fit;
@@ -221,7 +225,8 @@ Fit read_tram(const FitInput& input) {
     Fit fit;
     fit.layout = "TRAM";
     fit.up_axis = "-y";
-    fit.notes.push_back("in the camera's frame");
+    fit.notes = {"in the camera's frame", "pred_trans taken for SMPL's transl",
+                 "its camera is in camera.npy, which is not read"};
     if (is_tram_person(input.value)) {
         fit.people.push_back(read_tram_person(input.value, "", input.what));
         return fit;

@@ -1,7 +1,6 @@
 // Results that are lists of persons per frame: ROMP, PHALP and 4D-Humans, EasyMocap and ZJU-MoCap,
 // HumanNeRF.
 #include <fmgs/core/check.h>
-#include <fmgs/core/rotation.h>
 #include <fmgs/data/fits/arrays.h>
 #include <fmt/format.h>
 
@@ -259,7 +258,7 @@ Row read_record(const Value& value, const NamedFrame& frame, const std::string& 
     row.transl = in.numbers("Th", {3});
     if (const auto joints = in.numbers_or_none("tpose_joints", {-1, 3}); joints.defined()) {
         has_joints = true;
-        row.transl = row.transl + torch::mv(exp_map(root.unsqueeze(0))[0], joints[0]);
+        row.transl = root_of_rh_th(root.unsqueeze(0), row.transl.unsqueeze(0), joints[0])[0];
     }
     row.betas = in.betas("shapes");
     if (row.betas.defined()) row.betas = row.betas.reshape({-1});

@@ -78,28 +78,9 @@ bool is_smplx(const Arrays& in) {
     return shape.size() == 2 && shape[1] == 165;
 }
 
-void read_rate(const Arrays& in, Fit& fit) {
-    const char* key =
-        first_key(in.value(), {"fps", "mocap_framerate", "mocap_frame_rate", "framerate"});
-    if (!key) return;
-    fit.fps = in.number(key);
-    if (!(fit.fps > 0) || !(fit.fps < 1e6))
-        throw Error(
-            fmt::format("{}: {}: expected a positive rate, got {}", in.what(), key, fit.fps));
-}
-
-void read_axis(const Arrays& in, Fit& fit) {
-    if (!in.has("up_axis")) return;
-    const auto words = in.texts("up_axis");
-    fit.up_axis = words.empty() ? "" : words.front();
-    if (fit.up_axis != "y" && fit.up_axis != "z" && fit.up_axis != "-y")
-        throw Error(
-            fmt::format("{}: up_axis: expected y, z or -y, got '{}'", in.what(), fit.up_axis));
-}
-
 void read_aist(const Arrays& in, Track& track, Fit& fit) {
     fit.layout = "AIST++";
-    fit.up_axis = "y";
+    if (fit.up_axis.empty()) fit.up_axis = "y";
     if (fit.fps == 0) fit.fps = 60;  // of the whole data set
     if (!in.has("smpl_scaling")) return;
     const double scale = in.number("smpl_scaling");
@@ -108,6 +89,15 @@ void read_aist(const Arrays& in, Track& track, Fit& fit) {
             fmt::format("{}: smpl_scaling: expected a positive number, got {}", in.what(), scale));
     if (track.transl.defined()) track.transl = track.transl / scale;
     fit.notes.push_back(fmt::format("translations divided by smpl_scaling = {:g}", scale));
+}
+
+// SMPL-X's and FLAME's; one row stands for all frames.
+void read_expression(const Arrays& in, Track& track) {
+    const char* key = first_key(in.value(), {"expression", "expr"});
+    if (!key) return;
+    track.expression = in.numbers(key, {-1, -1});
+    if (track.expression.size(0) == 1)
+        track.expression = track.expression.expand({track.rotations.size(0), -1});
 }
 
 void read_place(const Arrays& in, Track& track, const Fit& fit) {
@@ -139,22 +129,20 @@ Fit read_rows(const FitInput& input) {
     track.rotations = read_rotations(in, fit);
     if (track.rotations.size(0) == 0)
         throw Error(fmt::format("{}: expected at least one frame, got none", in.what()));
-    read_rate(in, fit);
+    read_extras(in, track, fit);
     const bool smplx = is_smplx(in);
     if (is_amass(in)) {
         fit.layout = smplx ? "AMASS of SMPL-X" : "AMASS";
-        fit.up_axis = "z";
+        if (fit.up_axis.empty()) fit.up_axis = "z";
     }
     read_place(in, track, fit);
     if (in.has("smpl_poses")) read_aist(in, track, fit);
-    read_axis(in, fit);
     if (smplx) {
         fit.notes.push_back("betas left out: SMPL-X's are not SMPL's");
     } else if (const char* key = first_key(in.value(), {"betas", "shapes"})) {
         track.betas = in.betas(key);
     }
-    if (in.has("frame_names")) track.names = in.texts("frame_names");
-    if (in.has("frame_ids")) track.frames = in.integers("frame_ids");
+    read_expression(in, track);
     fit.people.push_back(std::move(track));
     return fit;
 }
@@ -218,12 +206,14 @@ Fit read_folder_of_rows(const FitInput& input) {
             throw Error(fmt::format("{}: expected SMPL's transl in the files of a folder, got {}",
                                     what, fit.layout));
         out.layout = "one file per frame: " + fit.layout;
-        rows.push_back({.person = "0",
-                        .frame = number_in(name, static_cast<int64_t>(rows.size())),
-                        .name = name,
-                        .rotations = track.rotations[0],
-                        .transl = track.transl.defined() ? track.transl[0] : track.transl,
-                        .betas = track.betas.defined() ? track.betas.reshape({-1}) : track.betas});
+        rows.push_back(
+            {.person = "0",
+             .frame = number_in(name, static_cast<int64_t>(rows.size())),
+             .name = name,
+             .rotations = track.rotations[0],
+             .transl = track.transl.defined() ? track.transl[0] : track.transl,
+             .betas = track.betas.defined() ? track.betas.reshape({-1}) : track.betas,
+             .expression = track.expression.defined() ? track.expression[0] : track.expression});
     }
     out.people = tracks_of(std::move(rows), input.what, out.notes);
     return out;

@@ -78,6 +78,7 @@ Track track_of(const std::string& person, const std::vector<const Row*>& rows,
     out.rotations = stacked(rows, &Row::rotations, what, "rotations");
     out.transl = stacked(rows, &Row::transl, what, "translations");
     out.betas = stacked(rows, &Row::betas, what, "betas");
+    out.expression = stacked(rows, &Row::expression, what, "expressions");
     out.intrinsics = stacked(rows, &Row::intrinsics, what, "intrinsics");
     out.extrinsic = stacked(rows, &Row::extrinsic, what, "extrinsics");
     out.width = rows.front()->width;

@@ -12,10 +12,8 @@ namespace fmgs {
 
 namespace fs = std::filesystem;
 
-namespace {
-
 // Pictures may be smaller than those that were calibrated.
-SourceCamera fit_to(SourceCamera camera, const fs::path& picture) {
+SourceCamera fit_to_picture(SourceCamera camera, const fs::path& picture) {
     const auto size = stored_size(picture);
     const double sx = static_cast<double>(size.width) / static_cast<double>(camera.width);
     const double sy = static_cast<double>(size.height) / static_cast<double>(camera.height);
@@ -25,6 +23,8 @@ SourceCamera fit_to(SourceCamera camera, const fs::path& picture) {
     camera.height = size.height;
     return camera;
 }
+
+namespace {
 
 SourcePose read_pose(const fs::path& file) {
     const Fields in(file);
@@ -43,8 +43,8 @@ CaptureSource read(const CaptureRequest& request) {
         if (!name.starts_with("cam") || !is_there(root / name / "camera.pkl")) continue;
         set.cameras.push_back(name);
         const auto stems = list_pictures(root / name / "images");
-        cameras.push_back(fit_to(snapshot_camera(Fields(root / name / "camera.pkl")),
-                                 find_picture(root / name / "images", stems.front())));
+        cameras.push_back(fit_to_picture(snapshot_camera(Fields(root / name / "camera.pkl")),
+                                         find_picture(root / name / "images", stems.front())));
     }
     // At the subject's top, or below the camera.
     set.pose_path = is_there(root / "smpls") ? root / "smpls" : root / set.cameras[0] / "smpls";

@@ -1,11 +1,14 @@
-// ZJU-MoCap as ARAH prepares it and 3DGS-Avatar reads it.
+// ZJU-MoCap and PeopleSnapshot as ARAH prepares them and 3DGS-Avatar reads them.
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/files.h>
 #include <fmgs/data/file_names.h>
 #include <fmgs/data/layouts/fields.h>
 #include <fmgs/data/layouts/frame_set.h>
 #include <fmgs/data/layouts/layouts.h>
+#include <fmgs/data/layouts/snapshot_camera.h>
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace fmgs {
 
@@ -33,6 +36,32 @@ SourcePose read_pose(const fs::path& file) {
             in.numbers("trans", {3}), in.numbers("betas", {})};
 }
 
+/// NNNNNN.npz, a file per frame.
+struct Models {
+    std::vector<std::string> stems;
+    std::vector<int64_t> numbers;
+};
+
+Models list_models(const fs::path& folder) {
+    Models out;
+    for (const auto& file : list_files(folder, ".npz")) {
+        out.stems.push_back(fs::path(file).stem().string());
+        out.numbers.push_back(frame_number(out.stems.back()));
+        if (out.numbers.back() < 0)
+            throw Error(fmt::format("{}: expected the number of a frame for its name",
+                                    (folder / file).string()));
+    }
+    return out;
+}
+
+void use_models(const fs::path& folder, const Models& models, FrameSet& set) {
+    set.pose_path = folder;
+    set.numbers = models.numbers;
+    set.pose = [folder, stems = models.stems](size_t k) {
+        return read_pose(folder / (stems[k] + ".npz"));
+    };
+}
+
 CaptureSource read_arah(const CaptureRequest& request) {
     const auto root = request.root();
     const Fields params(root / "cam_params.json");
@@ -42,14 +71,9 @@ CaptureSource read_arah(const CaptureRequest& request) {
     set.cameras = camera_names(params);
     std::vector<SourceCamera> cameras;
     for (const auto& name : set.cameras) cameras.push_back(read_camera(params.at(name)));
-    set.pose_path = root / "models";
-    const auto models = list_files(set.pose_path, ".npz");
-    std::vector<std::string> stems;
-    for (const auto& model : models) {
-        stems.push_back(fs::path(model).stem().string());
-        set.numbers.push_back(frame_number(stems.back()));
-    }
-    set.pose = [&](size_t k) { return read_pose(set.pose_path / models[k]); };
+    const auto models = list_models(root / "models");
+    const auto& stems = models.stems;
+    use_models(root / "models", models, set);
     set.frame = [&](size_t c, size_t k) {
         const auto folder = root / set.cameras[c];
         FrameSource frame;
@@ -69,7 +93,65 @@ CaptureSource read_arah(const CaptureRequest& request) {
     return out;
 }
 
+/// Leaves out the models without a picture, and returns the pictures of the others: those at the
+/// place that a model's number says, as 3DGS-Avatar reads them, or where only the frames that are
+/// used are there, those of the same number.
+std::vector<std::string> pair_pictures(const fs::path& folder, Models& models) {
+    const auto pictures = list_pictures(folder);
+    const auto& numbers = models.numbers;
+    const bool whole = !numbers.empty() && *std::max_element(numbers.begin(), numbers.end()) <
+                                               static_cast<int64_t>(pictures.size());
+    std::vector<std::string> out;
+    Models kept;
+    for (size_t k = 0; k < numbers.size(); ++k) {
+        const auto is_it = [&](const auto& name) { return frame_number(name) == numbers[k]; };
+        const auto found = whole ? pictures.begin() + numbers[k]
+                                 : std::find_if(pictures.begin(), pictures.end(), is_it);
+        if (found == pictures.end()) continue;
+        out.push_back(*found);
+        kept.stems.push_back(models.stems[k]);
+        kept.numbers.push_back(numbers[k]);
+    }
+    models = kept;
+    return out;
+}
+
+CaptureSource read_snapshot(const CaptureRequest& request) {
+    const auto root = request.root();
+    CaptureSource out;
+    out.description = "PeopleSnapshot in ARAH's layout";
+    FrameSet set;
+    set.cameras = {""};
+    auto models = list_models(root / "animnerf_models");
+    const size_t all = models.stems.size();
+    const auto stems = pair_pictures(root / "image", models);
+    use_models(root / "animnerf_models", models, set);
+    if (stems.size() < all)
+        out.notes.push_back(fmt::format("{}: {} of {} poses have no picture and are left out",
+                                        set.pose_path.string(), all - stems.size(), all));
+    const Fields calibrated(root / "camera.pkl");
+    auto camera = snapshot_camera(calibrated);
+    if (!stems.empty()) camera = fit_to_picture(camera, find_picture(root / "image", stems[0]));
+    set.frame = [&](size_t, size_t k) {
+        FrameSource frame;
+        frame.name = stems[k];
+        frame.picture = find_picture(root / "image", stems[k]);
+        frame.mask.files = {find_mask(root / "mask", stems[k])};
+        frame.folder = root;
+        frame.camera = camera;
+        return frame;
+    };
+    add_splits(request, set, out);
+    out.notes.push_back(center_note(PixelCenter::half, calibrated.what));
+    return out;
+}
+
 }  // namespace
+
+Layout arah_snapshot_layout() {
+    return {"PeopleSnapshot in ARAH's and 3DGS-Avatar's layout", "animnerf_models/",
+            [](const fs::path& root) { return is_there(root / "animnerf_models"); }, read_snapshot};
+}
 
 Layout arah_layout() {
     return {"ZJU-MoCap in ARAH's and 3DGS-Avatar's layout", "cam_params.json",

@@ -77,11 +77,8 @@ SourcePose read_pose(const Fields& in, const RestJoints& rest) {
     auto angles = in.numbers("poses", {69, 72});
     if (angles.numel() == 69) angles = torch::cat({torch::zeros({3}, torch::kDouble), angles});
     const auto betas = in.numbers("shapes", {});
-    const auto Rh = in.numbers("Rh", {3});
-    const auto place = root_of_rh_th(Rh, in.numbers("Th", {3}), rest.root(betas, in.what));
-    angles = angles.clone();
-    angles.slice(0, 0, 3).copy_(turn_after(Rh, angles.slice(0, 0, 3)));
-    return {angles, place, betas};
+    return pose_of_rh_th(angles, in.numbers("Rh", {3}), in.numbers("Th", {3}),
+                         rest.root(betas, in.what), betas);
 }
 
 /// The fits of the person that is in most frames.
@@ -136,7 +133,7 @@ CaptureSource read(const CaptureRequest& request) {
     set.place = Place::kRoot;
     const auto fits = read_fits(set.pose_path, out.notes);
     for (const auto& stem : fits.stems) set.numbers.push_back(frame_number(stem));
-    const RestJoints rest(request.options.body);
+    const RestJoints& rest = request.rest;
     set.pose = [&](size_t k) { return read_pose(fits.poses[k], rest); };
     set.frame = [&](size_t c, size_t k) {
         FrameSource frame;

@@ -1,7 +1,7 @@
 #include <fmgs/data/layouts/fields.h>
 
 #include <fmgs/core/check.h>
-#include <fmgs/core/rotation.h>
+#include <fmgs/data/fits/numbers.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -67,23 +67,14 @@ torch::Tensor Fields::numbers(std::initializer_list<int64_t> counts) const {
             fmt::format("{}: expected {} numbers, got {}", what,
                         counts.size() == 0 ? "some" : fmt::format("{}", fmt::join(counts, " or ")),
                         shape_text(shape)));
-    const auto x = named(what, [&] { return value.tensor(); }).to(torch::kDouble).reshape(-1);
-    if (!x.isfinite().all().item<bool>())
-        throw Error(fmt::format(
-            "{}: holds NaN or infinity, expected finite numbers; fit this frame again or leave it "
-            "out",
-            what));
-    return x;
+    return detail::finite_numbers(value, what).reshape(-1);
 }
 
 torch::Tensor Fields::angles(std::string_view key, int64_t joints) const {
     const auto x = numbers(key, {3 * joints, 9 * joints});
     if (x.numel() == 3 * joints) return x;
-    const auto R = x.reshape({-1, 3, 3});
-    const auto gram = torch::matmul(R, R.transpose(1, 2)) - torch::eye(3, torch::kDouble);
-    if (gram.abs().max().item<double>() > 1e-2)
-        throw Error(fmt::format("{}: {}: expected rotation matrices, got others", what, key));
-    return log_map(R).reshape(-1);
+    const auto label = fmt::format("{}: {}", what, key);
+    return detail::axis_angle_of(x.reshape({-1, 3, 3}), label).reshape(-1);
 }
 
 int64_t Fields::pixels(std::string_view key) const {

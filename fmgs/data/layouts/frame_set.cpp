@@ -18,23 +18,26 @@ void add_splits(const CaptureRequest& request, const FrameSet& set, CaptureSourc
         throw Error(
             fmt::format("{}: expected at least one frame with a pose", set.pose_path.string()));
     const auto picks = pick_splits(request, set.cameras, set.numbers, set.listed, out.notes);
-    std::map<size_t, int64_t> row_of;
-    std::vector<SourcePose> poses;
+    std::map<size_t, SourcePose> read;
     for (const auto& pick : picks) {
-        for (const auto& at : pick.frames) {
-            if (!row_of.emplace(at.frame, static_cast<int64_t>(poses.size())).second) continue;
-            poses.push_back(set.pose(at.frame));
-        }
-    }
-    const RestJoints rest(request.options.body);
-    const auto rows = pose_rows(poses, set.place, rest, set.pose_path.string());
-    for (const auto& pick : picks) {
-        SplitSource split{pick.name, set.pose_path, rows, {}};
+        // Of each split by itself: where betas differ from frame to frame, those of held-out
+        // frames are not the avatar's.
+        SplitSource split{pick.name, set.pose_path, {}, {}};
+        std::map<size_t, int64_t> row_of;
+        std::vector<SourcePose> poses;
         for (const auto& at : pick.frames) {
             auto frame = set.frame(at.camera, at.frame);
-            frame.row = row_of.at(at.frame);
+            const auto [row, is_new] = row_of.emplace(at.frame, static_cast<int64_t>(poses.size()));
+            if (is_new) {
+                const auto found = read.find(at.frame);
+                poses.push_back(found != read.end()
+                                    ? found->second
+                                    : read.emplace(at.frame, set.pose(at.frame)).first->second);
+            }
+            frame.row = row->second;
             split.frames.push_back(std::move(frame));
         }
+        split.poses = pose_rows(poses, set.place, request.rest, set.pose_path.string());
         out.splits.push_back(std::move(split));
     }
 }

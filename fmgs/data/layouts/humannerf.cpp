@@ -109,7 +109,7 @@ Meshes open_meshes(const CaptureRequest& request, std::vector<std::string>& note
     }
     // HumanNeRF drops the betas, but the rest joints follow from them.
     constexpr double kRounding = 0.005;  // metres
-    const RestJoints rest(request.options.body);
+    const RestJoints& rest = request.rest;
     const auto [betas, left] = rest.betas_of(joints, 10, out.infos.what);
     notes.push_back(
         fmt::format("{}: no betas in it; found from its rest joints, which the body "
@@ -122,11 +122,8 @@ Meshes open_meshes(const CaptureRequest& request, std::vector<std::string>& note
 
 SourcePose mesh_pose(const Meshes& meshes, size_t k) {
     const auto in = meshes.infos.at(meshes.keys[k]);
-    const auto Rh = in.numbers("Rh", {3});
-    const auto rest = in.numbers("tpose_joints", {}).slice(0, 0, 3);
-    const auto angles = in.angles("poses", 24).clone();
-    angles.slice(0, 0, 3).copy_(turn_after(Rh, angles.slice(0, 0, 3)));
-    return {angles, root_of_rh_th(Rh, in.numbers("Th", {3}), rest), meshes.betas};
+    return pose_of_rh_th(in.angles("poses", 24), in.numbers("Rh", {3}), in.numbers("Th", {3}),
+                         in.numbers("tpose_joints", {}).slice(0, 0, 3), meshes.betas);
 }
 
 CaptureSource read_prepared(const CaptureRequest& request) {

@@ -7,6 +7,7 @@ namespace fmgs {
 Layout neutral_layout();  ///< and InstantAvatar's of PeopleSnapshot, which it extends
 Layout zju_mocap_layout();
 Layout arah_layout();
+Layout arah_snapshot_layout();
 Layout humannerf_wild_layout();
 Layout humannerf_layout();
 Layout neuman_layout();

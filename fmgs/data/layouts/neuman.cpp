@@ -83,16 +83,13 @@ std::vector<std::string> read_split(const fs::path& file) {
 
 SourcePose pose_of(const Track& track, int64_t row, const Similarity& to_scene,
                    const RestJoints& rest) {
-    auto angles = track.in.at("pose").at(row).numbers({72}).clone();
+    const auto angles = track.in.at("pose").at(row).numbers({72});
     const auto betas_in = track.in.at("betas");
     const bool each = betas_in.value.shape().size() > 1 && betas_in.size() > 1;
     const auto betas = each ? betas_in.at(row).numbers({}) : betas_in.numbers({});
     // The world is COLMAP's, in metres of this frame's body: divided by the scale.
-    const auto place =
-        torch::mv(to_scene.R, rest.root(betas, track.file.string())) + to_scene.t / to_scene.scale;
-    const auto turn = log_map(to_scene.R.unsqueeze(0))[0];
-    angles.slice(0, 0, 3).copy_(turn_after(turn, angles.slice(0, 0, 3)));
-    return {angles, place, betas};
+    return pose_of_rh_th(angles, log_map(to_scene.R.unsqueeze(0))[0], to_scene.t / to_scene.scale,
+                         rest.root(betas, track.file.string()), betas);
 }
 
 /// The pictures of a capture with what each needs.
@@ -132,7 +129,7 @@ struct Subject {
 CaptureSource read(const CaptureRequest& request) {
     const Subject subject(request.root());
     const Track track(request.root());
-    const RestJoints rest(request.options.body);
+    const RestJoints& rest = request.rest;
     // Rows follow all pictures in the order of their names.
     const auto all = list_pictures(subject.root / "images");
     const auto rows = track.in.at("pose").size();

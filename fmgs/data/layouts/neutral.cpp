@@ -202,7 +202,7 @@ SplitSource Subject::read(const std::string& name) const {
             fmt::format("{}: no poses of split '{}'; expected poses/anim_nerf_{}.npz, poses/{}.npz "
                         "or poses.npz",
                         root.string(), name, name, name));
-    split.poses = read_pose_file(split.pose_path);
+    split.poses = read_poses(split.pose_path, request.rest);
     const auto links = read_pose_links(split.pose_path, split.poses, pictures.names);
     const auto linked = link_rows(split, names_of(split, links), links, pictures.names, *notes);
     for (size_t i = 0; i < linked.names.size(); ++i)
@@ -212,12 +212,13 @@ SplitSource Subject::read(const std::string& name) const {
 }
 
 // test_view and novel_motion are captures of their own: a camera and a pose per frame.
-SplitSource read_sub_capture(const fs::path& root, const std::string& name, Names& notes) {
+SplitSource read_sub_capture(const CaptureRequest& request, const std::string& name, Names& notes) {
+    const auto root = request.root();
     SplitSource split;
     split.name = name;
     split.pose_path = root / name / "poses.npz";
     const auto pictures = open_pictures(root / name);
-    split.poses = read_pose_file(split.pose_path);
+    split.poses = read_poses(split.pose_path, request.rest);
     const auto links = read_pose_links(split.pose_path, split.poses, pictures.names);
     const auto linked = link_rows(split, links.names.empty() ? pictures.names : links.names, links,
                                   pictures.names, notes);
@@ -259,7 +260,7 @@ CaptureSource read_cameras(const CaptureRequest& request, const Pictures& pictur
     SplitSource all;
     all.name = "train";
     all.pose_path = file;
-    all.poses = read_pose_file(file);
+    all.poses = read_poses(file, request.rest);
     const auto links = read_pose_links(file, all.poses, pictures.names);
     const auto linked = link_rows(all, links.names.empty() ? pictures.names : links.names, links,
                                   pictures.names, out.notes);
@@ -302,7 +303,7 @@ CaptureSource read_neutral(const CaptureRequest& request) {
             if (!request.is_wanted(name)) continue;
             const bool in_root = name == "train" || name == "test";
             out.splits.push_back(in_root ? subject.read(name)
-                                         : read_sub_capture(root, name, out.notes));
+                                         : read_sub_capture(request, name, out.notes));
         }
     }
     if (!pictures.cameras.says_center)

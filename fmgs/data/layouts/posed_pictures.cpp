@@ -24,8 +24,8 @@ CaptureSource read_posed_pictures(const CaptureRequest& request, const std::stri
             fmt::format("{}: {} has cameras and no poses; expected poses.npz in its world "
                         "beside it (docs/data_layouts.md)",
                         set.pose_path.string(), file.string()));
-    const auto poses = with_smpl_transl(read_pose_file(set.pose_path),
-                                        RestJoints(request.options.body), set.pose_path.string());
+    const auto poses = with_smpl_transl(read_poses(set.pose_path, request.rest), request.rest,
+                                        set.pose_path.string());
     std::vector<std::string> names;
     for (const auto& picture : pictures) names.push_back(picture.name);
     const auto links = read_pose_links(set.pose_path, poses, names);
@@ -55,7 +55,8 @@ CaptureSource read_posed_pictures(const CaptureRequest& request, const std::stri
     set.pose = [&](size_t k) {
         const auto row = rows[k];
         return SourcePose{torch::cat({poses.global_orient[row], poses.body_pose[row]}),
-                          poses.transl[row], poses.betas};
+                          poses.transl[row], poses.betas,
+                          poses.expression.defined() ? poses.expression[row] : torch::Tensor()};
     };
     set.frame = [&](size_t, size_t k) {
         const auto& picture = pictures[frames[k]];

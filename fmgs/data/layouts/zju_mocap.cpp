@@ -117,11 +117,8 @@ SourcePose read_pose(const fs::path& file, const RestJoints& rest) {
     const Fields in(file);
     auto betas = in.numbers("shapes", {});
     if (betas.size(0) > 10) betas = betas.slice(0, 0, 10);  // the refined ones: 16, of SMPL-H
-    const auto angles = in.angles("poses", 24).clone();
-    const auto Rh = in.numbers("Rh", {3});
-    const auto place = root_of_rh_th(Rh, in.numbers("Th", {3}), rest.root(betas, file.string()));
-    angles.slice(0, 0, 3).copy_(turn_after(Rh, angles.slice(0, 0, 3)));
-    return {angles, place, betas};
+    return pose_of_rh_th(in.angles("poses", 24), in.numbers("Rh", {3}), in.numbers("Th", {3}),
+                         rest.root(betas, file.string()), betas);
 }
 
 // mask/ and mask_cihp/ below the root, with the path of the picture: the union of what there is.
@@ -146,7 +143,7 @@ CaptureSource read_zju(const CaptureRequest& request) {
     CaptureSource out;
     out.description = subject.refined ? "ZJU-MoCap, refined" : "ZJU-MoCap, raw";
     const auto cameras = read_cameras(subject, out.notes);
-    const RestJoints rest(request.options.body);
+    const RestJoints& rest = request.rest;
     FrameSet set;
     set.cameras = subject.cameras;
     set.pose_path = subject.root / subject.params;

@@ -109,14 +109,14 @@ Capture synthetic_capture(const BodyData& body, const SyntheticOptions& options,
     const ClothedSubject subject(model, body_part_labels(body),
                                  SubjectOptions{.subdivisions = options.subdivisions});
     const Stage stage = set_up(model, options);
-    capture.splits = plan(stage, model->joint_count(), options);
+    auto splits = plan(stage, model->joint_count(), options);
 
     struct Job {
         Frame* frame;
         int64_t train;  // number of the train frame, -1 for the others
     };
     std::vector<Job> jobs;
-    for (auto& [split, frames] : capture.splits) {
+    for (auto& [split, frames] : splits) {
         for (auto& frame : frames) jobs.push_back({&frame, split == "train" ? frame.index : -1});
     }
     const auto total = static_cast<int64_t>(jobs.size());
@@ -137,6 +137,7 @@ Capture synthetic_capture(const BodyData& body, const SyntheticOptions& options,
             if (++done; progress) progress(done, total);
         }
     });
+    for (auto& [split, frames] : splits) capture.splits[split] = FrameList(std::move(frames));
     return capture;
 }
 
