@@ -154,6 +154,9 @@ TEST_CASE("lengths that cannot be metres and betas that cannot be a shape are bo
     file["betas"] = npy_array(zeros({1, 10}));
     file["trans"] = npy_array(torch::full({5, 3}, 120.0, torch::kDouble));
     REQUIRE(refused_file(file, "these may be centimetres: divide by 100"));
+    file["trans"] = npy_array(zeros({5, 3}));
+    file["poses"] = npy_array(torch::full({5, 72}, 25.0, torch::kDouble));
+    REQUIRE(refused_file(file, "these may be degrees"));
 }
 
 TEST_CASE("a person who is in a frame twice, and a folder without poses, are refused", "[fits]") {

@@ -256,6 +256,7 @@ Capture read_capture(const CaptureOptions& options,
     capture.notes = source.notes;
     capture.betas = betas;
     capture.body = body;
+    capture.prior_format = reading.format;
     if (!reading.semantic.empty()) capture.label_set = reading.format.label_set;
     const auto counts = open_frames(source.splits, options, parts, reading, joint_count, capture);
     if (!reading.features.empty()) check_features(reading, train.frames);

@@ -3,6 +3,7 @@
 /// (docs/data_layouts.md).
 #include <fmgs/core/config/range.h>
 #include <fmgs/data/frame_list.h>
+#include <fmgs/data/priors.h>
 
 #include <filesystem>
 #include <map>
@@ -13,15 +14,16 @@ namespace fmgs {
 struct BodyData;
 
 struct CaptureOptions {
-    std::string root;       ///< folder of the capture
-    std::string body;       ///< any that read_body takes
-    std::string splits;     ///< list of a published protocol's frames; empty: the capture's own
-    std::string camera;     ///< the train split's, where there are several; empty: the first
-    int64_t downscale = 1;  ///< area-average blocks of this many pixels
-    int64_t first = 0;      ///< first train frame
-    int64_t last = -1;      ///< last train frame, inclusive; -1: all
-    int64_t stride = 1;     ///< every so many train frames
-    double memory = 0;      ///< GB of decoded frames that stay in memory; 0: half of what is free
+    std::string root;          ///< folder of the capture
+    std::string body;          ///< any that read_body takes
+    std::string splits;        ///< list of a published protocol's frames; empty: the capture's own
+    std::string camera;        ///< the train split's, where there are several; empty: the first
+    int64_t downscale = 1;     ///< area-average blocks of this many pixels
+    int64_t first = 0;         ///< first train frame
+    int64_t last = -1;         ///< last train frame, inclusive; -1: all
+    int64_t stride = 1;        ///< every so many train frames
+    std::string check = "on";  ///< "on" or "off": whether what contradicts the body is refused
+    double memory = 0;  ///< GB of decoded frames that stay in memory; 0: half of what is free
 
     template <class V>
     void visit(V& v) {
@@ -33,6 +35,8 @@ struct CaptureOptions {
         v("first", first, Range::at_least(0), "first train frame");
         v("last", last, Range::at_least(-1), "last train frame; -1 takes all");
         v("stride", stride, Range::at_least(1), "take every so many train frames");
+        v("check", check,
+          "on: no training where masks or priors contradict the posed body; off: whatever it is");
         v("memory", memory, Range::at_least(0),
           "GB of decoded frames that stay in memory; 0: half of what is free");
     }
@@ -46,7 +50,8 @@ struct Capture {
     torch::Tensor betas;      ///< [B] of the train split
     /// what data.body holds, which was needed to read the poses; null where it is not set
     std::shared_ptr<const BodyData> body;
-    std::string label_set;  ///< of the semantic priors, as in priors.json; empty: there are none
+    std::string label_set;     ///< of the semantic priors, as in priors.json; empty: there are none
+    PriorFormat prior_format;  ///< how the priors of the train split were read
     std::map<std::string, FrameList> splits;
     /// decisions the user should know, e.g. other betas in another split
     std::vector<std::string> notes;

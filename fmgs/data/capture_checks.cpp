@@ -1,6 +1,7 @@
 #include <fmgs/data/capture_checks.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/data/fits/checks.h>
 #include <fmt/format.h>
 
 namespace fmgs {
@@ -52,6 +53,10 @@ void check_units(const std::vector<SplitSource>& splits) {
                 "{}a beta is {:g}, expected at most {:g}: are the betas of another body model, or "
                 "scaled? Fit the shape again, or leave betas out",
                 problems.empty() ? "" : "; ", beta, kLargest);
+        if (const auto angles =
+                detail::doubtful_angles(torch::cat({poses.global_orient, poses.body_pose}, 1));
+            !angles.empty())
+            problems += (problems.empty() ? "" : "; ") + angles;
         if (!problems.empty())
             throw Error(fmt::format("{}: {}", split.pose_path.string(), problems));
     }

@@ -9,8 +9,8 @@ namespace fmgs {
 void check_body_sizes(const std::vector<SplitSource>& splits, const BodyData& body,
                       const std::string& file);
 
-/// Error when a person is further from the camera, or betas are larger, than metres and SMPL's
-/// shapes allow; it says which units were probably meant.
+/// Error when a person is further from the camera, betas are larger or joints turn further than
+/// metres, SMPL's shapes and radians allow; it says which units were probably meant.
 void check_units(const std::vector<SplitSource>& splits);
 
 /// One avatar, one body: the train split's betas (zeros where it has none), to which the

@@ -2,6 +2,7 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/core/config/config.h>
+#include <fmgs/data/check/capture_check.h>
 #include <fmgs/losses/render_plan.h>
 #include <fmt/format.h>
 #include <torch/types.h>
@@ -156,6 +157,24 @@ void try_losses(const Run& run, Objective& objective, const FrameList& frames) {
     }
     copy_tensors(before, owned, "losses");
     problems.raise();
+}
+
+std::string check_body_and_frames(const Run& run) {
+    const BodyModel body(std::dynamic_pointer_cast<BodyModelImpl>(run.body->clone(torch::kCPU)));
+    const auto found = check_capture(*body, run.capture);
+    std::string text, problems;
+    for (const auto& line : found.lines) text += line + "\n";
+    for (const auto& warning : found.warnings) text += fmt::format("warning: {}\n", warning);
+    for (const auto& problem : found.problems) {
+        problems += "\n  " + problem;
+        text += fmt::format("warning: {}\n", problem);
+    }
+    if (problems.empty() || run.options.data.check == "off") return text;
+    throw Error(
+        fmt::format("{}: nothing good can be learned from this capture:{}\n`inspect {}` draws it; "
+                    "data.check=off "
+                    "trains all the same",
+                    run.options.data.root, problems, run.options.data.root));
 }
 
 std::string changed_options(const Run& run, const RunFolder& folder) {

@@ -11,6 +11,10 @@ namespace fmgs {
 /// wrong.
 void try_losses(const Run& run, Objective& objective, const FrameList& frames);
 
+/// Holds the training frames against the body: what was found, a line each. Error with all that
+/// makes training useless, unless data.check is off.
+std::string check_body_and_frames(const Run& run);
+
 /// What differs from the folder's config.yaml, a line each. Error: an option that makes another
 /// avatar.
 std::string changed_options(const Run& run, const RunFolder& folder);

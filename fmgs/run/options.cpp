@@ -49,6 +49,8 @@ RunOptions read_options(const std::vector<std::string>& arguments) {
     RunOptions options;
     config.read(options);
     device_of(options.train.device);
+    if (options.data.check != "on" && options.data.check != "off")
+        throw Error(fmt::format("data.check: expected on or off, got '{}'", options.data.check));
     for (const auto& [name, modality] : options.avatar.modalities) check_name("modality", name);
     return options;
 }

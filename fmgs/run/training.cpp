@@ -148,6 +148,7 @@ Training start(Run run, Objective objective, RunFolder folder, std::ostream& pro
         parameter.set_requires_grad(run.options.pose.learn);
     std::string note;
     auto frames = training_frames(run, note);
+    if (!frames.empty() && folder.is_new) note += check_body_and_frames(run);
     if (!frames.empty()) try_losses(run, objective, frames);
 
     folder.begin();

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numbers>
 
 namespace fmgs::detail {
 
@@ -68,6 +69,18 @@ std::string doubtful_length(const Track& track, const Fit& fit) {
 
 }  // namespace
 
+std::string doubtful_angles(const torch::Tensor& rotations) {
+    // Fits may turn a root on past π; nobody's joints turn twice.
+    constexpr double kMost = 4 * std::numbers::pi;
+    const auto angles = rotations.reshape({rotations.size(0), -1, 3}).norm(2, 2);
+    const double median = angles.amax(1).median().item<double>();
+    if (median <= kMost) return {};
+    return fmt::format(
+        "rotations: in half of the poses a joint is turned by more than {:.4g}, expected radians; "
+        "these may be degrees: multiply by π/180",
+        median);
+}
+
 void check_track(const Track& track, const Fit& fit, const std::string& what) {
     check_counts(track, what);
     auto doubts = doubtful_length(track, fit);
@@ -80,6 +93,8 @@ void check_track(const Track& track, const Fit& fit, const std::string& what) {
                 "quantity, or a fit that failed",
                 doubts.empty() ? "" : "; ", largest);
     }
+    if (const auto angles = doubtful_angles(track.rotations); !angles.empty())
+        doubts += (doubts.empty() ? "" : "; ") + angles;
     if (!doubts.empty()) throw Error(fmt::format("{}: {}", what, doubts));
 }
 

@@ -10,4 +10,7 @@ const Track& choose_person(const Fit& fit, int64_t person, const std::string& wh
 /// Error unless rows match, frames ascend, and lengths and betas can be what they are called.
 void check_track(const Track& track, const Fit& fit, const std::string& what);
 
+/// What is wrong with axis-angles [F,3J] that are called radians; empty: nothing.
+std::string doubtful_angles(const torch::Tensor& rotations);
+
 }  // namespace fmgs::detail
