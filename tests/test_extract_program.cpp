@@ -49,7 +49,8 @@ TEST_CASE("the program makes priors of a capture, and read_capture finds them",
         REQUIRE_CLOSE(frame.maps.at("depth")[0], (red + 1) * frame.maps.at("mask")[0], 1e-6);
         const auto n = color - 100.5;
         const auto opencv = torch::stack({-n[0], -n[1], -n[2]}) / n.norm(2, 0);
-        REQUIRE_CLOSE(frame.maps.at("normal"), opencv * frame.maps.at("mask"), 1e-5);
+        // Kept as halves, which are 2^-12 apart at most where a component is largest.
+        REQUIRE_CLOSE(frame.maps.at("normal"), opencv * frame.maps.at("mask"), 2.5e-4);
     }
     outcome = run(arguments + model);
     INFO(outcome.text);

@@ -15,7 +15,7 @@ namespace {
 
 // Each joint turned by up to `angle`, the root by anything; a metre or two away.
 BodyPose random_pose(int64_t joints, double angle, int64_t seed) {
-    auto generator = Random{seed}.generator("pose");
+    auto generator = Random{static_cast<uint64_t>(seed)}.generator("pose");
     auto turns = torch::randn({joints, 3}, generator, torch::kDouble);
     const auto length = torch::rand({joints, 1}, generator, torch::kDouble) * angle;
     turns = turns / turns.norm(2, 1, true) * length;

@@ -102,7 +102,7 @@ TEST_CASE("trap 24: every map of a distorted capture is the pinhole's", "[captur
         CHECK(largest(away(frame.truth, truth.truth, "depth"), in) < 0.002);
         CHECK(largest(away(frame.maps, truth.maps, "depth"), in) < 0.01);
         const auto length = frame.maps.at("normal").norm(2, 0, true);
-        CHECK(largest(length - 1, in) < 1e-5);
+        CHECK(largest(length - 1, in) < 4.3e-4);  // kept as halves: √3·2^-12
         // Like areas: half a pixel along the border of the disc at most.
         CHECK(away(frame.maps, truth.maps, "mask").abs().sum().item<double>() < 0.06 * area);
         CHECK(std::abs(away(frame.maps, truth.maps, "mask").sum().item<double>()) < 0.03 * area);
