@@ -79,6 +79,12 @@ int64_t frame_number(const std::string& name) {
     return std::stoll(name.substr(begin, end - begin));
 }
 
+std::string some_of(const std::vector<std::string>& names) {
+    if (names.size() == 1) return fmt::format("'{}'", names[0]);
+    if (names.size() == 2) return fmt::format("'{}' and '{}'", names[0], names[1]);
+    return fmt::format("'{}', '{}' and {} more", names[0], names[1], names.size() - 2);
+}
+
 std::vector<std::string> list_pictures(const fs::path& folder) {
     std::vector<std::string> names;
     std::error_code code;

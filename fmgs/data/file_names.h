@@ -22,6 +22,9 @@ bool natural_less(const std::string& a, const std::string& b);
 /// The last number in a name, "image_0012" → 12; -1 where there is none.
 int64_t frame_number(const std::string& name);
 
+/// "'a'", "'a' and 'b'", "'a', 'b' and 54 more": at least one name, for messages.
+std::string some_of(const std::vector<std::string>& names);
+
 /// The stems of the pictures in a folder, naturally sorted. Error: no folder, no picture in it.
 std::vector<std::string> list_pictures(const std::filesystem::path& folder);
 /// The same of a folder whose pictures may lie in folders below it, as "FOLDER/STEM", where there

@@ -3,6 +3,7 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/config/config.h>
 #include <fmgs/data/check/capture_check.h>
+#include <fmgs/data/file_names.h>
 #include <fmgs/losses/render_plan.h>
 #include <fmt/format.h>
 #include <torch/types.h>
@@ -30,13 +31,6 @@ std::vector<TermView> views_of(const Entries& entries, const Surfels& surfels,
     for (const auto* entry : entries)
         plan.add(entry->name, entry->loss->needs(), entry->loss->looks_at(), entry->reach);
     return plan.render(camera);
-}
-
-/// "'a'", "'a' and 'b'", "'a', 'b' and 54 more"
-std::string some_of(const std::vector<std::string>& names) {
-    if (names.size() == 1) return fmt::format("'{}'", names[0]);
-    if (names.size() == 2) return fmt::format("'{}' and '{}'", names[0], names[1]);
-    return fmt::format("'{}', '{}' and {} more", names[0], names[1], names.size() - 2);
 }
 
 /// Frames by what is wrong with them.

@@ -1,6 +1,6 @@
 #include <fmgs/data/check/capture_check.h>
 
-#include <fmgs/core/rotation.h>
+#include <fmgs/data/file_names.h>
 #include <fmt/format.h>
 #include <torch/types.h>
 
@@ -15,14 +15,6 @@ namespace fmgs {
 namespace {
 
 using Frames = std::vector<CheckedFrame>;
-
-// "'a'", "'a' and 'b'", "'a', 'b' and 3 more"
-std::string some_of(const std::vector<std::string>& names) {
-    std::string text = fmt::format("'{}'", names[0]);
-    if (names.size() == 2) return fmt::format("{} and '{}'", text, names[1]);
-    if (names.size() > 2) text += fmt::format(", '{}' and {} more", names[1], names.size() - 2);
-    return text;
-}
 
 void check_height(const Body& body, CaptureCheck& check) {
     constexpr double kSmallest = 1.2, kTallest = 2.3;
