@@ -43,7 +43,7 @@ fs::path find_mask(const fs::path& masks, const std::string& stem) {
     for (const auto& each : stems) {
         if (const auto file = find_picture(masks, each); is_there(file)) return file;
     }
-    return find_picture(masks, stems.front());
+    return find_picture(masks, stem);
 }
 
 bool natural_less(const std::string& a, const std::string& b) {

@@ -13,8 +13,8 @@ bool is_picture(const std::filesystem::path& file);
 /// .png's path when none does.
 std::filesystem::path find_picture(const std::filesystem::path& folder, const std::string& stem);
 /// The mask of the picture `stem` as its makers name them: find_picture's names, mask_NNNN for
-/// image_NNNN, and <stem>.EXT.png, <stem>.mask.png, <stem>_mask.png, mask_<stem>.png. The first
-/// name that would do when there is none.
+/// image_NNNN, and <stem>.EXT.png, <stem>.mask.png, <stem>_mask.png, mask_<stem>.png. The
+/// picture's own name when there is none.
 std::filesystem::path find_mask(const std::filesystem::path& folder, const std::string& stem);
 
 /// Whether the name a comes before b: as text, but digits in a row count as one number.
