@@ -185,7 +185,7 @@ const std::vector<Damage> kDamages = {
     {"images/image_0001.png", [](auto& r) { fs::remove(r / "images/image_0001.png"); }},
     {"image_0001.png: not a readable",
      [](auto& r) { fs::resize_file(r / "images/image_0001.png", 90); }, /*inside=*/true},
-    {"masks/mask_0002.png", [](auto& r) { fs::remove(r / "masks/image_0002.png"); }},
+    {"masks/image_0002.png", [](auto& r) { fs::remove(r / "masks/image_0002.png"); }},
     {"priors/normal/image_0002.png",
      [](auto& r) { fs::remove(r / "priors/normal/image_0002.png"); }},
     {"priors/seg/image_0000.png",
