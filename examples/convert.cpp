@@ -28,7 +28,7 @@ std::string next_step(const ConvertOptions& options, const ConvertReport& report
     if (!report.priors)
         text =
             "no priors of normals, depth and labels: training goes without their losses "
-            "(configs/ablations/table3_1_no_priors.yaml), or put them into priors/\n";
+            "(configs/ablations/table3_1_no_priors.yaml), or make them with extract_priors\n";
     if (!options.body.empty())
         text += fmt::format("{}: not copied, a body has a licence of its own\n", options.body);
     return text + fmt::format(

@@ -37,8 +37,7 @@ int run_program(const std::string& capture, std::vector<std::string> keys,
 int main(int argc, char** argv) {
     CLI::App app(
         "Says how a capture is understood, holds masks and priors against the posed body, and "
-        "draws both: OUT/sheet.png, "
-        "OUT/inspect.json. Ends with 2 where `train` would refuse the capture.");
+        "draws both: OUT/sheet.png, OUT/inspect.json. Ends with 2 where `train` would refuse it.");
     std::string capture, out;
     std::vector<std::string> keys;
     int64_t frames = 4;

@@ -53,27 +53,8 @@ fs::path output_of(const ExtractOptions& options) {
                             options.input.string()));
 }
 
-bool holds_pictures(const fs::path& folder) {
-    for (const auto& entry : fs::directory_iterator(folder)) {
-        if (is_picture(entry.path())) return true;
-    }
-    return false;
-}
-
-// NAME, or CAMERA/NAME where the pictures lie in folders.
-std::vector<std::string> names_below(const fs::path& folder) {
-    std::vector<std::string> names;
-    if (holds_pictures(folder)) return list_pictures(folder);
-    for (const auto& camera : list_folders(folder)) {
-        if (!holds_pictures(folder / camera)) continue;
-        for (const auto& name : list_pictures(folder / camera))
-            names.push_back(camera + "/" + name);
-    }
-    return names.empty() ? list_pictures(folder) : names;  // an Error that says what is expected
-}
-
 std::vector<Source> list_sources(const fs::path& folder, std::vector<std::string>& notes) {
-    const auto names = names_below(folder);
+    const auto names = list_pictures_below(folder);
     if (const auto twice = std::adjacent_find(names.begin(), names.end()); twice != names.end())
         throw Error(
             fmt::format("{}: two pictures are called {}, and so would their priors be; "

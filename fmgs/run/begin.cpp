@@ -153,9 +153,12 @@ void try_losses(const Run& run, Objective& objective, const FrameList& frames) {
     problems.raise();
 }
 
+BodyModel body_on_cpu(const Run& run) {
+    return BodyModel(std::dynamic_pointer_cast<BodyModelImpl>(run.body->clone(torch::kCPU)));
+}
+
 std::string check_body_and_frames(const Run& run) {
-    const BodyModel body(std::dynamic_pointer_cast<BodyModelImpl>(run.body->clone(torch::kCPU)));
-    const auto found = check_capture(*body, run.capture);
+    const auto found = check_capture(*body_on_cpu(run), run.capture);
     std::string text, problems;
     for (const auto& line : found.lines) text += line + "\n";
     for (const auto& warning : found.warnings) text += fmt::format("warning: {}\n", warning);

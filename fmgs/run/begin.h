@@ -11,6 +11,9 @@ namespace fmgs {
 /// wrong.
 void try_losses(const Run& run, Objective& objective, const FrameList& frames);
 
+/// The run's body, on the CPU.
+BodyModel body_on_cpu(const Run& run);
+
 /// Holds the training frames against the body: what was found, a line each. Error with all that
 /// makes training useless, unless data.check is off.
 std::string check_body_and_frames(const Run& run);

@@ -5,6 +5,7 @@
 #include <fmgs/data/check/overlay.h>
 #include <fmgs/eval/colors.h>
 #include <fmgs/eval/sheet.h>
+#include <fmgs/run/begin.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <torch/types.h>
@@ -99,10 +100,10 @@ void report_missing(const Run& run, const Maps& maps, Report& out) {
         if (!std::exchange(titled, true)) out.title("Missing");
         out.json["missing"].push_back(prior);
         out.line(fmt::format(
-            "{0} priors: a network makes them from the pictures (docs/data_layouts.md); they "
-            "belong into "
-            "{1}/priors/. Without them set the losses that need them to 0, as training says",
-            prior, run.options.data.root));
+            "{} priors: extract_priors {} --{} NETWORK makes them; without them set the losses "
+            "that "
+            "need them to 0, as training says",
+            prior, run.options.data.root, std::string_view(prior) == "semantic" ? "seg" : prior));
     }
 }
 
@@ -148,7 +149,7 @@ torch::Tensor draw_row(const Frame& frame, const Body& body, const BodyViewer& v
 
 Inspection inspect(const Run& run, int64_t count) {
     const torch::NoGradGuard guard;
-    const BodyModel body(std::dynamic_pointer_cast<BodyModelImpl>(run.body->clone(torch::kCPU)));
+    const auto body = body_on_cpu(run);
     Inspection out;
     Report report;
     report_capture(run, report);

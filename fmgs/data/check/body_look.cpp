@@ -18,7 +18,7 @@ torch::Tensor faces_of(const Fragments& seen) {
 
 BodyViewer::BodyViewer(const Body& body)
     : body_(body), faces_(body.canonical().faces.to(torch::kCPU, torch::kLong).contiguous()) {
-    const auto weights = body.weights().detach().cpu();
+    const auto weights = body.weights().cpu();
     const auto of = [&](int64_t k) { return weights.index_select(0, faces_.select(1, k)); };
     joint_ = (of(0) + of(1) + of(2)).argmax(1);
 }

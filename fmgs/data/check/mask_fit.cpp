@@ -150,32 +150,34 @@ void try_other_order(Search& search, const BodyViewer& viewer, const Frames& fra
         });
 }
 
+// About x: y and z change their signs.
+torch::Tensor half_turn(const Camera& camera) {
+    return torch::diag(torch::tensor({1.0, -1.0, -1.0}, camera.rotation.options()));
+}
+
 void try_other_cameras(Search& search) {
-    search.try_frames("the extrinsics are camera → world: invert them", [](CheckedFrame frame) {
-        auto& camera = frame.camera;
+    const auto attempt = [&](const std::string& text, void (*change)(Camera&)) {
+        search.try_frames(text, [=](CheckedFrame frame) {
+            change(frame.camera);
+            return frame;
+        });
+    };
+    attempt("the extrinsics are camera → world: invert them", [](Camera& camera) {
         camera.rotation = camera.rotation.t().contiguous();
         camera.translation = -torch::mv(camera.rotation, camera.translation);
-        return frame;
     });
-    search.try_frames(
+    attempt(
         "the cameras have OpenGL's axes (y up, z to the viewer): turn rows 2 and 3 of the "
         "extrinsics round",
-        [](CheckedFrame frame) {
-            auto& camera = frame.camera;
-            const auto turn = torch::tensor({1.0, -1.0, -1.0}, camera.rotation.options());
-            camera.rotation = turn.unsqueeze(1) * camera.rotation;
-            camera.translation = turn * camera.translation;
-            return frame;
+        [](Camera& camera) {
+            const auto turn = half_turn(camera);
+            camera.rotation = torch::mm(turn, camera.rotation);
+            camera.translation = torch::mv(turn, camera.translation);
         });
-    search.try_frames(
+    attempt(
         "the people stand on their heads: the world of the poses has y up, that of the cameras y "
         "down",
-        [](CheckedFrame frame) {
-            auto& camera = frame.camera;
-            const auto turn = torch::tensor({1.0, -1.0, -1.0}, camera.rotation.options());
-            camera.rotation = camera.rotation * turn;
-            return frame;
-        });
+        [](Camera& camera) { camera.rotation = torch::mm(camera.rotation, half_turn(camera)); });
 }
 
 void try_units(Search& search) {
@@ -205,7 +207,7 @@ void try_sizes(Search& search, const BodyViewer& viewer, const Frames& frames, c
         std::string text;
         const auto add = [&](double pixels, const char* one_way, const char* other_way) {
             const double centimetres = 100 * pixel * pixels;
-            if (std::abs(centimetres) < 0.1 * 100 * pixel * std::hypot(box.right, box.down)) return;
+            if (std::abs(pixels) < 0.1 * std::hypot(box.right, box.down)) return;
             text += fmt::format("{}{:.0f} cm too far {}", text.empty() ? "" : " and ",
                                 std::abs(centimetres), centimetres < 0 ? one_way : other_way);
         };

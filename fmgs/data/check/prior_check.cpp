@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <string_view>
 
 namespace fmgs {
 
@@ -18,31 +19,12 @@ using Looks = std::vector<BodyLook>;
 
 constexpr int64_t kLeastPixels = 50;
 
-// The letter of the other end of its axis.
-char opposite(char letter) {
-    switch (letter) {
-        case 'R':
-            return 'L';
-        case 'L':
-            return 'R';
-        case 'U':
-            return 'D';
-        case 'D':
-            return 'U';
-        case 'F':
-            return 'B';
-        default:
-            return 'F';
-    }
-}
-
 // `axes` with those turned round whose OpenCV component has the sign -1.
 std::string turned(std::string axes, const std::array<double, 3>& signs) {
+    constexpr std::string_view kEnds = "RLUDFB";  // both ends of x, y and z
     for (auto& letter : axes) {
-        const size_t component = letter == 'R' || letter == 'L'   ? 0
-                                 : letter == 'U' || letter == 'D' ? 1
-                                                                  : 2;
-        if (signs[component] < 0) letter = opposite(letter);
+        const size_t k = kEnds.find(letter);
+        if (signs[k / 2] < 0) letter = kEnds[k ^ 1];
     }
     return axes;
 }

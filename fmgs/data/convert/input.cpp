@@ -2,7 +2,6 @@
 
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
-#include <fmgs/core/io/body_file.h>
 #include <fmgs/core/io/files.h>
 #include <fmgs/data/convert/fit_links.h>
 #include <fmgs/data/file_names.h>
@@ -23,12 +22,10 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-PoseFile read_fit(const ConvertOptions& options) {
+PoseFile read_fit(const ConvertOptions& options, const RestJoints& rest) {
     PoseFileOptions how{.person = options.person, .mhr_folder = options.mhr};
-    if (options.body.empty()) return read_pose_file(options.fit, how);
-    const auto data = read_body(options.body);
-    check_body(data);
-    const BodyModel body(data, torch::zeros({0}));
+    if (!rest.has_body()) return read_pose_file(options.fit, how);
+    const BodyModel body(*rest.body(options.fit.string()), torch::zeros({0}));
     how.body = body.get();
     return read_pose_file(options.fit, how);
 }
@@ -132,8 +129,8 @@ void find_masks(const ConvertOptions& options, bool is_video, std::vector<FrameS
 }
 
 // The train split of frames that have nothing but a fit.
-CaptureSource with_fit(const ConvertOptions& options, const std::string& what, bool is_video,
-                       std::vector<FrameSource> frames,
+CaptureSource with_fit(const ConvertOptions& options, const RestJoints& rest,
+                       const std::string& what, bool is_video, std::vector<FrameSource> frames,
                        const std::function<MapSize(const FrameSource&)>& size_of,
                        ConvertReport& report) {
     if (options.fit.empty())
@@ -141,7 +138,7 @@ CaptureSource with_fit(const ConvertOptions& options, const std::string& what, b
             fmt::format("{}: {} has no poses; give a fit of it (ROMP, WHAM, 4D-Humans, GVHMR, "
                         "…): --fit FILE",
                         options.input.string(), what));
-    SplitSource train{"train", options.fit, read_fit(options), {}};
+    SplitSource train{"train", options.fit, read_fit(options, rest), {}};
     const auto& fit = train.poses;
     const auto fit_name = options.fit.string();
     report.notes.insert(report.notes.end(), fit.notes.begin(), fit.notes.end());
@@ -167,7 +164,8 @@ CaptureSource with_fit(const ConvertOptions& options, const std::string& what, b
     return {fmt::format("{} with a fit by {}", what, fit.layout), {std::move(train)}, {}};
 }
 
-CaptureSource read_folder(const ConvertOptions& options, ConvertReport& report) {
+CaptureSource read_folder(const ConvertOptions& options, const RestJoints& rest,
+                          ConvertReport& report) {
     std::vector<FrameSource> frames;
     Names names;
     try {
@@ -190,11 +188,12 @@ CaptureSource read_folder(const ConvertOptions& options, ConvertReport& report) 
         frames.push_back(std::move(frame));
     }
     return with_fit(
-        options, "a folder of pictures", false, std::move(frames),
+        options, rest, "a folder of pictures", false, std::move(frames),
         [](const FrameSource& frame) { return stored_size(frame.picture); }, report);
 }
 
-CaptureSource read_video(const ConvertOptions& options, ConvertReport& report) {
+CaptureSource read_video(const ConvertOptions& options, const RestJoints& rest,
+                         ConvertReport& report) {
     if (is_picture(options.input))
         throw Error(
             fmt::format("{}: expected a capture, a folder of pictures or a video, got one "
@@ -213,8 +212,8 @@ CaptureSource read_video(const ConvertOptions& options, ConvertReport& report) {
         frames[k].folder = options.input;
     }
     return with_fit(
-        options, "a video", true, std::move(frames), [size](const FrameSource&) { return size; },
-        report);
+        options, rest, "a video", true, std::move(frames),
+        [size](const FrameSource&) { return size; }, report);
 }
 
 std::string stem_of(const FrameSource& frame) { return fs::path(frame.name).filename().string(); }
@@ -229,8 +228,9 @@ std::vector<SplitSource*> fitted_splits(CaptureSource& source) {
     return out;
 }
 
-void replace_poses(const ConvertOptions& options, CaptureSource& source, ConvertReport& report) {
-    const auto fit = read_fit(options);
+void replace_poses(const ConvertOptions& options, const RestJoints& rest, CaptureSource& source,
+                   ConvertReport& report) {
+    const auto fit = read_fit(options, rest);
     const auto what = options.fit.string();
     report.notes.insert(report.notes.end(), fit.notes.begin(), fit.notes.end());
     std::map<std::string, std::set<std::string>> frames_of;  // name → with their cameras
@@ -281,7 +281,7 @@ CaptureSource read_layout(const ConvertOptions& options, const RestJoints& rest,
                              .camera = options.camera};
     const CaptureParts all;
     auto source = layout_of(options.input).read({how, all, rest});
-    if (!options.fit.empty()) replace_poses(options, source, report);
+    if (!options.fit.empty()) replace_poses(options, rest, source, report);
     for (auto& split : source.splits) {
         // People have the pictures of some cameras only.
         if (split.name != "train")
@@ -305,9 +305,9 @@ CaptureSource read_input(const ConvertOptions& options, const RestJoints& rest,
     if (options.person >= 0 && options.fit.empty())
         throw Error(fmt::format("--person {}: expected a fit of several persons, --fit FILE",
                                 options.person));
-    if (!fs::is_directory(options.input)) return read_video(options, report);
+    if (!fs::is_directory(options.input)) return read_video(options, rest, report);
     return find_layout(options.input) ? read_layout(options, rest, report)
-                                      : read_folder(options, report);
+                                      : read_folder(options, rest, report);
 }
 
 }  // namespace fmgs::detail
