@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <numeric>
 #include <span>
 
@@ -37,28 +36,36 @@ void check_height(const Body& body, CaptureCheck& check) {
         height, kSmallest, kTallest));
 }
 
-// How far two poses are apart: metres of the root, and radians of the joint that turns most.
-std::array<double, 2> distance(const BodyPose& a, const BodyPose& b) {
-    const auto turn = torch::matmul(a.rotations.transpose(1, 2), b.rotations);
-    const auto cosine = (turn.diagonal(0, 1, 2).sum(1) - 1) / 2;
-    return {(a.translation - b.translation).norm().item<double>(),
-            std::acos(std::clamp(cosine.min().item<double>(), -1.0, 1.0))};
+// How far each pose is from the one `step` rows on: metres of the root, and radians of the joint
+// that turns most, [F-step] each. rotations: [F,J,3,3], places: [F,3].
+std::array<torch::Tensor, 2> distances(const torch::Tensor& rotations, const torch::Tensor& places,
+                                       int64_t step) {
+    const auto from = [&](const torch::Tensor& x) { return x.slice(0, 0, x.size(0) - step); };
+    const auto to = [&](const torch::Tensor& x) { return x.slice(0, step); };
+    const auto traces = (from(rotations) * to(rotations)).sum({2, 3});
+    return {(to(places) - from(places)).norm(2, 1), ((traces.amin(1) - 1) / 2).clamp(-1, 1).acos()};
 }
 
 // A fit that failed in one frame: far from the frames before and after, which are near each other.
-void check_jumps(std::span<const Frame> poses, CaptureCheck& check) {
+void check_jumps(std::span<const Frame> frames, CaptureCheck& check) {
     constexpr std::array<double, 2> kLeast{0.15, 0.6};  // metres, radians
-    std::vector<std::string> names;
-    for (size_t i = 1; i + 1 < poses.size(); ++i) {
-        if (poses[i].pose.bones.defined()) return;
-        const auto before = distance(poses[i - 1].pose, poses[i].pose),
-                   after = distance(poses[i].pose, poses[i + 1].pose),
-                   across = distance(poses[i - 1].pose, poses[i + 1].pose);
-        const auto jumps = [&](size_t k) {
-            return std::min(before[k], after[k]) > kLeast[k] + 2 * across[k];
-        };
-        if (jumps(0) || jumps(1)) names.push_back(poses[i].name);
+    if (frames.size() < 3) return;
+    std::vector<torch::Tensor> turns, moves;
+    for (const auto& frame : frames) {
+        if (frame.pose.bones.defined()) return;
+        turns.push_back(frame.pose.rotations);
+        moves.push_back(frame.pose.translation);
     }
+    const auto rotations = torch::stack(turns), places = torch::stack(moves);
+    const auto next = distances(rotations, places, 1), across = distances(rotations, places, 2);
+    auto jumps = torch::zeros({across[0].size(0)}, torch::kBool);
+    for (size_t k = 0; k < kLeast.size(); ++k) {
+        const auto before = next[k].slice(0, 0, -1), after = next[k].slice(0, 1);
+        jumps = jumps | (torch::min(before, after) > kLeast[k] + 2 * across[k]);
+    }
+    std::vector<std::string> names;
+    for (size_t i = 0; i + 2 < frames.size(); ++i)
+        if (jumps[static_cast<int64_t>(i)].item<bool>()) names.push_back(frames[i + 1].name);
     if (!names.empty())
         check.warnings.push_back(
             fmt::format("the pose jumps there and back in frame {}: has the fit failed there? "
@@ -97,33 +104,33 @@ std::string worst_frames(const Frames& frames, const MaskFit& fit) {
     return text;
 }
 
+std::string what_is_wrong(const Frames& frames, const MaskFit& fit) {
+    if (fit.mean >= kPlausibleIou) return "body and masks would fit better";
+    const auto is_empty = [](const torch::Tensor& mask) { return !mask.any().item<bool>(); };
+    if (std::all_of(fit.silhouettes.begin(), fit.silhouettes.end(), is_empty))
+        return "the body is in none of the pictures";
+    return fmt::format(
+        "the body is not where the masks are: their mean intersection over union is {:.2f}, "
+        "captures that train well have {:g} or more (least: {})",
+        fit.mean, kPlausibleIou, worst_frames(frames, fit));
+}
+
 // Whether body and masks go together so far that priors can be held against the body.
 bool check_masks_fit(const BodyViewer& viewer, const Frames& frames, std::span<const Frame> all,
                      CaptureCheck& check) {
     constexpr double kRefused = 0.3;
     const auto fit = fit_masks(viewer, frames);
-    const auto unseen = static_cast<size_t>(
-        std::count_if(fit.silhouettes.begin(), fit.silhouettes.end(),
-                      [](const auto& s) { return !s.template any().template item<bool>(); }));
     check.lines.push_back(
         fmt::format("body and masks: mean intersection over union {:.2f} in {} frames; least: {}",
                     fit.mean, frames.size(), worst_frames(frames, fit)));
     const auto cause = find_cause(viewer, frames, fit, all);
     if (fit.mean >= kPlausibleIou && !cause) return true;
-    std::string text = unseen == frames.size()
-                           ? "the body is in none of the pictures"
-                           : fmt::format(
-                                 "the body is not where the masks are: their mean intersection "
-                                 "over union is {:.2f}, captures that train well have {:g} "
-                                 "or more (least: {})",
-                                 fit.mean, kPlausibleIou, worst_frames(frames, fit));
-    if (fit.mean >= kPlausibleIou) text = "body and masks would fit better";
-    text +=
-        cause
-            ? fmt::format(". Probably {} (with that it would be {:.2f} instead of {:.2f})",
-                          cause->text, cause->after, cause->before)
-            : ". None of the causes that were tried explains it: look at cameras, poses and betas";
-    (fit.mean < kRefused ? check.problems : check.warnings).push_back(text);
+    const auto why =
+        cause ? fmt::format("Probably {} (with that it would be {:.2f} instead of {:.2f})",
+                            cause->text, cause->after, cause->before)
+              : "None of the causes that were tried explains it: look at cameras, poses and betas";
+    (fit.mean < kRefused ? check.problems : check.warnings)
+        .push_back(fmt::format("{}. {}", what_is_wrong(frames, fit), why));
     return fit.mean >= kPlausibleIou;
 }
 
