@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr double kLevel = 0.5 / 255 + 1e-6;  // what 8 bits leave of a colour
+constexpr double kLevel = 1.5 / 65520 + 1e-6;  // 16 bits on disk, and in memory before and after
 
 /// Converts a capture and holds what is read back against it.
 void require_survives(const CaptureOptions& options, const fs::path& out, double color = 0,

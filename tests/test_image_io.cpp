@@ -18,7 +18,7 @@ static torch::Tensor color_ramp() {
     return torch::arange(3 * 5 * 7, torch::kFloat).reshape({3, 5, 7}) / 104;
 }
 
-TEST_CASE("a colour picture comes back within half an 8-bit step, channels and axes in place",
+TEST_CASE("a colour picture comes back within half a step of its bits, channels and axes in place",
           "[image_io]") {
     TemporaryFolder folder;
     const auto image = color_ramp();
@@ -27,6 +27,8 @@ TEST_CASE("a colour picture comes back within half an 8-bit step, channels and a
     REQUIRE(back.sizes() == image.sizes());
     REQUIRE((back - image).abs().max().item<double>() <= 0.5 / 255 + 1e-6);
     REQUIRE_FALSE(std::filesystem::exists(folder.path / "a.png.part"));
+    write_color(folder.path / "b.png", image, /*bits16=*/true);
+    REQUIRE_CLOSE(read_color(folder.path / "b.png"), image, 0.5 / 65535 + 1e-7);
 }
 
 TEST_CASE("values outside [0,1] are clamped, NaN is black, one channel becomes grey",

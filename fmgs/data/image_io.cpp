@@ -45,45 +45,55 @@ cv::Mat decode(const fs::path& file, int flags) {
     return image;
 }
 
+bool has_16_bits(const cv::Mat& image, const fs::path& file) {
+    if (image.depth() != CV_16U && image.depth() != CV_8U)
+        throw Error(fmt::format("{}: expected 8 or 16 bits per channel", file.string()));
+    return image.depth() == CV_16U;
+}
+
 void write_png(const fs::path& file, const cv::Mat& image) {
     std::vector<uint8_t> bytes;
     cv::imencode(".png", image, bytes);
     write_whole(file, {{reinterpret_cast<const char*>(bytes.data()), bytes.size()}});
 }
 
-// [3,H,W] or [1,H,W] in [0,1] → 8-bit BGR.
-cv::Mat to_bgr(const torch::Tensor& image) {
+// [3,H,W] or [1,H,W] in [0,1] → BGR of 8 or 16 bits.
+cv::Mat to_bgr(const torch::Tensor& image, bool bits16 = false) {
     if (!image.defined() || image.dim() != 3 || (image.size(0) != 3 && image.size(0) != 1)) {
         throw Error(fmt::format("picture: expected [3,H,W] or [1,H,W], got {}",
                                 image.defined() ? shape_text(image.sizes()) : "nothing"));
     }
-    const auto bytes = image.detach()
-                           .cpu()
-                           .to(torch::kFloat)
-                           .nan_to_num(0.0, 1.0, 0.0)
-                           .clamp(0, 1)
-                           .mul(255)
-                           .round();
-    const auto bgr =
-        bytes.to(torch::kUInt8).expand({3, -1, -1}).flip(0).permute({1, 2, 0}).contiguous();
-    cv::Mat view(static_cast<int>(bgr.size(0)), static_cast<int>(bgr.size(1)), CV_8UC3,
-                 bgr.data_ptr());
+    const auto levels = image.detach()
+                            .cpu()
+                            .to(torch::kFloat)
+                            .nan_to_num(0.0, 1.0, 0.0)
+                            .clamp(0, 1)
+                            .mul(bits16 ? 65535 : 255)
+                            .round();
+    const auto bgr = levels.expand({3, -1, -1})
+                         .flip(0)
+                         .permute({1, 2, 0})
+                         .contiguous()
+                         .to(bits16 ? torch::kUInt16 : torch::kUInt8);
+    cv::Mat view(static_cast<int>(bgr.size(0)), static_cast<int>(bgr.size(1)),
+                 bits16 ? CV_16UC3 : CV_8UC3, bgr.data_ptr());
     return view.clone();
 }
 
 }  // namespace
 
 torch::Tensor read_color(const fs::path& file) {
-    cv::Mat image = decode(file, cv::IMREAD_COLOR);
-    const auto bgr = torch::from_blob(image.data, {image.rows, image.cols, 3}, torch::kUInt8);
-    return bgr.permute({2, 0, 1}).flip(0).to(torch::kFloat).contiguous().div_(255);
+    cv::Mat image = decode(file, cv::IMREAD_COLOR | cv::IMREAD_ANYDEPTH);
+    const bool wide = has_16_bits(image, file);
+    const auto bgr = torch::from_blob(image.data, {image.rows, image.cols, 3},
+                                      wide ? torch::kUInt16 : torch::kUInt8);
+    const auto levels = bgr.to(torch::kFloat).permute({2, 0, 1}).flip(0).contiguous();
+    return levels.div(wide ? 65535 : 255);
 }
 
 torch::Tensor read_channels(const fs::path& file) {
     cv::Mat image = decode(file, cv::IMREAD_UNCHANGED);
-    const bool wide = image.depth() == CV_16U;
-    if (!wide && image.depth() != CV_8U)
-        throw Error(fmt::format("{}: expected 8 or 16 bits per channel", file.string()));
+    const bool wide = has_16_bits(image, file);
     auto values = torch::from_blob(image.data, {image.rows, image.cols, image.channels()},
                                    wide ? torch::kInt16 : torch::kUInt8)
                       .to(torch::kLong);
@@ -105,8 +115,8 @@ torch::Tensor read_gray(const fs::path& file) {
     return first.contiguous();
 }
 
-void write_color(const fs::path& file, const torch::Tensor& image) {
-    write_png(file, to_bgr(image));
+void write_color(const fs::path& file, const torch::Tensor& image, bool bits16) {
+    write_png(file, to_bgr(image, bits16));
 }
 
 void write_gray(const fs::path& file, const torch::Tensor& values, bool bits16) {
@@ -213,7 +223,7 @@ struct VideoWriter::State {
 torch::Tensor read_color(const fs::path& file) { refuse(file); }
 torch::Tensor read_channels(const fs::path& file) { refuse(file); }
 torch::Tensor read_gray(const fs::path& file) { refuse(file); }
-void write_color(const fs::path& file, const torch::Tensor&) { refuse(file); }
+void write_color(const fs::path& file, const torch::Tensor&, bool) { refuse(file); }
 void write_gray(const fs::path& file, const torch::Tensor&, bool) { refuse(file); }
 VideoWriter::VideoWriter(const fs::path& file, int64_t, int64_t, double)
     : state_(new State{file}) {}

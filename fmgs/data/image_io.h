@@ -8,9 +8,9 @@
 
 namespace fmgs {
 
-/// 8-bit PNG or JPEG → [3,H,W] float in [0,1], RGB; an alpha channel is dropped. Error when
-/// missing, cut short, not decodable, or larger than the memory that is free, of which its header
-/// tells.
+/// PNG of 8 or 16 bits or JPEG → [3,H,W] float in [0,1], RGB; an alpha channel is dropped. Error
+/// when missing, cut short, not decodable, or larger than the memory that is free, of which its
+/// header tells.
 torch::Tensor read_color(const std::filesystem::path& file);
 /// All channels as stored, [C,H,W] int64 (8 or 16 bit): grey; grey and alpha; blue, green, red; or
 /// these and alpha.
@@ -18,8 +18,10 @@ torch::Tensor read_channels(const std::filesystem::path& file);
 /// One channel as stored, [H,W] int64 (8 or 16 bit: labels, masks, millimetres). Error for pictures
 /// in colour.
 torch::Tensor read_gray(const std::filesystem::path& file);
-/// [3,H,W] or [1,H,W] float in [0,1] (clamped; NaN → 0) → 8-bit PNG, written aside and renamed.
-void write_color(const std::filesystem::path& file, const torch::Tensor& image);
+/// [3,H,W] or [1,H,W] float in [0,1] (clamped; NaN → 0) → 8-bit or (when `bits16`) 16-bit PNG,
+/// written aside and renamed.
+void write_color(const std::filesystem::path& file, const torch::Tensor& image,
+                 bool bits16 = false);
 /// [H,W] integers → 8-bit or (when `bits16`) 16-bit PNG. Error for values that do not fit.
 void write_gray(const std::filesystem::path& file, const torch::Tensor& values,
                 bool bits16 = false);

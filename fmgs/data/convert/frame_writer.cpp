@@ -78,7 +78,7 @@ void FrameWriter::write(const PlacedFrame& placed) const {
     if (!has_lens(source) && source.video_frame < 0 && is_picture(source.picture))
         copy_whole(source.picture, with_extension(images, source.name, source.picture));
     else
-        write_color(images / (source.name + ".png"), frame.maps.at("color"));
+        write_color(images / (source.name + ".png"), frame.maps.at("color"), has_lens(source));
     if (masks_) write_mask(placed, frame);
     if (placed.priors) write_priors(source, frame);
     write_truth(placed, frame);
