@@ -28,6 +28,10 @@ struct AvatarOptions {
     std::map<std::string, FeatureFieldOptions> modalities = {
         {"semantic", {}}};  ///< by name of the rendered map
 
+    /// The options of an avatar whose file or run lacks keys because they came later, with what was
+    /// done before they came.
+    static AvatarOptions before_all_keys();
+
     template <class V>
     void visit(V& v) {
         v("subdivisions", subdivisions, Range::of(-1, 4),

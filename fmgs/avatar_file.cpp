@@ -17,8 +17,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kKind = "fmgs-avatar";
-// A format is read for ever. Raise it when an option is renamed or goes, or when one comes whose
-// default is not what was done before; load_avatar then brings older files up to date.
+// A format is read for ever. Raise it when an option is renamed or goes; load_avatar then brings
+// older files up to date. An option that comes is missing in older files: before_all_keys().
 constexpr int64_t kFormat = 1;
 
 /// `options` in the metadata: the sections of config.yaml that make the parts.
@@ -189,7 +189,7 @@ SavedAvatar make_avatar(const TensorDict& tensors, const Metadata& metadata, tor
     const auto avatar = below_prefix(tensors, "avatar.");
     Config config;
     config.add_text(text_of(metadata, "options"), "options");
-    OptionsText options;
+    OptionsText options{AvatarOptions::before_all_keys()};
     config.read(options);
     check_options(options.avatar, avatar);
     auto scene = read_scene(tensors, text_of(metadata, "scene"), "scene");

@@ -12,7 +12,8 @@ struct SurfelSetOptions {
     double initial_opacity = 0.9;
     double initial_scale = 0.7;  ///< times the Steiner circum-ellipse
     bool learn_opacity = true;
-    bool free = false;  ///< position and rotation are parameters too (Fig. 3's baseline)
+    bool free = false;       ///< position and rotation are parameters too (Fig. 3's baseline)
+    double far_side = 0.02;  ///< as Surfels::far_side; free surfels have 1
 
     template <class V>
     void visit(V& v) {
@@ -21,6 +22,9 @@ struct SurfelSetOptions {
           "initial scale, times the Steiner circum-ellipse of the face");
         v("learn_opacity", learn_opacity, "learn the opacity");
         v("free", free, "make position and rotation parameters (the paper's Fig. 3 baseline)");
+        v("far_side", far_side, Range{.low = 0, .high = 1, .low_is_in = false},
+          "share of their opacity that surfels keep in depth and normals where they face away from "
+          "the camera; 1: as in colour (2DGS, and free surfels)");
     }
 };
 
@@ -40,6 +44,8 @@ class SurfelSetImpl : public Module, public ParameterGroups {
     torch::Tensor normal() const;    ///< [N,3] the face normal n
     torch::Tensor scale() const;     ///< [N,2] metres, exp(log_scale)
     torch::Tensor opacity() const;   ///< [N,1] sigmoid(opacity_logit)
+    /// As Surfels::far_side.
+    double far_side() const { return options_.free ? 1 : options_.far_side; }
     /// [N,4] int64, by canonical distance; repeated when N < 5
     const torch::Tensor& neighbours() const { return neighbours_; }
     /// scale, opacity, offset or turn.

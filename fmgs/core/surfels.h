@@ -48,6 +48,7 @@ struct PosedSurfels {
     Maps features;          ///< name → [N,C]
     /// [N,4,4] T (eq. 10); carries a gradient where both position and rotation are open
     torch::Tensor transform{};
+    double far_side = 1;  ///< as in Surfels
 };
 
 struct Surfels;
@@ -68,6 +69,10 @@ struct Surfels {
     /// Further features by name, evaluated by posed(): once for each reach, so that a shader moves
     /// the surfel only as far as that reach allows.
     std::vector<std::pair<std::string, Shader>> shaded{};
+    /// Share of its opacity that a surfel keeps in depth and normal maps where its normal points
+    /// away from the camera: the far side of a closed body, which shines through otherwise. In
+    /// (0,1]; 1 where surfels have no inside.
+    double far_side = 1;
     /// What the fields were given, so that colour can be found again for another camera: Z_p [16]
     /// and z_g [N,16]; undefined for surfels without an avatar.
     torch::Tensor pose_code{}, geometry_code{};

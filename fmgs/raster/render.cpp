@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <torch/types.h>
 
+#include <algorithm>
 #include <array>
+#include <functional>
 
 namespace fmgs {
 namespace {
@@ -69,20 +71,28 @@ Tensor tangents_to_camera(const Tensor& tangents, const Camera& camera) {
     return torch::matmul(camera.rotation, tangents);
 }
 
-/// Normals [N,3] in camera frame, each turned to the side from which the camera sees it. The side
-/// is a comparison: it passes no gradient on.
+void check_normal(const PosedSurfels& surfels) {
+    check_shape(surfels.normal, {surfels.center.size(0), 3}, "render: normal");
+    check_like(surfels.normal, surfels.center, "normal");
+}
+
+/// Where the camera sees a surfel from behind, [N,1]. The side is a comparison: it passes no
+/// gradient on. normal, center_cam: [N,3] in camera frame.
+Tensor faces_away(const Tensor& normal, const Tensor& center_cam) {
+    return (normal * center_cam).sum(1, /*keepdim=*/true) > 0;
+}
+
+/// Normals [N,3] in camera frame, each turned to the side from which the camera sees it.
 Tensor facing_normals(const PosedSurfels& surfels, const Tensor& center_cam, const Camera& camera) {
     const auto normal = torch::matmul(surfels.normal, camera.rotation.t());
-    const auto away = (normal * center_cam).sum(1, /*keepdim=*/true) > 0;
-    return torch::where(away, -normal, normal);
+    return torch::where(faces_away(normal, center_cam), -normal, normal);
 }
 
 /// The channels that a name stands for, [N,C].
 Tensor channels_of(const std::string& name, const PosedSurfels& surfels, const Tensor& center_cam,
                    const Camera& camera) {
     if (name == "normal") {
-        check_shape(surfels.normal, {surfels.center.size(0), 3}, "render: normal");
-        check_like(surfels.normal, surfels.center, "normal");
+        check_normal(surfels);
         return facing_normals(surfels, center_cam, camera);
     }
     const auto* feature = surfels.features.find(name);
@@ -127,8 +137,9 @@ Drawing collect(const std::vector<Route>& routes, const Camera& camera) {
         check_shape(surfels.center, {n, 3}, "render: center");
         check_like(surfels.center, routes.front().surfels.center, "center of a route");
         const auto center_cam = camera.to_camera(surfels.center);
-        all.row.push_back(route.features_only ? -1 : static_cast<int64_t>(all.center.size()));
-        if (!route.features_only) all.add_row(surfels, center_cam, camera);
+        const bool has_row = !route.features_only && !route.names.empty();
+        all.row.push_back(has_row ? static_cast<int64_t>(all.center.size()) : -1);
+        if (has_row) all.add_row(surfels, center_cam, camera);
         for (const auto& name : route.names) {
             if (name == "alpha" || name == "depth") continue;  // not drawn as channels
             all.channels.push_back(channels_of(name, surfels, center_cam, camera));
@@ -137,40 +148,16 @@ Drawing collect(const std::vector<Route>& routes, const Camera& camera) {
                                      static_cast<size_t>(all.widths.back()), all.row.back());
         }
     }
-    if (all.center.empty()) {  // every route is features_only: something has to say where they are
+    if (all.center.empty()) {  // no route has a row: something has to say where the surfels are
         const auto& surfels = routes.front().surfels;
         all.add_row(surfels, camera.to_camera(surfels.center), camera);
     }
     return all;
 }
 
-}  // namespace
-
-bool is_geometry(std::string_view map) {
-    return map == "alpha" || map == "depth" || map == "normal";
-}
-
-Tiles find_tiles(const PosedSurfels& surfels, const Camera& camera) {
-    check_inputs(surfels, camera);
-    auto tiles =
-        find_tiles(camera.to_camera(surfels.center), tangents_to_camera(surfels.tangents, camera),
-                   surfels.opacity, camera.intrinsics, camera.width, camera.height, camera.near,
-                   camera.low_pass);
-    for (const auto& [name, x] : tensors_of(camera))
-        tiles.camera.emplace_back(x.detach(), TensorStamp(x));
-    return tiles;
-}
-
-Maps render(const PosedSurfels& surfels, const Camera& camera,
-            const std::vector<std::string>& names, const Tiles* tiles) {
-    return render(std::vector<Route>{{surfels, names}}, camera, tiles).front();
-}
-
-std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera,
-                         const Tiles* tiles) {
-    if (routes.empty()) throw Error("render: expected at least one route, got none");
+/// All maps of the routes in one rasterization.
+std::vector<Maps> draw(const std::vector<Route>& routes, const Camera& camera, const Tiles* tiles) {
     const Drawing all = collect(routes, camera);
-    if (tiles) check_tiles(*tiles, camera);
     Tiles found;
     if (!tiles) {
         found = find_tiles(all.center.front(), all.tangents.front(), all.opacity.front(),
@@ -205,6 +192,73 @@ std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera,
                 out[r].set(name, name == "normal" ? normalized(image) : image);
             }
         }
+    }
+    return out;
+}
+
+/// Does this map say where the surface is?
+bool is_surface(const std::string& map) { return map == "depth" || map == "normal"; }
+
+/// The routes with those of their maps alone for which `wanted` holds.
+template <class Wanted>
+std::vector<Route> with_maps(std::vector<Route> routes, Wanted wanted) {
+    for (auto& route : routes)
+        std::erase_if(route.names, [&](const std::string& name) { return !wanted(name); });
+    return routes;
+}
+
+bool draws_something(const std::vector<Route>& routes) {
+    return std::any_of(routes.begin(), routes.end(),
+                       [](const Route& route) { return !route.names.empty(); });
+}
+
+/// The same surfels with `far_side` of their opacity where they face away from the camera.
+void fade_far_side(PosedSurfels& surfels, const Camera& camera) {
+    check_inputs(surfels, camera);
+    check_normal(surfels);
+    const auto away = faces_away(torch::matmul(surfels.normal, camera.rotation.t()),
+                                 camera.to_camera(surfels.center));
+    surfels.opacity = torch::where(away, surfels.opacity * surfels.far_side, surfels.opacity);
+}
+
+}  // namespace
+
+bool is_geometry(std::string_view map) {
+    return map == "alpha" || map == "depth" || map == "normal";
+}
+
+Tiles find_tiles(const PosedSurfels& surfels, const Camera& camera) {
+    check_inputs(surfels, camera);
+    auto tiles =
+        find_tiles(camera.to_camera(surfels.center), tangents_to_camera(surfels.tangents, camera),
+                   surfels.opacity, camera.intrinsics, camera.width, camera.height, camera.near,
+                   camera.low_pass);
+    for (const auto& [name, x] : tensors_of(camera))
+        tiles.camera.emplace_back(x.detach(), TensorStamp(x));
+    return tiles;
+}
+
+Maps render(const PosedSurfels& surfels, const Camera& camera,
+            const std::vector<std::string>& names, const Tiles* tiles) {
+    return render(std::vector<Route>{{surfels, names}}, camera, tiles).front();
+}
+
+std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera,
+                         const Tiles* tiles) {
+    if (routes.empty()) throw Error("render: expected at least one route, got none");
+    if (tiles) check_tiles(*tiles, camera);
+    if (routes.front().surfels.far_side == 1) return draw(routes, camera, tiles);
+    auto surface = with_maps(routes, is_surface);
+    if (!draws_something(surface)) return draw(routes, camera, tiles);
+    for (auto& route : surface) fade_far_side(route.surfels, camera);
+    const auto of_surface = draw(surface, camera, nullptr);
+    const auto rest = with_maps(routes, std::not_fn(is_surface));
+    if (!draws_something(rest)) return of_surface;
+    const auto of_rest = draw(rest, camera, tiles);
+    std::vector<Maps> out(routes.size());
+    for (size_t r = 0; r < routes.size(); ++r) {
+        for (const auto& name : routes[r].names)
+            out[r].set(name, (is_surface(name) ? of_surface : of_rest)[r].at(name));
     }
     return out;
 }

@@ -47,6 +47,9 @@ RunOptions read_options(const std::vector<std::string>& arguments) {
         if (argument.find('=') != std::string::npos) config.add_argument(argument);
     }
     RunOptions options;
+    const auto is_run = [](const std::string& argument) { return fs::is_directory(argument); };
+    if (std::any_of(arguments.begin(), arguments.end(), is_run))
+        options.avatar = AvatarOptions::before_all_keys();  // its config.yaml holds all it knew
     config.read(options);
     device_of(options.train.device);
     if (options.data.check != "on" && options.data.check != "off")
