@@ -59,13 +59,17 @@ TEST_CASE("the recipe of the paper stacks on the data sets' configurations", "[o
 
 TEST_CASE("every configuration reads, and every ablation changes something", "[options]") {
     const auto plain = dump_yaml(read_options({(source / "configs/default.yaml").string()}));
+    const auto paper = (source / "configs/paper.yaml").string();
+    const auto printed = dump_yaml(read_options({paper}));
     for (const auto* folder : {"configs", "configs/ablations"}) {
         for (const auto& entry : fs::directory_iterator(source / folder)) {
             if (entry.path().extension() != ".yaml") continue;
             INFO(entry.path());
             const auto options = read_options({entry.path().string()});
             const auto name = entry.path().stem();
-            if (name != "default") REQUIRE(dump_yaml(options) != plain);
+            if (name == "default" || dump_yaml(options) != plain) continue;
+            // A loss that the defaults do not have is left out of the paper's recipe.
+            REQUIRE(dump_yaml(read_options({paper, entry.path().string()})) != printed);
         }
     }
 }

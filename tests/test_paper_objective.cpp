@@ -2,6 +2,8 @@
 #include <fmgs/losses/paper_objective.h>
 
 #include <fmgs/core/config/config.h>
+#include <fmgs/losses/normal.h>
+#include <fmgs/run/influence.h>
 #include <fmgs/run/run.h>
 
 #include <set>
@@ -27,25 +29,18 @@ RunOptions read(const std::vector<fs::path>& files, RunOptions options = {}) {
     return options;
 }
 
-/// The terms whose weight a file states.
-std::set<std::string> stated(const fs::path& file) {
+/// The terms whose weight a file states, with that weight.
+std::map<std::string, Schedule> stated(const fs::path& file) {
     RunOptions options;
     EachTerm mark{[](const std::string&, auto& term) { term.weight = kUnsaid; }};
     options.objective.losses.visit(mark);
     options = read({file}, options);
-    std::set<std::string> names;
+    std::map<std::string, Schedule> weights;
     EachTerm look{[&](const std::string& name, auto& term) {
-        if (!(term.weight == Schedule(kUnsaid))) names.insert(name);
+        if (!(term.weight == Schedule(kUnsaid))) weights[name] = term.weight;
     }};
     options.objective.losses.visit(look);
-    return names;
-}
-
-/// The terms whose weight an overlay has to state, so that it means the same on every base.
-std::set<std::string> its_subject(const std::string& name) {
-    if (name.starts_with("table3_") || name.starts_with("fig5_")) return kPriors;
-    if (name.starts_with("routing_")) return {"normal"};
-    return {};
+    return weights;
 }
 
 /// The prior terms that an objective has, in the order of the set.
@@ -151,14 +146,22 @@ TEST_CASE("paper.yaml states every weight, and is the recipe", "[options]") {
             table_rows().size());
 }
 
-TEST_CASE("every ablation states its weights, and stacks on the defaults and on paper.yaml",
+TEST_CASE("an ablation switches losses off, changes no other weight and stacks on both recipes",
           "[options]") {
     size_t seen = 0;
     for (const auto& entry : fs::directory_iterator(kConfigs / "ablations")) {
         const auto name = entry.path().stem().string();
         INFO(name);
-        const auto subject = its_subject(name);
-        REQUIRE(stated(entry.path()) == subject);
+        const std::string without = "without_";
+        std::set<std::string> off;
+        for (const auto& [term, weight] : stated(entry.path())) {
+            REQUIRE(weight.zero());
+            off.insert(term);
+        }
+        if (name.starts_with(without))
+            REQUIRE(off == std::set<std::string>{name.substr(without.size())});
+        else if (!name.starts_with("table3_"))
+            REQUIRE(off.empty());
         const auto on_defaults = read({entry.path()}),
                    on_paper = read({kConfigs / "paper.yaml", entry.path()});
         REQUIRE(priors_of(on_defaults) == priors_of(on_paper));
@@ -166,11 +169,11 @@ TEST_CASE("every ablation states its weights, and stacks on the defaults and on 
         REQUIRE(on_paper.train.steps == 15000);
         ++seen;
     }
-    REQUIRE(seen == 10);
+    REQUIRE(seen == 28);
 }
 
 TEST_CASE("the rows of Table 3 add one loss after another", "[options]") {
-    const auto row = [](const char* name) {
+    const auto row = [](const std::string& name) {
         return priors_of(read({kConfigs / "paper.yaml", kConfigs / "ablations" / name}));
     };
     std::set<std::string> expected;
@@ -182,8 +185,30 @@ TEST_CASE("the rows of Table 3 add one loss after another", "[options]") {
     expected.insert("normal");
     expected.insert("normal_tv");
     REQUIRE(row("table3_4_normal.yaml") == expected);
-    REQUIRE(row("table3_5_full.yaml") == kPriors);
+    REQUIRE(priors_of(read({kConfigs / "paper.yaml"})) == kPriors);
     REQUIRE(row("fig5_uncoordinated.yaml") == kPriors);
+}
+
+TEST_CASE("the normal of the depth is a constant unless its loss may move surfels", "[losses]") {
+    const auto& scene = stage();
+    const std::vector<std::string> columns = {"position", "rotation", "skinning"};
+    const auto gradient = [&](Objective objective) {
+        auto surfels = stage().avatar->forward(scene.frame.camera, scene.frame.pose);
+        const auto leaves = make_leaves(surfels);
+        objective->forward(surfels, scene.frame, scene.random, 0).total.backward();
+        return surfels.position.grad().clone();
+    };
+    auto options = only({"normal_consistency"}, "strict");
+    options.losses.normal_consistency.reaches = columns;
+    const auto found = gradient(paper_objective(stage().avatar->parts(), options));
+    const auto with = [&](bool live) {
+        Objective objective;
+        objective->add("normal_consistency", std::make_shared<NormalConsistencyLoss>(live), 1.0,
+                       Reach::of(columns));
+        return gradient(objective);
+    };
+    REQUIRE(torch::equal(found, with(true)));
+    REQUIRE(distance(found, with(false)) > 1e-4);
 }
 
 TEST_CASE("the second row of Table 3 reads no normal prior", "[options]") {

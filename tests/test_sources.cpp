@@ -43,7 +43,7 @@ TEST_CASE("dependencies between the parts point one way", "[sources]") {
         {"data", {"core", "data"}},
         {"run",
          {"core", "fields", "raster", "avatar", "avatar_file", "losses", "train", "eval", "data",
-          "run"}},
+          "run", "version"}},
     };
     size_t seen = 0;
     for (const auto& file : sources({"fmgs"})) {

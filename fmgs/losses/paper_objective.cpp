@@ -55,6 +55,12 @@ class Terms {
         put(name, std::make_shared<L>(arguments...), term.weight, term.reaches, row);
     }
 
+    /// What a term of the paper may move.
+    template <class Own>
+    Reach reach(const std::string& name, const Term<Own>& term) const {
+        return term.reaches.empty() ? table_.reach(name) : read_reach(name, term.reaches);
+    }
+
     /// A term of one's own, on a map or modality.
     void add_other(const std::string& name, const Term<MapLossOptions>& term) {
         check_name("loss", name);
@@ -135,14 +141,15 @@ Objective paper_objective(const AvatarParts& parts, const ObjectiveOptions& opti
     terms.add<MaskLoss>("mask", l.mask);                                             // (14)
     terms.add<DepthRankingLoss>("depth_ranking", l.depth_ranking, l.depth_ranking);  // (15), (16)
     terms.add<NormalTvLoss>("normal_tv", l.normal_tv);                               // (17)
-    terms.add<NormalConsistencyLoss>("normal_consistency", l.normal_consistency,
-                                     table.live_depth_normals);                       // (18)
-    terms.add<NormalLoss>("normal", l.normal);                                        // (18)
-    terms.add<SemanticLoss>("semantic", l.semantic);                                  // (19)
-    terms.add<SemanticSmoothnessLoss>("semantic_smoothness", l.semantic_smoothness);  // (20)
-    terms.add<IsoPositionLoss>("iso_position", l.iso_position, surfels);              // L_iso
-    terms.add<IsoCovarianceLoss>("iso_covariance", l.iso_covariance, surfels);        // L_iso
-    terms.add<SkinLoss>("skin", l.skin, parts.skinning, body);                        // L_skin
+    // its target N̂ is a function of position
+    const auto moves = terms.reach("normal_consistency", l.normal_consistency).position;
+    terms.add<NormalConsistencyLoss>("normal_consistency", l.normal_consistency, moves);  // (18)
+    terms.add<NormalLoss>("normal", l.normal);                                            // (18)
+    terms.add<SemanticLoss>("semantic", l.semantic);                                      // (19)
+    terms.add<SemanticSmoothnessLoss>("semantic_smoothness", l.semantic_smoothness);      // (20)
+    terms.add<IsoPositionLoss>("iso_position", l.iso_position, surfels);                  // L_iso
+    terms.add<IsoCovarianceLoss>("iso_covariance", l.iso_covariance, surfels);            // L_iso
+    terms.add<SkinLoss>("skin", l.skin, parts.skinning, body);                            // L_skin
     for (const auto& [name, term] : l.others) terms.add_other(name, term);
 
     if (options.static_shapes == "true" || options.static_shapes == "false") {

@@ -24,7 +24,6 @@ RoutingTable routing_table(const std::string& name) {
                (cell == routing::m && name == "measured");
     };
     RoutingTable table;
-    table.live_depth_normals = name == "off";
     for (const auto& row : routing::kRows) {
         Reach reach{.position = open(row.position),
                     .rotation = open(row.rotation),

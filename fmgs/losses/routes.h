@@ -46,13 +46,13 @@ inline constexpr Row kRows[] = {
 //
 // The other cuts of the library, each where it is made:
 //   N̂, the normal of the rendered depth (losses/normal.cpp): it is a function of position, which
-//   (2) closes; live in `off`. view direction and the position that a field is told (avatar.cpp):
-//   colour must not move surfels or turn bones to change what it sees. pose encoder input
-//   (avatar.cpp): the bones are the only path to θ_p. class of a surfel in L_reg
-//   (losses/semantic.cpp): an argmax, which has no gradient. values in a LossReport
-//   (losses/objective.cpp): they outlive the step and must not hold its graph. alpha and depth of a
-//   route that reaches features only (raster/render.cpp), and a map that a loss only looks at
-//   (losses/render_plan.cpp): they are another route's.
+//   (2) closes; live where the row of normal_consistency opens it, as in `off`. view direction and
+//   the position that a field is told (avatar.cpp): colour must not move surfels or turn bones to
+//   change what it sees. pose encoder input (avatar.cpp): the bones are the only path to θ_p. class
+//   of a surfel in L_reg (losses/semantic.cpp): an argmax, which has no gradient. values in a
+//   LossReport (losses/objective.cpp): they outlive the step and must not hold its graph. alpha and
+//   depth of a route that reaches features only (raster/render.cpp), and a map that a loss only
+//   looks at (losses/render_plan.cpp): they are another route's.
 
 }  // namespace routing
 
@@ -62,7 +62,6 @@ bool has_row(const std::string& loss);
 /// A routing table by name, ready to use.
 struct RoutingTable {
     std::map<std::string, Reach> rows;  ///< loss → reach
-    bool live_depth_normals = false;    ///< does L_sn's target N̂ carry a gradient?
 
     /// The row of `loss`, with the feature column it opens replaced by `feature` (unless that is
     /// empty). Error naming the nearest when there is no such row.
@@ -70,8 +69,8 @@ struct RoutingTable {
 };
 
 /// "measured" (the default; `o` closed, `m` open), "strict" (both closed), "literal" (`o` open, `m`
-/// closed: the printed rules), or "off": every rendered row reaches everything and N̂ is live, the
-/// paper's Fig. 5 baseline. Error for any other name.
+/// closed: the printed rules), or "off": every rendered row reaches everything, the paper's Fig. 5
+/// baseline. Error for any other name.
 RoutingTable routing_table(const std::string& name);
 
 }  // namespace fmgs

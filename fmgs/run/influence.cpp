@@ -1,9 +1,11 @@
 #include <fmgs/run/influence.h>
 
+#include <fmgs/core/named_tensors.h>
 #include <torch/autograd.h>
 #include <torch/types.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace fmgs {
 
@@ -45,6 +47,23 @@ std::vector<torch::Tensor> gradient_sizes(const ObjectiveImpl::Entry& entry, con
         if (g.max().item<double>() == 0) g = torch::Tensor();
     }
     return found;
+}
+
+std::vector<std::pair<std::string, double>> mean_gradients(Objective& objective, Surfels surfels,
+                                                           const Frame& frame) {
+    const auto columns = make_leaves(surfels);
+    const auto owned = named_tensors(*objective);
+    TensorDict before;
+    for (const auto& [name, tensor] : owned) before.set(name, tensor.clone());
+    std::vector<std::pair<std::string, double>> means;
+    for (const auto& entry : objective->entries()) {
+        const auto sizes = gradient_sizes(entry, surfels, columns, frame);
+        for (size_t k = 0; k < columns.size(); ++k)
+            means.emplace_back(entry.name + ":" + columns[k].first,
+                               sizes[k].defined() ? sizes[k].mean().item<double>() : NAN);
+    }
+    copy_tensors(before, owned, "losses");
+    return means;
 }
 
 torch::Tensor heat(const torch::Tensor& size, int64_t n, const torch::TensorOptions& like) {

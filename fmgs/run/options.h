@@ -37,6 +37,7 @@ struct TrainOptions {
     int64_t seed = 0;
     std::string device = "cpu";
     int64_t log_every = 10;
+    int64_t gradients_every = 0;
     int64_t sheet_every = 250;
     int64_t checkpoint_every = 250;
 
@@ -46,6 +47,8 @@ struct TrainOptions {
         v("seed", seed, Range::at_least(0), "seed of every random draw");
         v("device", device, "cpu, or cuda (cuda:N): a GPU, with a build that has FMGS_CUDA");
         v("log_every", log_every, Range::at_least(1), "steps between rows of metrics.csv");
+        v("gradients_every", gradients_every, Range::at_least(0),
+          "steps between rows of gradients.csv, each at the cost of some steps; 0: none");
         v("sheet_every", sheet_every, Range::at_least(1), "steps between contact sheets");
         v("checkpoint_every", checkpoint_every, Range::at_least(1), "steps between checkpoints");
     }

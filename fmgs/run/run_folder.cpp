@@ -33,7 +33,8 @@ bool has_checkpoints(const fs::path& folder) {
 
 /// Files of a run besides those in its folders.
 std::vector<fs::path> files_of(const RunFolder& run) {
-    return {run.config(), run.metrics(), run.timing(), run.avatar(), run.poses()};
+    return {run.config(), run.history(), run.metrics(), run.gradients(),
+            run.timing(), run.avatar(),  run.poses(),   run.report()};
 }
 
 /// Did a run write what is here? Before config.yaml had its first line, checkpoints have to tell.

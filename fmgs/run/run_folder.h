@@ -1,6 +1,6 @@
 #pragma once
-/// One run is one folder: config.yaml, metrics.csv, timing.json, avatar.safetensors, poses.npz,
-/// sheets/, checkpoints/, eval/, render/, influence/.
+/// One run is one folder: config.yaml, history.txt, metrics.csv, gradients.csv, timing.json,
+/// avatar.safetensors, poses.npz, report.html, sheets/, checkpoints/, eval/, render/, influence/.
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -29,10 +29,13 @@ struct RunFolder {
     void begin();
 
     std::filesystem::path config() const { return root / "config.yaml"; }
+    std::filesystem::path history() const { return root / "history.txt"; }
     std::filesystem::path metrics() const { return root / "metrics.csv"; }
+    std::filesystem::path gradients() const { return root / "gradients.csv"; }
     std::filesystem::path timing() const { return root / "timing.json"; }
     std::filesystem::path avatar() const { return root / "avatar.safetensors"; }
     std::filesystem::path poses() const { return root / "poses.npz"; }
+    std::filesystem::path report() const { return root / "report.html"; }
     std::filesystem::path sheets() const { return root / "sheets"; }
     std::filesystem::path checkpoints() const { return root / "checkpoints"; }
     std::filesystem::path eval() const { return root / "eval"; }

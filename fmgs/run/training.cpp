@@ -1,5 +1,6 @@
 #include <fmgs/run/training.h>
 
+#include <ATen/Parallel.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/files.h>
 #include <fmgs/data/image_io.h>
@@ -7,9 +8,12 @@
 #include <fmgs/eval/sheet.h>
 #include <fmgs/run/begin.h>
 #include <fmgs/run/draw.h>
+#include <fmgs/run/influence.h>
+#include <fmgs/version.h>
 #include <fmt/format.h>
 #include <torch/types.h>
 #include <torch/utils.h>
+#include <torch/version.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -51,6 +55,34 @@ void write_sheet(const Training& training) {
     const auto folder = training.folder.sheets();
     std::filesystem::create_directories(folder);
     write_color(folder / fmt::format("{:06d}.png", training.state.step), below(rows));
+}
+
+void write_gradients(Training& training) {
+    const auto& run = training.run;
+    const auto frame = take(run, run.capture.splits.at("train").front());
+    const auto means = mean_gradients(training.objective,
+                                      run.avatar.ptr()->forward(frame.camera, frame.pose), frame);
+    std::vector<std::string> columns;
+    std::vector<double> values;
+    for (const auto& [name, mean] : means) {
+        columns.push_back(name);
+        values.push_back(mean);
+    }
+    const auto step = training.state.step;
+    if (!training.gradients)
+        training.gradients.emplace(training.folder.gradients(), columns, step - 1);
+    training.gradients->add(step, values);
+}
+
+/// Adds to history.txt, which a run that begins has no earlier one of.
+void write_history(const RunFolder& folder, const Run& run, int64_t step, const std::string& note) {
+    std::string text;
+    if (step > 0 && is_there(folder.history())) text = read_whole(folder.history());
+    text += fmt::format("== step {}: libfmgs {}, LibTorch {}, {}, threads: {}\n{}\n", step,
+                        FMGS_VERSION, TORCH_VERSION, run.device.str(), at::get_num_threads(),
+                        run.capture.description);
+    for (const auto& line : run.capture.notes) text += fmt::format("note: {}\n", line);
+    write_whole(folder.history(), text + note);
 }
 
 void write_checkpoint(Training& training) {
@@ -172,6 +204,7 @@ Training start(Run run, Objective objective, RunFolder folder, std::ostream& pro
     if (const auto part = part_of_ones_own(run.avatar->parts()); !part.empty())
         note += fmt::format("the part '{}' is not the paper's: no avatar.safetensors is written\n",
                             part);
+    write_history(folder, run, state.step, note);
     const auto steps = run.options.train.steps;
     const bool terminal = &progress == &std::cerr && isatty(STDERR_FILENO) != 0;
     return {.run = std::move(run),
@@ -183,6 +216,7 @@ Training start(Run run, Objective objective, RunFolder folder, std::ostream& pro
             .note = std::move(note),
             .state = state,
             .log = std::move(log),
+            .gradients = {},
             .progress = Progress(progress, terminal, steps, state.step)};
 }
 
@@ -201,6 +235,8 @@ void record(Training& training, const LossReport& report) {
     kept(training, [&] {
         if (done % options.log_every == 0 || last) write_row(training, report);
         if (done % options.sheet_every == 0 || last) write_sheet(training);
+        if (options.gradients_every > 0 && (done % options.gradients_every == 0 || last))
+            write_gradients(training);
     });
     if (done % options.checkpoint_every == 0 && !last) save(training);
 }

@@ -29,11 +29,13 @@ struct Training {
     TrainState state;
     double waiting = 0;  ///< seconds that steps spent on getting their frames
     MetricsLog log;
+    std::optional<MetricsLog> gradients;  ///< gradients.csv, from its first row on
     Progress progress;
 };
 
 /// First evaluates every loss on every frame; then goes on from the folder's last checkpoint, or,
-/// where there is none, writes config.yaml, pre-fits the skinning and saves step 0. All parameters
+/// where there is none, writes config.yaml, pre-fits the skinning and saves step 0. Either way
+/// history.txt is told what runs here, what was read, and the note. All parameters
 /// of the avatar and the losses are optimised, those of the poses where they are learned.
 /// `progress` gets the pre-fit and the progress line. Resuming, options that differ from
 /// config.yaml are stored there and named in the note. Error: what is wrong with the capture for
@@ -49,8 +51,9 @@ bool finished(const Training& training);
 /// was reached is in a checkpoint, unless the message says that it could not be saved.
 LossReport training_step(Training& training);
 
-/// What the options want after a step: a row of metrics.csv and the progress line, a contact sheet,
-/// a checkpoint. After an Error the state is in a checkpoint, as above.
+/// What the options want after a step: a row of metrics.csv and the progress line, a row of
+/// gradients.csv (of the first training frame), a contact sheet, a checkpoint. After an Error the
+/// state is in a checkpoint, as above.
 void record(Training& training, const LossReport& report);
 
 /// Writes a checkpoint of this step, RUN/avatar.safetensors and the learned poses.
