@@ -1,103 +1,202 @@
 // Measures a trained avatar against the held-out pictures and exact maps:  evaluate RUN [SPLIT…]
 // [key=value…]
+#include <ATen/Parallel.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/files.h>
 #include <fmgs/data/image_io.h>
-#include <fmgs/eval/metrics.h>
-#include <fmgs/eval/sheet.h>
-#include <fmgs/raster/render.h>
-#include <fmgs/run/draw.h>
+#include <fmgs/eval/protocols.h>
+#include <fmgs/run/evaluation.h>
 #include <fmgs/run/process.h>
 #include <fmgs/run/program.h>
+#include <fmgs/run/progress.h>
 #include <fmt/format.h>
-#include <torch/types.h>
-#include <torch/utils.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
+#include <optional>
 
 namespace {
 
 using namespace fmgs;
 
-/// The bare posed template's geometry: the floor that an avatar has to beat.
-Maps draw_template(const Run& run, const SurfelSet& surfels, const Frame& taken) {
-    const torch::NoGradGuard guard;
-    const auto bare =
-        template_surfels(*run.body, *surfels, run.options.avatar.subdivisions, taken.pose);
-    return render(bare.posed(), taken.camera, {"alpha", "depth", "normal"}).to(torch::kCPU);
+/// The splits that were asked for; or the protocol's; or, empty, all that are held out.
+std::vector<std::string> chosen_splits(const EvalOptions& options,
+                                       const std::vector<std::string>& named) {
+    if (!named.empty() || options.protocol.empty()) return named;
+    return protocol(options.protocol).splits;
 }
 
-/// The splits that were asked for, or all that are held out; and their exact maps, no prior.
-CaptureParts chosen_parts(const RunOptions& options, std::vector<std::string> splits) {
-    if (splits.empty()) {
-        splits = split_names(options.data);
-        std::erase(splits, "train");
+/// Of the capture that was read, in the order of its description.
+std::vector<std::string> held_out_splits(const Run& run) {
+    std::vector<std::string> splits;
+    for (const char* name : {"test", "test_view", "novel_motion"}) {
+        if (run.capture.splits.count(name)) splits.emplace_back(name);
     }
     if (splits.empty())
         throw Error(
             fmt::format("{}: no split is held out; to measure on the training pictures, add "
                         "the word train",
-                        options.data.root));
-    return {splits, /*priors=*/false, /*truth=*/true};
+                        run.options.data.root));
+    return splits;
 }
 
-struct Evaluated {
-    SplitMetrics avatar, bare;
-    torch::Tensor sheet;
-};
-
-Evaluated evaluate_split(const Run& run, const SurfelSet& surfels, const FrameList& frames) {
-    Evaluated out;
-    Confusion confusion(run.options.avatar.modalities.count("semantic")
-                            ? run.options.avatar.modalities.at("semantic").channels
-                            : 1);
-    std::vector<torch::Tensor> rows;
-    for (const auto& frame : frames) {
-        const auto taken = take(run, frame);
-        const auto rendered = draw(run.avatar, taken.camera, taken.pose);
-        out.avatar.frames.emplace_back(frame.name, evaluate_frame(rendered, frame, &confusion));
-        out.bare.frames.emplace_back(frame.name,
-                                     evaluate_frame(draw_template(run, surfels, taken), frame));
-        if ((out.bare.frames.size() - 1) % std::max<size_t>(1, frames.size() / 4) == 0)
-            rows.push_back(sheet_row(frame, rendered));
+/// The presets of the options and of the protocol; "clean" is measured anyhow.
+std::vector<std::string> chosen_presets(const EvalOptions& options) {
+    auto presets = options.presets;
+    if (!options.protocol.empty()) {
+        for (const auto& name : protocol(options.protocol).presets) presets.push_back(name);
     }
-    out.avatar.whole = {{"miou", confusion.mean_iou()}};
-    out.sheet = below(rows);
+    std::vector<std::string> out;
+    for (const auto& name : presets) {
+        preset(name);
+        if (name != "clean" && std::find(out.begin(), out.end(), name) == out.end())
+            out.push_back(name);
+    }
     return out;
 }
 
-int run_program(const std::string& folder_name, const std::vector<std::string>& arguments) {
-    std::vector<std::string> keys = {folder_name}, splits;
+/// All splits before the first file is written: a damaged picture leaves the earlier results.
+std::vector<SplitResult> measure_splits(const Run& run, Evaluator& evaluator,
+                                        const std::vector<std::string>& splits) {
+    int64_t total = 0, done = 0;
+    for (const auto& name : splits)
+        total += static_cast<int64_t>(run.capture.splits.at(name).size());
+    const bool terminal = isatty(STDERR_FILENO) != 0;
+    Progress progress(std::cerr, terminal, total);
+    const int64_t every = terminal ? 1 : std::max<int64_t>(1, total / 10);
+    std::vector<SplitResult> results;
+    for (const auto& name : splits) {
+        results.push_back(evaluator.measure(name, [&] {
+            if (++done % every == 0 || done == total) progress.show(done);
+        }));
+    }
+    return results;
+}
+
+struct Report {
+    std::string markdown, latex;
+};
+
+/// What stands above a table: how it came to be.
+std::string remarks(const EvalOptions& options, const std::vector<std::string>& presets,
+                    bool fitted, const std::vector<SplitResult>& results) {
+    std::string text;
+    if (fitted)
+        text += fmt::format(
+            "- The pose of every picture was fitted to that picture before it was measured: {} "
+            "steps, rate {:g}.\n",
+            options.fit_epochs, options.fit_rate);
+    auto used = presets;
+    used.insert(used.begin(), "clean");
+    for (const auto& name : used) text += fmt::format("- {}\n", describe(preset(name)));
+    for (const auto& result : results) {
+        if (!result.worst_frames.empty())
+            text += fmt::format("- Worst of {}: {}\n", result.name,
+                                fmt::join(result.worst_frames, ", "));
+    }
+    return text;
+}
+
+Report report(const EvalOptions& options, const std::vector<std::string>& presets, bool fitted,
+              const std::vector<SplitResult>& results) {
+    TableRows rows, bare, all;
+    for (const auto& result : results) {
+        rows.emplace_back(result.name, result.avatar.mean());
+        bare.emplace_back(result.name + ", bare template", result.bare.mean());
+        all.push_back(rows.back());
+        all.push_back(bare.back());
+    }
+    const auto notes = remarks(options, presets, fitted, results);
+    const auto whole = markdown_table(all, all_columns(all));
+    if (options.protocol.empty()) return {whole + "\n" + notes, latex_table(all, all_columns(all))};
+    const auto& table = protocol(options.protocol);
+    const auto lines = protocol_rows(table, rows, bare);
+    const auto title =
+        table.title + (fitted ? ", poses fitted to the test pictures" : ", poses not fitted");
+    return {fmt::format("{}\n\n{}\n{}\nAll metrics\n\n{}", title,
+                        markdown_table(lines, table.columns), notes, whole),
+            "% " + title + "\n" + latex_table(lines, table.columns)};
+}
+
+/// Speed, which no two evaluations agree on, apart from what they do agree on.
+std::string timing(const Run& run, const RunFolder& folder,
+                   const std::vector<SplitResult>& results) {
+    double seconds = 0;
+    int64_t drawn = 0;
+    for (const auto& result : results) {
+        seconds += result.seconds;
+        drawn += result.drawn;
+    }
+    const auto device = run.device.is_cpu() ? fmt::format("cpu, {} threads", at::get_num_threads())
+                                            : run.device.str();
+    const auto& camera = run.capture.splits.at("train").heads().front().camera;
+    const auto training =
+        is_there(folder.timing()) ? read_text(folder.timing()) : std::string("null\n");
+    return fmt::format(
+        "{{\"frames_per_second\": {:.2f}, \"pictures\": {}, \"size\": \"{}x{}\", \"device\": "
+        "\"{}\", \"training\": {}}}\n",
+        seconds > 0 ? static_cast<double>(drawn) / seconds : 0.0, drawn, camera.width,
+        camera.height, device, training.substr(0, training.find('\n')));
+}
+
+/// How far the train poses are off, where that is known: before anything is measured, since it may
+/// be wrong input.
+std::optional<SplitMetrics> known_pose_errors(const Run& run) {
+    if (run.options.eval.true_poses.empty()) return {};
+    const auto errors = pose_errors(run);
+    const auto mean = errors.mean();
+    say(fmt::format("joints of the train poses: {:.1f} mm from the true ones, {:.1f} mm as given\n",
+                    value_of(mean, "joint_mm"), value_of(mean, "joint_mm_given")));
+    return errors;
+}
+
+void write_results(const RunFolder& folder, const std::vector<SplitResult>& results,
+                   const std::optional<SplitMetrics>& poses, const Report& text,
+                   const std::string& speed) {
+    std::filesystem::create_directories(folder.eval());
+    std::vector<std::pair<std::string, SplitMetrics>> metrics;
+    for (const auto& result : results) {
+        write_whole(folder.eval() / (result.name + ".csv"), result.avatar.csv());
+        write_color(folder.eval() / (result.name + ".png"), result.sheet);
+        if (result.worst.defined())
+            write_color(folder.eval() / (result.name + "_worst.png"), result.worst);
+        metrics.emplace_back(result.name, result.avatar);
+    }
+    if (poses) {
+        metrics.emplace_back("poses", *poses);
+        write_whole(folder.eval() / "poses.csv", poses->csv());
+    }
+    write_whole(folder.eval() / "metrics.json", metrics_json(metrics));
+    write_whole(folder.eval() / "table.md", text.markdown);
+    write_whole(folder.eval() / "table.tex", text.latex);
+    write_whole(folder.eval() / "timing.json", speed);
+}
+
+int run_program(const std::string& folder_name, const std::vector<std::string>& arguments,
+                bool fit_test_poses) {
+    std::vector<std::string> keys = {folder_name}, named;
     for (const auto& argument : arguments)
-        (argument.find('=') == std::string::npos ? splits : keys).push_back(argument);
+        (argument.find('=') == std::string::npos ? named : keys).push_back(argument);
     const auto folder = RunFolder::open(folder_name);
     const auto options = read_options(keys);
-    const auto parts = chosen_parts(options, splits);
+    const auto presets = chosen_presets(options.eval);
+    auto parts = held_out_parts();
+    parts.splits = chosen_splits(options.eval, named);
     auto run = open_run(options, parts);
+    const auto splits = parts.splits.empty() ? held_out_splits(run) : parts.splits;
     const auto step = load_latest(run, folder);
-    const SurfelSet untrained(canonical_template(*run.body, run.options.avatar.subdivisions).mesh,
-                              run.options.avatar.surfels);
-
-    // All splits before the first file is written: a damaged picture leaves the earlier results.
-    std::vector<Evaluated> all;
-    for (const auto& name : parts.splits)
-        all.push_back(evaluate_split(run, untrained, run.capture.splits.at(name)));
-    std::filesystem::create_directories(folder.eval());
-    std::vector<std::pair<std::string, SplitMetrics>> results;
-    std::vector<std::pair<std::string, MetricValues>> table;
-    for (size_t k = 0; k < all.size(); ++k) {
-        const auto& name = parts.splits[k];
-        auto& evaluated = all[k];
-        write_whole(folder.eval() / (name + ".csv"), evaluated.avatar.csv());
-        write_color(folder.eval() / (name + ".png"), evaluated.sheet);
-        table.emplace_back(name, evaluated.avatar.mean());
-        table.emplace_back(name + ", bare template", evaluated.bare.mean());
-        results.emplace_back(name, std::move(evaluated.avatar));
-    }
-    write_whole(folder.eval() / "metrics.json", metrics_json(results));
-    const auto text = metrics_table(table);
-    write_whole(folder.eval() / "table.md", text);
-    fmt::print("step {}, {} surfels\n{}", step, run.avatar->parts().surfels->size(), text);
+    Evaluator evaluator(run, presets, fit_test_poses);
+    say(fmt::format("step {}, {} surfels\n{}", step, run.avatar->parts().surfels->size(),
+                    evaluator.note()));
+    const auto poses = known_pose_errors(run);
+    const auto results = measure_splits(run, evaluator, splits);
+    const auto text = report(options.eval, presets, fit_test_poses, results);
+    const auto speed = timing(run, folder, results);
+    write_results(folder, results, poses, text, speed);
+    say(text.markdown + speed);
     return 0;
 }
 
@@ -106,12 +205,16 @@ int run_program(const std::string& folder_name, const std::vector<std::string>& 
 int main(int argc, char** argv) {
     fmgs::keep_freed_memory();
     CLI::App app(
-        "Measures a trained avatar; writes RUN/eval/{SPLIT.csv, SPLIT.png, table.md, "
-        "metrics.json}.");
+        "Measures a trained avatar; writes RUN/eval/{SPLIT.csv, SPLIT.png, SPLIT_worst.png, "
+        "table.md, table.tex, metrics.json, timing.json}.");
     std::string folder;
     std::vector<std::string> arguments;
+    bool fit_test_poses = false;
     app.add_option("run", folder, "folder of the run")->required();
-    app.add_option("arguments", arguments, "splits (default: all but train) and key=value…");
+    app.add_option("arguments", arguments,
+                   "splits (default: the protocol's, or all but train) and key=value… (eval.…)");
+    app.add_flag("--fit-test-poses", fit_test_poses,
+                 "fit the pose of each picture to it before measuring (eval.fit_epochs, fit_rate)");
     CLI11_PARSE(app, argc, argv);
-    return fmgs::guarded([&] { return run_program(folder, arguments); });
+    return fmgs::guarded([&] { return run_program(folder, arguments, fit_test_poses); });
 }

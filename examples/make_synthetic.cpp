@@ -45,8 +45,20 @@ Tensor overview(const fmgs::Capture& capture) {
     return torch::cat(rows, 1);
 }
 
+// The surface of every held-out frame, where find_true_mesh looks for it.
+void write_meshes(const fs::path& folder, const fmgs::BodyData& body,
+                  const fmgs::SyntheticOptions& options, const fmgs::Capture& capture) {
+    const auto subject = fmgs::synthetic_subject(body, options);
+    for (const auto& [split, frames] : capture.splits) {
+        if (split == "train") continue;
+        const auto place = (split == "test" ? folder : folder / split) / "gt" / "mesh";
+        for (const auto& frame : frames.heads())
+            fmgs::write_obj(place / (frame.name + ".obj"), subject.posed(frame.pose));
+    }
+}
+
 void make(const fs::path& folder, const std::string& body_file,
-          const fmgs::SyntheticOptions& options) {
+          const fmgs::SyntheticOptions& options, bool meshes) {
     // Before the rendering, not after.
     if (fmgs::is_there(folder) && !(fs::is_directory(folder) && fs::is_empty(folder))) {
         throw fmgs::Error(
@@ -61,6 +73,7 @@ void make(const fs::path& folder, const std::string& body_file,
     std::fprintf(stderr, "\nwriting %s\n", folder.c_str());
     fmgs::write_capture(folder, capture);
     fmgs::write_body(folder / "body.npz", body);
+    if (meshes) write_meshes(folder, body, options, capture);
     fmgs::write_color(folder / "overview.png", overview(capture));
     fmgs::PriorQuality mean;
     for (const auto& frame : capture.splits.at("train")) {
@@ -101,11 +114,14 @@ int main(int argc, char** argv) {
     app.add_option("folder", folder, "where to write")->required();
     app.add_option("--body", body_file,
                    "body file in SMPL's key layout with 24 joints (default: the procedural body)");
+    bool meshes = false;
+    app.add_flag("--meshes", meshes,
+                 "also write the true surface of every held-out frame, gt/mesh/NAME.obj");
     CommandLine visitor{app};
     options.visit(visitor);
     CLI11_PARSE(app, argc, argv);
     return fmgs::guarded([&] {
-        make(folder, body_file, options);
+        make(folder, body_file, options, meshes);
         return 0;
     });
 }

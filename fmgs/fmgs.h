@@ -31,6 +31,7 @@
 #include <fmgs/losses/depth_ranking.h>
 #include <fmgs/losses/iso.h>
 #include <fmgs/losses/loss.h>
+#include <fmgs/losses/lpips.h>
 #include <fmgs/losses/map_losses.h>
 #include <fmgs/losses/mask.h>
 #include <fmgs/losses/normal.h>

@@ -95,8 +95,13 @@ TEST_CASE("held-out frames are read without the priors and pictures of training"
     REQUIRE_CLOSE(half[2].camera.intrinsics, torch::tensor({10.f, 10.5f, 4.f, 3.f}), 1e-6);
     REQUIRE_CLOSE(half[2].pose.rotations, written.capture.splits["train"][2].pose.rotations, 5e-6);
 
-    REQUIRE(split_names(options(written.root)) ==
-            std::vector<std::string>{"train", "test", "test_view", "novel_motion"});
+    // All that is held out: train has no maps then, and no picture of it is opened.
+    const auto held_out = read_capture(options(written.root), kDino, held_out_parts());
+    for (const char* split : {"train", "test", "test_view", "novel_motion"}) {
+        INFO(split);
+        REQUIRE(held_out.splits.at(split)[0].maps.empty() == (std::string(split) == "train"));
+    }
+    REQUIRE(held_out.splits.size() == 4);
     REQUIRE(throws_error([&] { read_capture(options(written.root), {}, {{"tset"}}); },
                          "there is no split 'tset'; the nearest is 'test'; there are train, test"));
 }

@@ -73,7 +73,7 @@ TEST_CASE("mask IoU, depth and normal errors have their units", "[metrics]") {
         n[2].fill_(-2);
         m[0].fill_(std::sin(degrees * M_PI / 180));
         m[2].fill_(-std::cos(degrees * M_PI / 180));
-        REQUIRE(normal_degrees(n, m, where) == Approx(degrees).margin(1e-9));
+        REQUIRE(normal_errors(n, m, where).mean == Approx(degrees).margin(1e-9));
     }
 }
 
@@ -104,11 +104,15 @@ TEST_CASE("a frame gets every metric its truth allows, and tables agree", "[metr
                      {"alpha", torch::ones({1, 20, 24})},
                      {"depth", torch::ones({1, 20, 24})}};
     auto values = evaluate_frame(rendered, frame);
-    REQUIRE(values.size() == 4);
+    std::vector<std::string> names;
+    for (const auto& [name, value] : values) names.push_back(name);
+    REQUIRE(names == std::vector<std::string>{"psnr", "ssim", "psnr_person", "mae", "mask_iou",
+                                              "mask_boundary_f"});
     frame.truth.set("depth", torch::full({1, 20, 24}, 1.5));
     values = evaluate_frame(rendered, frame);
-    REQUIRE(values.back().first == "depth_mae");
-    REQUIRE(values.back().second == Approx(0.5));
+    REQUIRE(values.size() == 8);
+    REQUIRE(value_of(values, "depth_mae") == Approx(0.5));
+    REQUIRE(value_of(values, "depth_mae_aligned") == Approx(0).margin(1e-12));
     SplitMetrics split;
     split.frames = {{"a", {{"psnr", 30}, {"x", NAN}}}, {"b", {{"psnr", 32}, {"x", 2}}}};
     split.whole = {{"miou", 0.5}, {"none", NAN}};
@@ -116,8 +120,9 @@ TEST_CASE("a frame gets every metric its truth allows, and tables agree", "[metr
     SplitMetrics odd;  // names of pictures are the user's
     odd.frames = {{"a,b", {{"psnr", 1}}}, {"say \"x\"", {{"psnr", 2}}}, {"a\nb", {{"psnr", 3}}}};
     REQUIRE(odd.csv() == "frame,psnr\n\"a,b\",1\n\"say \"\"x\"\"\",2\n\"a\nb\",3\n");
-    REQUIRE(metrics_table({{"test", split.mean()}}) ==
-            "| | psnr | x | miou | none |\n|---|---|---|---|---|\n| test | 31 | 2 | 0.5 | |\n");
+    const TableRows rows = {{"test", split.mean()}};
+    REQUIRE(markdown_table(rows, all_columns(rows)) ==
+            "| | psnr | x | miou | none |\n|---|---|---|---|---|\n| test | 31 | 2 | 0.5 | - |\n");
     REQUIRE(metrics_json({{"test", split}}) ==
             "{\n  \"test\": {\n    \"psnr\": 31.0,\n    \"x\": 2.0,\n    \"miou\": 0.5,\n    "
             "\"none\": null\n  }\n}\n");
@@ -140,10 +145,81 @@ TEST_CASE("geometry is measured where the person is and something is drawn", "[m
         {"mask", mask}, {"depth", torch::full({1, 4, 6}, 2.0F)}, {"normal", true_normal}};
     const auto values =
         evaluate_frame({{"alpha", alpha}, {"depth", depth}, {"normal", normal}}, frame);
-    REQUIRE(values.size() == 3);
-    REQUIRE(values[0].second == Approx(2.0 / 6));
-    REQUIRE(values[1].first == "depth_mae");
-    REQUIRE(values[1].second == Approx(0.25));
-    REQUIRE(values[2].first == "normal_deg");
-    REQUIRE(values[2].second == Approx(0).margin(1e-6));
+    REQUIRE(value_of(values, "mask_iou") == Approx(2.0 / 6));
+    REQUIRE(value_of(values, "depth_mae") == Approx(0.25));
+    REQUIRE(value_of(values, "normal_deg") == Approx(0).margin(1e-6));
+    REQUIRE(value_of(values, "normal_30") == 1);
+    REQUIRE(std::isnan(value_of(values, "depth_normal_deg")));  // there is no camera
+}
+
+TEST_CASE("angles of normals have a median and shares below three bounds", "[metrics]") {
+    auto n = torch::zeros({3, 1, 4}, torch::kDouble), m = torch::zeros({3, 1, 4}, torch::kDouble);
+    m[2].fill_(-1);
+    const double degrees[] = {11, 12, 23, 80};
+    for (int64_t k = 0; k < 4; ++k) {
+        n[0][0][k] = std::sin(degrees[k] * M_PI / 180);
+        n[2][0][k] = -std::cos(degrees[k] * M_PI / 180);
+    }
+    auto where = torch::ones({1, 1, 4}, torch::kBool);
+    auto errors = normal_errors(n, m, where);
+    REQUIRE(errors.mean == Approx(126.0 / 4));
+    REQUIRE(errors.below_11 == Approx(1.0 / 4));
+    REQUIRE(errors.below_22 == Approx(2.0 / 4));
+    REQUIRE(errors.below_30 == Approx(3.0 / 4));
+    where[0][0][0] = false;
+    errors = normal_errors(n, m, where);
+    REQUIRE(errors.median == Approx(23));
+    REQUIRE(errors.below_11 == 0);
+    REQUIRE(std::isnan(normal_errors(n, m, where & ~where).median));
+}
+
+TEST_CASE("depth after scale and shift keeps what a line cannot explain", "[metrics]") {
+    const auto truth = torch::tensor({2.0, 2.1, 2.2, 2.3, 9.0}, torch::kDouble).view({1, 1, 5});
+    auto where = torch::ones({1, 1, 5}, torch::kBool);
+    where[0][0][4] = false;
+    REQUIRE(aligned_depth_mae((truth - 1.5) / -3, truth, where) == Approx(0).margin(1e-12));
+    // Residuals of least squares: ±1, ∓1 about the line are orthogonal to it and stay.
+    const auto wave = torch::tensor({0.01, -0.01, -0.01, 0.01, 0.0}, torch::kDouble);
+    REQUIRE(aligned_depth_mae(truth, truth + wave, where) == Approx(0.01));
+    REQUIRE(aligned_depth_mae(torch::ones_like(truth), truth, where) == Approx(0.1));
+    REQUIRE(std::isnan(aligned_depth_mae(truth, truth, where & ~where)));
+}
+
+TEST_CASE("outlines match within the tolerance alone", "[metrics]") {
+    const auto square = [](int64_t left) {
+        auto mask = torch::zeros({1, 60, 80});  // a diagonal of 100 pixels
+        mask.slice(1, 20, 40).slice(2, left, left + 20).fill_(1);
+        return mask;
+    };
+    REQUIRE(mask_boundary_f(square(30), square(31), 0.01) == 1);
+    REQUIRE(mask_boundary_f(square(30), square(30), 0) == 1);
+    REQUIRE(mask_boundary_f(square(10), square(50), 0.01) == 0);
+    REQUIRE(mask_boundary_f(square(30) * 0, square(30) * 0) == 1);
+    REQUIRE(mask_boundary_f(square(30) * 0, square(30)) == 0);
+    // Four pixels to the side: upper and lower sides overlap, the others do not.
+    const double moved = mask_boundary_f(square(30), square(34), 0.01);
+    REQUIRE(moved > 0.4);
+    REQUIRE(moved < 0.6);
+}
+
+TEST_CASE("normals of the rendered depth are measured where their neighbours are drawn",
+          "[metrics]") {
+    Frame frame;
+    frame.camera = {torch::eye(3), torch::zeros(3), torch::tensor({20.0F, 20.0F, 8.0F, 6.0F}), 16,
+                    12};
+    auto truth = torch::zeros({3, 12, 16});
+    truth[2].fill_(-1);
+    frame.truth = {{"mask", torch::ones({1, 12, 16})}, {"normal", truth}};
+    // The plane z = 2 + x: 45 degrees about y from facing the viewer.
+    const auto column = (torch::arange(16, torch::kFloat) + 0.5F - 8) / 20;
+    const auto depth = (2 / (1 - column)).expand({1, 12, 16}).clone();
+    auto alpha = torch::ones({1, 12, 16});
+    const auto values = [&] {
+        return value_of(evaluate_frame({{"alpha", alpha}, {"depth", depth}}, frame),
+                        "depth_normal_deg");
+    };
+    REQUIRE(values() == Approx(45).epsilon(0.01));
+    alpha.slice(2, 8).fill_(0);
+    depth.slice(2, 8).fill_(0);  // what is not drawn has no say
+    REQUIRE(values() == Approx(45).epsilon(0.01));
 }

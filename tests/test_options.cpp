@@ -46,13 +46,16 @@ TEST_CASE("the recipe of the paper stacks on the data sets' configurations", "[o
                 source / "configs/splits" / (name + ".txt"));
         REQUIRE(both.data.downscale == 2);
         REQUIRE(both.pose.learn == (name == "zju_mocap"));
-        // Data, splits and pose refinement only; all else is the paper's.
+        REQUIRE(both.eval.protocol == (name == "zju_mocap" ? "zju-mocap" : "people-snapshot"));
+        // Data, splits, pose refinement and protocol only; all else is the paper's.
         both.data = paper.data;
         both.pose.learn = paper.pose.learn;
+        both.eval = paper.eval;
         REQUIRE(dump_yaml(both) == dump_yaml(paper));
         auto plain = data;
         plain.data = RunOptions{}.data;
         plain.pose.learn = RunOptions{}.pose.learn;
+        plain.eval = RunOptions{}.eval;
         REQUIRE(dump_yaml(plain) == dump_yaml(RunOptions{}));
     }
 }

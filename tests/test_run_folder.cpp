@@ -35,6 +35,8 @@ TEST_CASE("a folder with checkpoints is refused and left alone, unless told to o
                                            "sheets/000010.png",
                                            "eval/test.csv",
                                            "eval/table.md",
+                                           "eval/table.tex",
+                                           "eval/timing.json",
                                            "render/orbit/color/000000.png",
                                            "render/orbit.mp4",
                                            "influence/routing.png",

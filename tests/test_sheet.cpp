@@ -83,3 +83,19 @@ TEST_CASE("a row holds ground truth and every rendered map once", "[sheet]") {
     REQUIRE(below({row, row.slice(2, 0, 30)}).sizes() == torch::IntArrayRef({3, 26, 142}));
     REQUIRE(fmgs::test::throws_error([] { beside({}); }, "at least one picture"));
 }
+
+TEST_CASE("errors are coloured from nothing to the most, and the legend has the same ends",
+          "[sheet]") {
+    Frame frame;
+    frame.camera = camera();
+    frame.maps = {{"color", torch::zeros({3, 12, 16})}, {"mask", torch::ones({1, 12, 16})}};
+    auto color = torch::zeros({3, 12, 16});
+    color[1].slice(1, 8).fill_(0.6F);  // 0.2 on average over the channels
+    const auto row = error_row(frame, {{"color", color}}, 0.2);
+    REQUIRE(row.sizes() == torch::IntArrayRef({3, 12, 3 * 16 + 2 * 2}));
+    const auto legend = error_legend(0.2, 60);
+    REQUIRE_CLOSE(row.select(2, 36).select(1, 0), legend.select(2, 0).select(1, 59), 1e-6);
+    REQUIRE_CLOSE(row.select(2, 51).select(1, 0), legend.select(2, 0).select(1, 0), 1e-6);
+    REQUIRE((legend.slice(2, 20).sum() > 0).item<bool>());  // numbers
+    REQUIRE(error_legend(0.2, 4).sizes() == torch::IntArrayRef({3, 4, legend.size(2)}));
+}

@@ -33,7 +33,7 @@ const Layout& layout_of(const fs::path& root) {
 namespace {
 
 bool is_read(const CaptureParts& parts, const std::string& split) {
-    return parts.splits.empty() ||
+    return (parts.splits.empty() && (parts.train || split != "train")) ||
            std::find(parts.splits.begin(), parts.splits.end(), split) != parts.splits.end();
 }
 
@@ -204,18 +204,20 @@ std::string open_frames(const std::vector<SplitSource>& splits, const CaptureOpt
 
 }  // namespace
 
-CaptureParts training_parts() { return {{"train"}, /*priors=*/true, /*truth=*/false}; }
+CaptureParts training_parts() { return {.splits = {"train"}, .truth = false}; }
+
+CaptureParts held_out_parts() { return {.priors = false, .train = false}; }
+
+fs::path find_true_mesh(const fs::path& root, const std::string& split, const std::string& frame) {
+    const auto folder = is_there(root / split) ? root / split : root;
+    for (const char* extension : {".ply", ".obj"}) {
+        auto file = folder / "gt" / "mesh" / (frame + extension);
+        if (is_there(file)) return file;
+    }
+    return {};
+}
 
 bool is_capture(const fs::path& root) { return find_layout(root) != nullptr; }
-
-std::vector<std::string> split_names(const CaptureOptions& options) {
-    const CaptureParts all;
-    Names names;
-    const RestJoints rest(options.body);
-    for (const auto& split : layout_of(options.root).read({options, all, rest}).splits)
-        names.push_back(split.name);
-    return names;
-}
 
 OpenCapture open_capture(CaptureSource source, const CaptureOptions& options,
                          const std::map<std::string, std::string>& modalities,

@@ -65,12 +65,12 @@ struct CaptureParts {
     std::vector<std::string> splits;
     bool priors = true;  ///< and feature priors, of the train split
     bool truth = true;   ///< the exact maps in gt/
+    bool train = true;   ///< where `splits` is empty: whether train is among them
 };
 /// What training looks at: nothing that is held out, and no exact map.
 CaptureParts training_parts();
-
-/// The splits that a capture has, train first; no picture is opened.
-std::vector<std::string> split_names(const CaptureOptions& options);
+/// What an avatar is measured on: every split but train, and exact maps; no prior.
+CaptureParts held_out_parts();
 
 /// Whether the folder has a layout that read_capture knows.
 bool is_capture(const std::filesystem::path& root);
@@ -84,5 +84,10 @@ bool is_capture(const std::filesystem::path& root);
 Capture read_capture(const CaptureOptions& options,
                      const std::map<std::string, std::string>& modalities = {},
                      const CaptureParts& parts = {});
+
+/// The true surface of a frame: gt/mesh/NAME.ply or .obj (world, metres) in the split's own folder
+/// where it has one, else in that of the capture (docs/data_layouts.md). Empty when there is none.
+std::filesystem::path find_true_mesh(const std::filesystem::path& root, const std::string& split,
+                                     const std::string& frame);
 
 }  // namespace fmgs

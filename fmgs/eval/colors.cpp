@@ -30,6 +30,21 @@ void check_where(const torch::Tensor& where, const torch::Tensor& map) {
     check_shape(where, {1, map.size(1), map.size(2)}, "where");
 }
 
+/// Shares [H,W] in [0,1] of the way from the ramp's first colour to its last → [3,H,W].
+torch::Tensor along_ramp(const torch::Tensor& share) {
+    const auto at = share * (kRamp.size() - 1.0);
+    const auto low = at.floor().clamp_max(kRamp.size() - 2.0);
+    auto ramp = torch::empty({static_cast<int64_t>(kRamp.size()), 3});
+    for (size_t i = 0; i < kRamp.size(); ++i) {
+        for (size_t c = 0; c < 3; ++c)
+            ramp[static_cast<int64_t>(i)][static_cast<int64_t>(c)] = kRamp[i][c];
+    }
+    const auto index = low.to(torch::kInt64);
+    const auto rest = (at - low).unsqueeze(2);
+    const auto color = ramp.index({index}) * (1 - rest) + ramp.index({index + 1}) * rest;
+    return color.permute({2, 0, 1});
+}
+
 }  // namespace
 
 torch::Tensor colorize(const std::string& name, const torch::Tensor& map,
@@ -58,18 +73,14 @@ torch::Tensor colorize_depth(const torch::Tensor& depth, const torch::Tensor& wh
         far = seen.max().item<double>();
     }
     const auto nearness =
-        torch::nan_to_num((far - d) / std::max(far - near, 1e-6), 0, 0, 0).clamp(0, 1) *
-        (kRamp.size() - 1.0);
-    const auto low = nearness.floor().clamp_max(kRamp.size() - 2.0);
-    auto ramp = torch::empty({static_cast<int64_t>(kRamp.size()), 3});
-    for (size_t i = 0; i < kRamp.size(); ++i) {
-        for (size_t c = 0; c < 3; ++c)
-            ramp[static_cast<int64_t>(i)][static_cast<int64_t>(c)] = kRamp[i][c];
-    }
-    const auto index = low[0].to(torch::kInt64);
-    const auto share = (nearness - low)[0].unsqueeze(2);
-    const auto color = ramp.index({index}) * (1 - share) + ramp.index({index + 1}) * share;
-    return color.permute({2, 0, 1}) * inside;
+        torch::nan_to_num((far - d) / std::max(far - near, 1e-6), 0, 0, 0).clamp(0, 1);
+    return along_ramp(nearness[0]) * inside;
+}
+
+torch::Tensor colorize_error(const torch::Tensor& error, double most) {
+    check_shape(error, {-1, -1}, "error");
+    return along_ramp(
+        torch::nan_to_num(error.to(torch::kCPU, torch::kFloat32) / most, 1, 1, 0).clamp(0, 1));
 }
 
 torch::Tensor colorize_normal(const torch::Tensor& normal, const torch::Tensor& where) {

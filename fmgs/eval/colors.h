@@ -14,6 +14,9 @@ torch::Tensor colorize(const std::string& name, const torch::Tensor& map,
 /// to `far` when near < far.
 torch::Tensor colorize_depth(const torch::Tensor& depth, const torch::Tensor& where,
                              double near = 0, double far = 0);
+/// Values [H,W] → colours [3,H,W] in [0,1]: dark blue at 0 and below, then cyan, green, yellow,
+/// dark red at `most` and above.
+torch::Tensor colorize_error(const torch::Tensor& error, double most);
 /// Unit normals [3,H,W] in the camera frame (x right, y down, z forward) → (x, -y, -z)/2 + 1/2;
 /// black where `where` is false.
 torch::Tensor colorize_normal(const torch::Tensor& normal, const torch::Tensor& where);

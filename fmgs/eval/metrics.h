@@ -1,28 +1,12 @@
 #pragma once
-/// Evaluation: per-picture metrics, tables, and files.
+/// Evaluation: the metrics of one picture.
 #include <fmgs/core/types.h>
-
-#include <filesystem>
+#include <fmgs/eval/map_metrics.h>
+#include <fmgs/eval/pictures.h>
+#include <fmgs/eval/presets.h>
+#include <fmgs/eval/tables.h>
 
 namespace fmgs {
-
-/// PSNR over all pixels and channels: -10 log10(mean (a-b)²) of pictures [3,H,W], clamped to [0,1]
-/// first. 100 dB when equal.
-double psnr(const torch::Tensor& image, const torch::Tensor& truth);
-/// The same over the pixels of mask [1,H,W] > 0.5 only. NaN when the mask is empty.
-double psnr(const torch::Tensor& image, const torch::Tensor& truth, const torch::Tensor& mask);
-/// SSIM, Gaussian window 11, σ 1.5, range 1, K 0.01 and 0.03, zeros outside the picture (as the
-/// loss), mean over all pixels and channels; clamped to [0,1] first.
-double mean_ssim(const torch::Tensor& image, const torch::Tensor& truth);
-/// |A∩B| / |A∪B| of alpha > 0.5 and mask > 0.5, both [1,H,W]. 1 when both are empty.
-double mask_iou(const torch::Tensor& alpha, const torch::Tensor& mask);
-/// Mean |depth - truth| in metres over `where` [1,H,W] bool. NaN when it is empty.
-double depth_mae(const torch::Tensor& depth, const torch::Tensor& truth,
-                 const torch::Tensor& where);
-/// Mean angle in degrees between normals [3,H,W], normalised first, over `where` [1,H,W] bool. NaN
-/// when it is empty.
-double normal_degrees(const torch::Tensor& normal, const torch::Tensor& truth,
-                      const torch::Tensor& where);
 
 /// Labels of rendered logits [K,H,W]: argmax over classes ≥ 1 where alpha [1,H,W] > 0.5, else 0.
 /// [H,W] int64.
@@ -42,31 +26,24 @@ class Confusion {
     torch::Tensor counts_;  // [K,K] int64, row = truth
 };
 
-/// Metric → value, in order.
-using MetricValues = std::vector<std::pair<std::string, double>>;
+/// The picture and its truth on black, as presets compare them, without a body_box; color is
+/// undefined when either has none. Truth comes from frame.truth, and from frame.maps for color and
+/// mask where truth has none; a mask that is nowhere is 1 everywhere.
+Compared compared(const Maps& rendered, const Frame& frame);
 
-/// All metrics that this picture allows: psnr, ssim, psnr_person, mask_iou, depth_mae, normal_deg.
-/// Truth comes from frame.truth, and from frame.maps for color and mask where truth has none; the
-/// picture is on black. Depth and normals: over true mask ∩ rendered
-/// alpha > 0.5 ∩ where the true map is valid (depth > 0, normal ≠ 0). `confusion` takes the labels
-/// when both have "semantic".
+/// All metrics that this picture allows:
+///   psnr, ssim, lpips, lpips_alex  by the preset "clean", the last two where there are networks
+///   psnr_person                    PSNR inside the true mask
+///   mae                            mean absolute error of colour
+///   mask_iou, mask_boundary_f
+///   depth_mae, depth_mae_aligned   metres; the latter after scale and shift
+///   normal_deg, normal_median_deg  degrees
+///   normal_11, normal_22, normal_30  shares of pixels below 11.25, 22.5 and 30 degrees
+///   depth_normal_deg               normals of the rendered depth, degrees: where normal_deg is
+///                                  measured and the four neighbours are drawn
+/// Depth and normals: over true mask ∩ rendered alpha > 0.5 ∩ where the true map is valid (depth >
+/// 0, normal ≠ 0). Priors are no truth. `confusion` takes the labels when both have "semantic".
 MetricValues evaluate_frame(const Maps& rendered, const Frame& frame,
-                            Confusion* confusion = nullptr);
-
-/// One split: rows of pictures, and what only the whole split has (miou).
-struct SplitMetrics {
-    std::vector<std::pair<std::string, MetricValues>> frames;  ///< name → values
-    MetricValues whole;
-
-    /// Mean of each metric over the pictures that have it (NaN left out), then `whole`.
-    MetricValues mean() const;
-    /// A header, then one row per picture.
-    std::string csv() const;
-};
-
-/// {SPLIT: {metric: mean}}; NaN as null.
-std::string metrics_json(const std::vector<std::pair<std::string, SplitMetrics>>& splits);
-/// Rows (a split, or the bare template on it) × metrics, as Markdown.
-std::string metrics_table(const std::vector<std::pair<std::string, MetricValues>>& rows);
+                            Confusion* confusion = nullptr, const LpipsNetworks& networks = {});
 
 }  // namespace fmgs

@@ -9,6 +9,12 @@ namespace fmgs {
 /// alpha above ½) and 8 pixels around it. [3,H',W'] in [0,1], 2 pixels of grey between the
 /// pictures.
 torch::Tensor sheet_row(const Frame& frame, const Maps& rendered);
+/// One row: truth | color | mean absolute error over the channels, coloured from 0 to `most`
+/// (colorize_error), cut as above. Needs color in both. [3,H',W'] in [0,1].
+torch::Tensor error_row(const Frame& frame, const Maps& rendered, double most);
+/// What the colours of error_row mean: the ramp from `most`, above, to 0, with numbers at five
+/// steps. [3,height,W'].
+torch::Tensor error_legend(double most, int64_t height);
 /// Pictures [3,H,W] side by side (or below each other), top left aligned, on grey.
 torch::Tensor beside(const std::vector<torch::Tensor>& images, int64_t gap = 2);
 torch::Tensor below(const std::vector<torch::Tensor>& images, int64_t gap = 2);

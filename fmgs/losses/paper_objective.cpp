@@ -138,6 +138,7 @@ Objective paper_objective(const AvatarParts& parts, const ObjectiveOptions& opti
 
     Terms terms(parts, table);
     terms.add<PhotometricLoss>("photometric", l.photometric, l.photometric);         // (13)
+    terms.add<LpipsLoss>("lpips", l.lpips, l.lpips);                                 // not printed
     terms.add<MaskLoss>("mask", l.mask);                                             // (14)
     terms.add<DepthRankingLoss>("depth_ranking", l.depth_ranking, l.depth_ranking);  // (15), (16)
     terms.add<NormalTvLoss>("normal_tv", l.normal_tv);                               // (17)

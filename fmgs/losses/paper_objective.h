@@ -4,6 +4,7 @@
 #include <fmgs/avatar.h>
 #include <fmgs/core/config/range.h>
 #include <fmgs/losses/depth_ranking.h>
+#include <fmgs/losses/lpips.h>
 #include <fmgs/losses/map_losses.h>
 #include <fmgs/losses/objective.h>
 #include <fmgs/losses/photometric.h>
@@ -34,6 +35,7 @@ struct Term : Own {
 /// The terms and their weights.
 struct LossOptions {
     Term<PhotometricOptions> photometric{1.0};
+    Term<LpipsOptions> lpips{0.0};
     Term<> mask{1.0};
     Term<DepthRankingOptions> depth_ranking{0.02};
     Term<> normal_consistency{0.01};
@@ -49,6 +51,7 @@ struct LossOptions {
     template <class V>
     void visit(V& v) {
         v.group("photometric", photometric, "L_c (13)");
+        v.group("lpips", lpips, "LPIPS within the box of the mask (3DGS-Avatar: 0.01)");
         v.group("mask", mask, "L_m (14)");
         v.group("depth_ranking", depth_ranking, "L_d (15, 16)");
         v.group("normal_consistency", normal_consistency, "L_sn (18)");

@@ -8,14 +8,21 @@
 
 namespace fmgs {
 
-Maps draw(const Avatar& avatar, const Camera& camera, const BodyPose& pose) {
+PosedSurfels posed_surfels(const Avatar& avatar, const Camera& camera, const BodyPose& pose) {
     const torch::NoGradGuard guard;
     const auto device = avatar->parts().surfels->position().device();
-    const auto there = camera.to(device);
-    const auto posed = avatar.ptr()->forward(there, pose.to(device)).posed();
+    return avatar.ptr()->forward(camera.to(device), pose.to(device)).posed();
+}
+
+Maps draw(const PosedSurfels& posed, const Camera& camera) {
+    const torch::NoGradGuard guard;
     std::vector<std::string> names = {"alpha", "depth", "normal"};
     for (const auto& [name, feature] : posed.features) names.push_back(name);
-    return render(posed, there, names).to(torch::kCPU);
+    return render(posed, camera.to(posed.center.device()), names).to(torch::kCPU);
+}
+
+Maps draw(const Avatar& avatar, const Camera& camera, const BodyPose& pose) {
+    return draw(posed_surfels(avatar, camera, pose), camera);
 }
 
 std::vector<Shot> turntable(const SavedAvatar& saved, int64_t count) {

@@ -5,8 +5,13 @@
 
 namespace fmgs {
 
-/// The maps of one view on the CPU, without gradient: color, alpha, depth, normal and every
-/// modality. Camera and pose may be on any device.
+/// The surfels of one view, without gradient, on the avatar's device. Camera and pose may be on
+/// any.
+PosedSurfels posed_surfels(const Avatar& avatar, const Camera& camera, const BodyPose& pose);
+/// Their maps on the CPU: color, alpha, depth, normal and every
+/// modality.
+Maps draw(const PosedSurfels& posed, const Camera& camera);
+/// Both in one.
 Maps draw(const Avatar& avatar, const Camera& camera, const BodyPose& pose);
 
 /// Whence an avatar is seen, and in which pose.

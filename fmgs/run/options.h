@@ -54,6 +54,36 @@ struct TrainOptions {
     }
 };
 
+/// How `evaluate` measures.
+struct EvalOptions {
+    std::string protocol;              ///< of eval/protocols.h; empty: none
+    std::vector<std::string> presets;  ///< of eval/presets.h, beside those of the protocol
+    std::string lpips_vgg, lpips_alex;
+    std::string true_poses;
+    int64_t worst = 3;
+    int64_t fit_epochs = 20;
+    double fit_rate = 1e-5;
+
+    template <class V>
+    void visit(V& v) {
+        v("protocol", protocol,
+          "zju-mocap (Table 1), people-snapshot (Table 2) or synthetic: splits, presets and table");
+        v("presets", presets,
+          "further evaluators to measure as: 3dgs-avatar-zju, humannerf, instantavatar-ps, "
+          "gauhuman, animatable-gaussians");
+        v.path("lpips_vgg", lpips_vgg, "VGG16 for LPIPS: a file that tools/export_lpips.py makes");
+        v.path("lpips_alex", lpips_alex, "AlexNet for LPIPS: likewise");
+        v.path("true_poses", true_poses,
+               "poses of the train frames that are known to be right: learned ones are held "
+               "against them");
+        v("worst", worst, Range::of(0, 100), "pictures per split whose errors are drawn");
+        v("fit_epochs", fit_epochs, Range::at_least(1),
+          "steps on each picture of evaluate --fit-test-poses");
+        v("fit_rate", fit_rate, Range::more_than(0),
+          "learning rate of evaluate --fit-test-poses, radians and metres a step");
+    }
+};
+
 /// Every option of `train`; dumped to RUN/config.yaml.
 struct RunOptions {
     CaptureOptions data = {};
@@ -63,6 +93,7 @@ struct RunOptions {
     RenderOptions render = {};
     OptimOptions optim = {};
     TrainOptions train = {};
+    EvalOptions eval = {};
     std::string output;
 
     template <class V>
@@ -76,6 +107,7 @@ struct RunOptions {
         v.group("render", render);
         v.group("optim", optim);
         v.group("train", train);
+        v.group("eval", eval);
         v.path("output", output, "folder of the run");
     }
 };

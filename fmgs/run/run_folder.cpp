@@ -65,7 +65,7 @@ void check_free(const RunFolder& run, bool overwrite) {
 bool is_written_by_runs(const std::string& path) {
     static const std::regex kPattern(
         R"(checkpoints/(\.unfinished-)?\d+/(model\.safetensors|optimizer\.safetensors|state\.json))"
-        R"(|sheets/\d+\.png|eval/([^/]+\.(csv|png)|metrics\.json|table\.md))"
+        R"(|sheets/\d+\.png|eval/([^/]+\.(csv|png)|metrics\.json|timing\.json|table\.(md|tex)))"
         R"(|render/[^/]+(/[^/]+/\d+\.png|\.(mp4|avi))|influence/[^/]+\.png)");
     return std::regex_match(path, kPattern);
 }

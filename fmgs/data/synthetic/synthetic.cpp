@@ -95,7 +95,16 @@ std::map<std::string, std::vector<Frame>> plan(const Stage& stage, int64_t joint
     return splits;
 }
 
+torch::Tensor no_betas(const BodyData& body) {
+    return torch::zeros({body.shape_directions.defined() ? body.shape_directions.size(2) : 0});
+}
+
 }  // namespace
+
+ClothedSubject synthetic_subject(const BodyData& body, const SyntheticOptions& options) {
+    return {BodyModel(body, no_betas(body)), body_part_labels(body),
+            SubjectOptions{.subdivisions = options.subdivisions}};
+}
 
 Capture synthetic_capture(const BodyData& body, const SyntheticOptions& options,
                           const SyntheticProgress& progress) {
@@ -103,11 +112,9 @@ Capture synthetic_capture(const BodyData& body, const SyntheticOptions& options,
     Capture capture;
     capture.description =
         fmt::format("synthetic capture, {0}x{0} pixels, seed {1}", options.size, options.seed);
-    capture.betas =
-        torch::zeros({body.shape_directions.defined() ? body.shape_directions.size(2) : 0});
+    capture.betas = no_betas(body);
     const BodyModel model(body, capture.betas);
-    const ClothedSubject subject(model, body_part_labels(body),
-                                 SubjectOptions{.subdivisions = options.subdivisions});
+    const auto subject = synthetic_subject(body, options);
     const Stage stage = set_up(model, options);
     auto splits = plan(stage, model->joint_count(), options);
 

@@ -41,6 +41,9 @@ struct SyntheticOptions {
 /// Called after each frame with how many are done, possibly from several threads, one at a time.
 using SyntheticProgress = std::function<void(int64_t done, int64_t total)>;
 
+/// Who is seen in that capture. Error: not 24 joints in SMPL's order.
+ClothedSubject synthetic_subject(const BodyData& body, const SyntheticOptions& options = {});
+
 /// Splits train, test, test_view and novel_motion. World = the first camera, OpenCV axes. Every
 /// frame has maps color and mask, and truth {color, mask, depth, normal, semantic}; train frames
 /// also have the priors normal, depth and semantic, which are wrong as a network's are (see
