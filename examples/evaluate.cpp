@@ -7,6 +7,7 @@
 #include <fmgs/eval/sheet.h>
 #include <fmgs/raster/render.h>
 #include <fmgs/run/draw.h>
+#include <fmgs/run/learned_poses.h>
 #include <fmgs/run/process.h>
 #include <fmgs/run/program.h>
 #include <fmt/format.h>
@@ -97,6 +98,7 @@ int run_program(const std::string& folder_name, const std::vector<std::string>& 
     write_whole(folder.eval() / "metrics.json", metrics_json(results));
     const auto text = metrics_table(table);
     write_whole(folder.eval() / "table.md", text);
+    for (const auto& name : parts.splits) say(drawn_poses_text(run, name));
     fmt::print("step {}, {} surfels\n{}", step, run.avatar->parts().surfels->size(), text);
     return 0;
 }
