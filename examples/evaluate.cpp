@@ -6,6 +6,7 @@
 #include <fmgs/data/image_io.h>
 #include <fmgs/eval/protocols.h>
 #include <fmgs/run/evaluation.h>
+#include <fmgs/run/learned_poses.h>
 #include <fmgs/run/process.h>
 #include <fmgs/run/program.h>
 #include <fmgs/run/progress.h>
@@ -196,6 +197,7 @@ int run_program(const std::string& folder_name, const std::vector<std::string>& 
     const auto text = report(options.eval, presets, fit_test_poses, results);
     const auto speed = timing(run, folder, results);
     write_results(folder, results, poses, text, speed);
+    for (const auto& name : splits) say(drawn_poses_text(run, name));
     say(text.markdown + speed);
     return 0;
 }

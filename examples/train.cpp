@@ -29,6 +29,7 @@ int run_program(const std::vector<std::string>& arguments, bool overwrite) {
     }
     finish(training);
 
+    if (training.run.options.pose.learn) say(pose_change_text(training.run));
     say(fmt::format("{} at step {}: {}\n", finished(training) ? "done" : "interrupted",
                     training.state.step, folder.root.string()));
     return finished(training) ? 0 : 130;

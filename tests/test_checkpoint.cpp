@@ -384,3 +384,17 @@ TEST_CASE("what is not finite is not saved", "[checkpoint]") {
         REQUIRE(steps(folder.path) == std::vector<int64_t>{1});
     }
 }
+
+TEST_CASE("the poses of an earlier checkpoint, root and joints in one tensor, are read",
+          "[checkpoint]") {
+    const TemporaryFolder folder;
+    const auto angles = torch::arange(24, torch::kFloat).view({2, 4, 3});
+    const auto path = save_checkpoint(folder.path, {.step = 3},
+                                      {{"poses.axis_angle", angles}, {"a", torch::ones({1})}}, {});
+    TensorDict now = {{"poses.root", torch::zeros({2, 3})},
+                      {"poses.joints", torch::zeros({2, 3, 3})},
+                      {"a", torch::zeros({1})}};
+    REQUIRE(load_checkpoint(path, now).step == 3);
+    REQUIRE(torch::equal(now.at("poses.root"), angles.select(1, 0)));
+    REQUIRE(torch::equal(now.at("poses.joints"), angles.slice(1, 1)));
+}

@@ -138,11 +138,13 @@ TEST_CASE("rates follow the group, and all but the surfels' decay", "[optim]") {
     REQUIRE(options.rate("feature_volume", 0) == 5e-2);
     REQUIRE(options.rate("network", 0) == 2e-3);
     REQUIRE(options.rate("skinning", 0) == 1e-4);
-    REQUIRE(options.rate("pose", 0) == 1e-4);
+    REQUIRE(options.rate("pose_root", 0) == 2e-3);
+    REQUIRE(options.rate("pose_joints", 0) == 2e-3);
+    REQUIRE(options.rate("pose_translation", 0) == 2e-3);
     REQUIRE(ratio("scale") == 1);
     REQUIRE(ratio("opacity") == 1);
-    for (const auto* group :
-         {"volume", "feature_volume", "network", "skinning", "pose", "offset", "turn", "loss"}) {
+    for (const auto* group : {"volume", "feature_volume", "network", "skinning", "pose_joints",
+                              "offset", "turn", "loss"}) {
         INFO(group);
         REQUIRE(ratio(group) == Approx(0.1));
     }
@@ -153,8 +155,8 @@ TEST_CASE("rates follow the group, and all but the surfels' decay", "[optim]") {
 TEST_CASE("the first step of every group is its rate, whatever the gradient's size", "[optim]") {
     OptimOptions options;
     std::vector<Parameter> parameters;
-    for (const auto* group : {"volume", "feature_volume", "network", "skinning", "pose", "scale",
-                              "opacity", "offset", "turn", "loss"}) {
+    for (const auto* group : {"volume", "feature_volume", "network", "skinning", "pose_root",
+                              "scale", "opacity", "offset", "turn", "loss"}) {
         const auto p = torch::zeros({9}, torch::kFloat).requires_grad_();
         torch::Tensor(p).mutable_grad() = random({9}, 4) * 1e-3;
         parameters.push_back({group, group, p});
@@ -250,4 +252,104 @@ TEST_CASE("a gradient or loss that is not finite stops unchecked steps for good"
         for (const auto& [name, value] : p) REQUIRE(torch::equal(value, before.at(name)));
         REQUIRE(optimizer.state().at("surfels.log_scale.steps").item<int64_t>() == 1);
     }
+}
+
+namespace {
+
+/// A pose table's translations of five frames, and gradients that reach a row or two at a time.
+TensorDict rows() {
+    TensorDict out;
+    out.set("poses.joints", random({5, 3, 3}, 7).requires_grad_());
+    return out;
+}
+
+void draw_row(const TensorDict& p, int step) {
+    auto gradient = torch::zeros({5, 3, 3});
+    gradient[step % 3] = random({3, 3}, 50 + step);
+    torch::Tensor(p.at("poses.joints")).mutable_grad() = gradient;
+}
+
+}  // namespace
+
+TEST_CASE("a row of a pose table is stepped by Adam when it is drawn and else keeps its bits",
+          "[optim]") {
+    for (const bool checked : {true, false}) {
+        auto p = rows();
+        const auto& x = p.at("poses.joints");
+        Optimizer optimizer({{"poses.joints", "pose_joints", x}}, {});
+        // Dense Adam of each row alone, which sees only the steps that draw it.
+        std::vector<torch::Tensor> alone;
+        std::vector<std::unique_ptr<torch::optim::Adam>> adams;
+        const OptimOptions options;
+        for (int64_t k = 0; k < 5; ++k) {
+            alone.push_back(x[k].detach().clone().requires_grad_());
+            adams.push_back(std::make_unique<torch::optim::Adam>(
+                std::vector<torch::Tensor>{alone.back()}, torch::optim::AdamOptions().eps(1e-15)));
+        }
+        for (int s = 0; s < 12; ++s) {
+            draw_row(p, s);
+            const auto before = x.detach().clone();
+            const auto moments = optimizer.state().at("poses.joints.second").clone();
+            if (checked)
+                REQUIRE(!optimizer.step(s / 12.0));
+            else
+                optimizer.step_unchecked(s / 12.0, torch::zeros({}));
+            const int64_t drawn = s % 3;
+            for (int64_t k = 0; k < 5; ++k) {
+                const bool moved = !torch::equal(x[k], before[k]);
+                REQUIRE(moved == (k == drawn));
+                const auto second = optimizer.state().at("poses.joints.second");
+                REQUIRE(torch::equal(second[k], moments[k]) == (k != drawn));
+            }
+            auto& adam = *adams[static_cast<size_t>(drawn)];
+            auto& row = alone[static_cast<size_t>(drawn)];
+            static_cast<torch::optim::AdamOptions&>(adam.param_groups()[0].options())
+                .lr(options.rate("pose_joints", s / 12.0));
+            row.mutable_grad() = x.grad()[drawn].clone();
+            adam.step();
+        }
+        for (int64_t k = 0; k < 5; ++k)
+            REQUIRE_CLOSE(x[k], alone[static_cast<size_t>(k)], 1e-6);  // measured 1e-7
+        const auto steps = optimizer.state().at("poses.joints.steps");
+        REQUIRE(torch::equal(steps, torch::tensor({4, 4, 4, 0, 0}, torch::kInt64)));
+    }
+}
+
+TEST_CASE("after a bad unchecked step no row moves any more", "[optim]") {
+    auto p = rows();
+    const auto& x = p.at("poses.joints");
+    Optimizer optimizer({{"poses.joints", "pose_joints", x}}, {});
+    draw_row(p, 0);
+    optimizer.step_unchecked(0, torch::zeros({}));
+    const auto before = x.detach().clone();
+    draw_row(p, 1);
+    optimizer.step_unchecked(0, torch::full({}, NAN));
+    draw_row(p, 2);
+    optimizer.step_unchecked(0, torch::zeros({}));
+    REQUIRE(optimizer.take_skipped() == 2);
+    REQUIRE(torch::equal(x, before));
+    REQUIRE(optimizer.state().at("poses.joints.steps").sum().item<int64_t>() == 1);
+}
+
+TEST_CASE("the parts of a pose have rates of their own", "[optim]") {
+    OptimOptions options;
+    options.pose_root = 0.1;
+    options.pose_joints = 0.2;
+    options.pose_translation = 0.4;
+    options.decay = 0.5;
+    std::vector<Parameter> parameters;
+    for (const auto* part : {"root", "joints", "translation"})
+        parameters.push_back(
+            {part, std::string("pose_") + part, torch::zeros({2, 3}).requires_grad_()});
+    Optimizer optimizer(parameters, options);
+    for (auto& parameter : parameters) {
+        auto gradient = torch::zeros({2, 3});
+        gradient[1][0] = 7;
+        parameter.tensor.mutable_grad() = gradient;
+    }
+    REQUIRE(!optimizer.step(1));
+    // The first step of Adam is the rate, whatever the gradient.
+    REQUIRE(parameters[0].tensor[1][0].item<float>() == Approx(-0.05));
+    REQUIRE(parameters[1].tensor[1][0].item<float>() == Approx(-0.1));
+    REQUIRE(parameters[2].tensor[1][0].item<float>() == Approx(-0.2));
 }

@@ -50,7 +50,9 @@ TEST_CASE("every parameter of an avatar has the group that its module says", "[g
     REQUIRE(found.at("feature_semantic.mlp.weight0") == "network");
     REQUIRE(found.at("encoder.hidden_weight") == "network");
     PoseTable poses(std::vector<BodyPose>{{torch::eye(3).unsqueeze(0), torch::zeros({3})}});
-    REQUIRE(groups(*poses).at("axis_angle") == "pose");
+    REQUIRE(groups(*poses).at("root") == "pose_root");
+    REQUIRE(groups(*poses).at("joints") == "pose_joints");
+    REQUIRE(groups(*poses).at("translation") == "pose_translation");
 }
 
 TEST_CASE("a modality of any name has the rates of a modality", "[groups]") {

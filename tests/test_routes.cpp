@@ -318,16 +318,17 @@ TEST_CASE("nothing but the routing table's cuts detaches anything", "[losses]") 
     // Files that may cut, and why; each of their cuts says so in a comment on its line or the one
     // above.
     const std::set<std::string> allowed = {
-        "core/surfels.cpp",         // executes the table
-        "losses/normal.cpp",        // N̂
-        "losses/objective.cpp",     // reports
-        "losses/render_plan.cpp",   // maps lent by another route
-        "raster/render.cpp",        // alpha and depth borrowed from another route
-        "avatar.cpp",               // view direction, encoder input, where a field is
-        "core/module.cpp",          // another type, and copies: the handles stay
-        "core/io/npz_writer.cpp",   // bytes on their way into a file
-        "core/io/obj.cpp",          // likewise
-        "core/io/safetensors.cpp",  // likewise
+        "core/surfels.cpp",            // executes the table
+        "losses/normal.cpp",           // N̂
+        "losses/objective.cpp",        // reports
+        "losses/pose_smoothness.cpp",  // neighbours of the frame
+        "losses/render_plan.cpp",      // maps lent by another route
+        "raster/render.cpp",           // alpha and depth borrowed from another route
+        "avatar.cpp",                  // view direction, encoder input, where a field is
+        "core/module.cpp",             // another type, and copies: the handles stay
+        "core/io/npz_writer.cpp",      // bytes on their way into a file
+        "core/io/obj.cpp",             // likewise
+        "core/io/safetensors.cpp",     // likewise
     };
     const std::regex cut(
         R"((\.|->|::)(detach_?|variable_data|tensor_data|stop_gradient)\(|requires_grad_\(false\)|set_data\()");

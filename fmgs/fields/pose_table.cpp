@@ -22,23 +22,29 @@ PoseTableImpl::PoseTableImpl(const std::vector<BodyPose>& poses) {
         rotations.push_back(poses[k].rotations);
         translations.push_back(poses[k].translation);
     }
-    torch::NoGradGuard guard;  // initial values: parameters are leaves
-    const auto axis_angle = log_map(torch::cat(rotations)).view({frames, joints, 3});
-    axis_angle_ = register_parameter("axis_angle", axis_angle.clone());
-    translation_ = register_parameter("translation", torch::stack(translations));
+    keep(log_map(torch::cat(rotations)).view({frames, joints, 3}), torch::stack(translations));
 }
 
 PoseTableImpl::PoseTableImpl(const torch::Tensor& axis_angle, const torch::Tensor& translation) {
     check_shape(axis_angle, {-1, -1, 3}, "axis angles of the pose table");
     check_shape(translation, {axis_angle.size(0), 3}, "translations of the pose table");
+    keep(axis_angle, translation);
+}
+
+void PoseTableImpl::keep(const torch::Tensor& axis_angle, const torch::Tensor& translation) {
     torch::NoGradGuard guard;  // initial values: parameters are leaves
-    axis_angle_ = register_parameter("axis_angle", axis_angle.clone());
+    root_ = register_parameter("root", axis_angle.select(1, 0).clone());
+    joints_ = register_parameter("joints", axis_angle.slice(1, 1).clone());
     translation_ = register_parameter("translation", translation.clone());
+}
+
+torch::Tensor PoseTableImpl::axis_angle() const {
+    return torch::cat({root_.unsqueeze(1), joints_}, 1);
 }
 
 std::shared_ptr<torch::nn::Module> PoseTableImpl::clone(
     const std::optional<torch::Device>& device) const {
-    return cloned(*this, device, axis_angle_, translation_);
+    return cloned(*this, device, axis_angle(), translation_);
 }
 
 BodyPose PoseTableImpl::forward(int64_t index) {
@@ -46,7 +52,7 @@ BodyPose PoseTableImpl::forward(int64_t index) {
         throw Error(
             fmt::format("PoseTable: index: expected a row in [0,{}), got {}", size(), index));
     }
-    return {exp_map(axis_angle_[index]), translation_[index]};
+    return {exp_map(torch::cat({root_[index].unsqueeze(0), joints_[index]})), translation_[index]};
 }
 
 }  // namespace fmgs

@@ -14,24 +14,30 @@ class PoseSource : public Module, public ParameterGroups {
     virtual int64_t size() const = 0;  ///< frames
     /// The pose of frame `index`. Error when out of range.
     virtual BodyPose forward(int64_t index) = 0;
-    std::string parameter_group(const std::string&) const override { return "pose"; }
 };
 
 class PoseTableImpl : public PoseSource {
   public:
-    /// One row per frame, starting at the file's poses. Parameters: axis_angle [F,J,3], translation
-    /// [F,3].
+    /// One row per frame, starting at the file's poses. Parameters: root [F,3] and joints
+    /// [F,J-1,3], axis-angle in radians, translation [F,3] in metres, each a group of its own
+    /// (pose_root, …).
     explicit PoseTableImpl(const std::vector<BodyPose>& poses);
     /// axis_angle: [F,J,3], translation: [F,3].
     PoseTableImpl(const torch::Tensor& axis_angle, const torch::Tensor& translation);
     int64_t size() const override { return translation_.size(0); }
     /// The learned pose of row `index`. Error when out of range.
     BodyPose forward(int64_t index) override;
+    /// [F,J,3] root and joints.
+    torch::Tensor axis_angle() const;
+    const torch::Tensor& translation() const { return translation_; }  ///< [F,3]
+    std::string parameter_group(const std::string& name) const override { return "pose_" + name; }
     std::shared_ptr<torch::nn::Module> clone(
         const std::optional<torch::Device>& device = std::nullopt) const override;
 
   private:
-    torch::Tensor axis_angle_, translation_;
+    void keep(const torch::Tensor& axis_angle, const torch::Tensor& translation);
+
+    torch::Tensor root_, joints_, translation_;
 };
 TORCH_MODULE(PoseTable);
 

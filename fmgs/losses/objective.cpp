@@ -47,6 +47,12 @@ void check_columns(const std::vector<ObjectiveImpl::Entry>& entries,
     }
 }
 
+// Held-out pixels are black in the rendering as they are in the targets: no loss learns from them.
+void hide(const torch::Tensor& seen, Maps& rendered) {
+    for (const auto* name : {"color", "alpha"})
+        if (const auto* map = rendered.find(name)) rendered.set(name, *map * seen);
+}
+
 }  // namespace
 
 void ObjectiveImpl::add(const std::string& name, std::shared_ptr<Loss> loss, Schedule weight,
@@ -72,7 +78,9 @@ LossReport ObjectiveImpl::forward(const Surfels& surfels, const Frame& frame, co
         active.push_back(&entry);
     }
     check_columns(entries_, plan.columns());
-    const auto views = plan.render(frame.camera);  // (10)–(12), (1)
+    auto views = plan.render(frame.camera);  // (10)–(12), (1)
+    if (const auto* seen = frame.maps.find("seen"))
+        for (auto& view : views) hide(*seen, view.rendered);
     const bool is_static = static_shapes.value_or(!surfels.position.is_cpu());
 
     LossReport report;

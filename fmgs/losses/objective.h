@@ -27,8 +27,9 @@ class ObjectiveImpl : public torch::nn::Module {
     /// Error: a name that is taken or that check_name (core/names.h) refuses, unless the routing
     /// table has it; a loss that is null; a reach that opens skinning without position.
     void add(const std::string& name, std::shared_ptr<Loss> loss, Schedule weight, Reach reach);
-    /// progress = step / steps, for the schedules. Error: a term whose targets the frame does not
-    /// have, or whose reach names a column that the surfels do not have.
+    /// progress = step / steps, for the schedules. Where the frame's map `seen` [1,H,W] is 0, no
+    /// loss sees what is rendered; its color and mask are 0 there. Error: a term whose targets the
+    /// frame does not have, or whose reach names a column that the surfels do not have.
     LossReport forward(const Surfels& surfels, const Frame& frame, const Random& random,
                        double progress);
 

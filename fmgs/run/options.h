@@ -13,12 +13,24 @@ namespace fmgs {
 
 struct PoseOptions {
     bool learn = false;      ///< refine the training poses
-    double start = 1.0 / 3;  ///< from this fraction of the run on
+    double start = 0.05;     ///< from this fraction of the run on
+    int64_t steps = 4;       ///< of the drawn frame's pose in each step of the run
+    double smoothness = 0;   ///< weight of PoseSmoothnessLoss
+    int64_t checks = 5;      ///< of PoseGuard over the run; 0: no guard
+    double held_out = 0.04;  ///< share of the pixels that the guard hides from all losses
 
     template <class V>
     void visit(V& v) {
         v("learn", learn, "refine the training poses (ZJU-MoCap: true; PeopleSnapshot: false)");
         v("start", start, Range::of(0, 1), "fraction of the run after which poses are refined");
+        v("steps", steps, Range::of(1, 100),
+          "steps of the drawn frame's pose in each step of the run");
+        v("smoothness", smoothness, Range::at_least(0),
+          "weight of the acceleration of learned poses between neighbours in time");
+        v("checks", checks, Range::of(0, 1000),
+          "how often over the run each learned pose is held against the best so far; 0: never");
+        v("held_out", held_out, Range::of(0, 0.5),
+          "share of the pixels that no loss sees while poses are learned, for these checks");
     }
 };
 

@@ -115,13 +115,12 @@ int64_t load_latest(Run& run, const RunFolder& folder) {
 
 AvatarScene scene_of(const Run& run) {
     const auto frames = run.capture.splits.at("train").heads();
-    const auto poses = named_tensors(*run.poses);
     AvatarScene scene;
     scene.camera = frames.front().camera;
     scene.up = -scene.camera.rotation[1];
     for (const auto& frame : frames) scene.frames.push_back(frame.name);
-    scene.axis_angle = poses.at("axis_angle");
-    scene.translation = poses.at("translation");
+    scene.axis_angle = run.poses->axis_angle().detach();
+    scene.translation = run.poses->translation().detach();
     scene.root = median_root(scene.translation, run.body->joints()[0]);
     const auto semantic = run.options.avatar.modalities.find("semantic");
     const auto names = label_names(run.capture.label_set);

@@ -85,14 +85,43 @@ void write_history(const RunFolder& folder, const Run& run, int64_t step, const 
     write_whole(folder.history(), text + note);
 }
 
+/// What a checkpoint keeps beside the model.
+TensorDict moments_of(Optimizer& optimizer, const PoseGuard& guard) {
+    auto out = optimizer.state();
+    for (const auto& [name, pose] : guard.state()) out.set(name, pose);
+    return out;
+}
+
 void write_checkpoint(Training& training) {
     save_checkpoint(training.folder.checkpoints(), training.state, training.model,
-                    training.optimizer.state());
+                    moments_of(training.optimizer, training.guard));
 }
 
 Error not_finite(const Training& training, const std::string& what, const Frame& frame) {
     return Error(fmt::format("step {}, frame '{}': the {} is not finite", training.state.step,
                              frame.name, what));
+}
+
+/// Steps of the frame's pose over the surfels as they are. The networks, which most of a step's
+/// time goes into, are not asked again.
+void refine_pose(Training& training, const Surfels& surfels, const Frame& frame, bool checked) {
+    const auto& options = training.run.options;
+    const auto seed = static_cast<uint64_t>(options.train.seed);
+    const double progress =
+        static_cast<double>(training.state.step) / static_cast<double>(options.train.steps);
+    for (int64_t k = 0; k < options.pose.steps; ++k) {
+        training.optimizer.zero_grad();
+        const auto still = still_surfels(training.run, surfels, frame.index);
+        const auto total =
+            training.pose_objective->forward(still, frame, {seed, training.state.step}, progress)
+                .total;
+        if (!total.requires_grad()) return;  // their weights are 0 now
+        total.backward();
+        if (!checked)
+            training.optimizer.step_unchecked(progress, total, /*counts=*/false);
+        else if (const auto name = training.optimizer.step(progress))
+            throw not_finite(training, fmt::format("gradient of '{}'", *name), frame);
+    }
 }
 
 LossReport step(Training& training, bool checked) {
@@ -106,7 +135,10 @@ LossReport step(Training& training, bool checked) {
     const double start = training.progress.seconds();
     const Frame drawn = draw_frame(training.frames, state.step, seed);
     training.waiting += training.progress.seconds() - start;
-    const Frame frame = take(run, drawn, progress);
+    Frame frame = training.guard.hidden(take(run, drawn, progress));
+    const bool poses_move = frame.pose.rotations.requires_grad();
+    // The pose's own steps, below, are all that moves it.
+    frame.pose = {frame.pose.rotations.detach(), frame.pose.translation.detach(), frame.pose.bones};
 
     const auto surfels =
         run.avatar.ptr()->forward(frame.camera, frame.pose, &random, progress);   // (2)–(9)
@@ -121,6 +153,7 @@ LossReport step(Training& training, bool checked) {
         optimizer.step_unchecked(progress, report.total);
     else if (const auto name = optimizer.step(progress))
         throw not_finite(training, fmt::format("gradient of '{}'", *name), frame);
+    if (poses_move) refine_pose(training, surfels, frame, checked);
     ++state.step;
     report.total = report.total.detach();
     report.rendered.set("target", frame.maps.at("color"));
@@ -136,6 +169,16 @@ void settle(Training& training) {
     step(training, /*checked=*/true);
     throw Error(fmt::format("step {}: a loss or gradient was not finite, but is when repeated",
                             training.state.step));
+}
+
+/// Poses go back to earlier ones that were better, when it is time to see.
+void check_poses(Training& training) {
+    if (!training.guard.due(training.state.step)) return;
+    settle(training);
+    const auto& run = training.run;
+    training.guard.check(
+        run, training.frames, training.optimizer.state(),
+        static_cast<double>(training.state.step) / static_cast<double>(run.options.train.steps));
 }
 
 /// A row of metrics.csv, and the progress line.
@@ -187,15 +230,17 @@ Training start(Run run, Objective objective, RunFolder folder, std::ostream& pro
     run.options.output = folder.root.string();
     const auto model = named_tensors(*run.root);
     Optimizer optimizer(grouped_parameters(*run.root), run.options.optim);
+    auto poses = pose_objective(run, objective);
+    PoseGuard guard(run);
     TrainState state;
     std::string changed;
     if (const auto last = latest_checkpoint(folder.checkpoints())) {
         changed = changed_options(run, folder);
-        state = resume(run, *last, model, optimizer.state());
+        state = resume(run, *last, model, moments_of(optimizer, guard));
     } else {
         write_whole(folder.config(), config_text(run.options));
         prefit(run, progress);
-        save_checkpoint(folder.checkpoints(), state, model, optimizer.state());
+        save_checkpoint(folder.checkpoints(), state, model, moments_of(optimizer, guard));
         save_results(run, folder);
     }
     MetricsLog log(folder.metrics(), metric_columns(objective), state.step);
@@ -212,6 +257,8 @@ Training start(Run run, Objective objective, RunFolder folder, std::ostream& pro
             .objective = objective,
             .model = model,
             .optimizer = std::move(optimizer),
+            .pose_objective = std::move(poses),
+            .guard = std::move(guard),
             .frames = std::move(frames),
             .note = std::move(note),
             .state = state,
@@ -225,7 +272,11 @@ bool finished(const Training& training) {
 }
 
 LossReport training_step(Training& training) {
-    return kept(training, [&] { return step(training, training.run.device.is_cpu()); });
+    return kept(training, [&] {
+        auto report = step(training, training.run.device.is_cpu());
+        check_poses(training);
+        return report;
+    });
 }
 
 void record(Training& training, const LossReport& report) {

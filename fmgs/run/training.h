@@ -9,6 +9,7 @@
 ///   finish(training);
 #include <fmgs/losses/objective.h>
 #include <fmgs/run/frames.h>
+#include <fmgs/run/learned_poses.h>
 #include <fmgs/run/progress.h>
 #include <fmgs/train/checkpoint.h>
 #include <fmgs/train/optim.h>
@@ -24,6 +25,8 @@ struct Training {
     Objective objective;
     TensorDict model;  ///< what a checkpoint keeps: the avatar, the poses, what losses own
     Optimizer optimizer;
+    Objective pose_objective;  ///< of learned poses
+    PoseGuard guard;
     FrameList frames;
     std::string note;  ///< what is worth knowing at the start, a line each; may be empty
     TrainState state;
@@ -45,10 +48,11 @@ Training start(Run run, Objective objective, RunFolder folder, std::ostream& pro
 
 bool finished(const Training& training);
 
-/// One step of the method on the frame whose turn it is; the report also has the picture that was
-/// aimed at, as `target`. Nothing changes when a loss or a gradient is not finite; the Error says
-/// which, at once on the CPU, else from the next record() or save(). After any Error the state that
-/// was reached is in a checkpoint, unless the message says that it could not be saved.
+/// One step of the method on the frame whose turn it is, then, where poses are learned, steps of
+/// its pose; the report also has the picture that was aimed at, as `target`. Nothing changes when a
+/// loss or a gradient is not finite; the Error says which, at once on the CPU, else from the next
+/// record() or save(). After any Error the state that was reached is in a checkpoint, unless the
+/// message says that it could not be saved.
 LossReport training_step(Training& training);
 
 /// What the options want after a step: a row of metrics.csv and the progress line, a row of

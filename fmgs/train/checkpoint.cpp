@@ -153,6 +153,20 @@ void prune(const fs::path& checkpoints) {
     }
 }
 
+/// Earlier checkpoints had all rotations of the training poses in one tensor.
+TensorDict with_root_apart(const TensorDict& model) {
+    TensorDict out;
+    for (const auto& [name, tensor] : model) {
+        if (name != "poses.axis_angle" || tensor.dim() != 3 || tensor.size(1) == 0) {
+            out.set(name, tensor);
+            continue;
+        }
+        out.set("poses.root", tensor.select(1, 0).contiguous());
+        out.set("poses.joints", tensor.slice(1, 1).contiguous());
+    }
+    return out;
+}
+
 }  // namespace
 
 fs::path save_checkpoint(const fs::path& checkpoints, const TrainState& state,
@@ -234,7 +248,7 @@ TrainState load_checkpoint(const fs::path& checkpoint, const TensorDict& model,
         return tensors;
     };
     TensorDict saved_model, saved_optimizer;
-    for (const auto& [name, tensor] : read("model.safetensors")) {
+    for (const auto& [name, tensor] : with_root_apart(read("model.safetensors"))) {
         if (optimizer || !name.starts_with("losses.")) saved_model.set(name, tensor);
     }
     if (optimizer) saved_optimizer = read("optimizer.safetensors");

@@ -24,6 +24,9 @@ bool is_surfel(const std::string& group) {
     return group == "scale" || group == "opacity" || group == "offset" || group == "turn";
 }
 
+/// Rows belong to frames, of which a step draws one.
+bool is_by_row(const std::string& group) { return group.starts_with("pose_"); }
+
 /// Treats denormals as zero in this scope on this thread: the first moment of an untouched table
 /// row decays into them and stays there, at a hundred times the cost of a normal number. ε hides
 /// the difference.
@@ -100,15 +103,43 @@ struct AdamPass {
     }
 };
 
+/// Adam of those rows of x [F,…] that have a gradient and that `live` [] bool lets move; `steps`
+/// [F] int64 counts each. The others keep their bits. Nothing is read back.
+void update_rows(const torch::Tensor& x, const torch::Tensor& gradient, const torch::Tensor& first,
+                 const torch::Tensor& second, const torch::Tensor& steps, double rate,
+                 const torch::Tensor& live) {
+    const auto g = gradient.flatten(1);
+    const auto rows = g.ne(0).any(1).logical_and(live);
+    steps.add_(rows);
+    const auto set = [where = rows.unsqueeze(1)](const torch::Tensor& to,
+                                                 const torch::Tensor& value) {
+        auto flat = to.flatten(1);  // a view: all of these are contiguous
+        flat.copy_(torch::where(where, value.to(flat.scalar_type()), flat));
+    };
+    set(first, kBeta1 * first.flatten(1) + (1 - kBeta1) * g);
+    set(second, kBeta2 * second.flatten(1) + (1 - kBeta2) * g * g);
+    const auto t = steps.to(torch::kDouble).unsqueeze(1);
+    const auto m = first.flatten(1) / (1 - torch::pow(kBeta1, t));
+    const auto v = second.flatten(1) / (1 - torch::pow(kBeta2, t));
+    set(x, x.flatten(1) - rate * (m / (v.sqrt() + kEpsilon)));
+}
+
 }  // namespace
 
 double OptimOptions::rate(const std::string& group, double progress) const {
     const std::pair<const char*, const Schedule*> rates[] = {
-        {"volume", &volume},   {"feature_volume", &feature_volume},
-        {"network", &network}, {"skinning", &skinning},
-        {"pose", &pose},       {"scale", &scale},
-        {"opacity", &opacity}, {"offset", &offset},
-        {"turn", &turn},       {"loss", &loss}};
+        {"volume", &volume},
+        {"feature_volume", &feature_volume},
+        {"network", &network},
+        {"skinning", &skinning},
+        {"pose_root", &pose_root},
+        {"pose_joints", &pose_joints},
+        {"pose_translation", &pose_translation},
+        {"scale", &scale},
+        {"opacity", &opacity},
+        {"offset", &offset},
+        {"turn", &turn},
+        {"loss", &loss}};
     std::string known;
     for (const auto& [name, schedule] : rates) {
         if (group == name) {
@@ -129,9 +160,11 @@ Optimizer::Optimizer(const std::vector<Parameter>& parameters, const OptimOption
             throw Error(fmt::format("parameter {}: expected a contiguous tensor", name));
         options.rate(group, 0);  // an unknown group shows now
         const auto plain = parameter.options().requires_grad(false);
+        const bool by_row = is_by_row(group);
+        const auto steps = by_row ? torch::zeros({parameter.size(0)}, plain.dtype(torch::kInt64))
+                                  : torch::zeros({1}, torch::kInt64);
         slots_.push_back({name, group, parameter, torch::zeros(parameter.sizes(), plain),
-                          torch::zeros(parameter.sizes(), plain), torch::zeros({1}, torch::kInt64),
-                          is_surfel(group)});
+                          torch::zeros(parameter.sizes(), plain), steps, is_surfel(group), by_row});
     }
 }
 
@@ -159,6 +192,12 @@ std::optional<std::string> Optimizer::step(double progress) {
 }
 
 void Optimizer::update(Slot& slot, const torch::Tensor& gradient, double rate, double factor) {
+    if (slot.by_row) {
+        const auto always = torch::ones({}, gradient.options().dtype(torch::kBool));
+        update_rows(slot.parameter, gradient * factor, slot.first, slot.second, slot.steps, rate,
+                    always);
+        return;
+    }
     const int64_t t = ++slot.steps.data_ptr<int64_t>()[0];
     rate /= 1 - std::pow(kBeta1, static_cast<double>(t));
     const double root = 1 / std::sqrt(1 - std::pow(kBeta2, static_cast<double>(t)));
@@ -180,7 +219,7 @@ void Optimizer::zero_grad() {
     for (auto& slot : slots_) slot.parameter.mutable_grad().reset();
 }
 
-void Optimizer::step_unchecked(double progress, const torch::Tensor& loss) {
+void Optimizer::step_unchecked(double progress, const torch::Tensor& loss, bool counts) {
     const torch::NoGradGuard guard;  // an update is not part of any graph
     if (!stopped_.defined()) {
         stopped_ = torch::zeros({}, loss.options().dtype(torch::kFloat).requires_grad(false));
@@ -191,7 +230,7 @@ void Optimizer::step_unchecked(double progress, const torch::Tensor& loss) {
     for (auto& slot : slots_) {
         const auto& gradient = slot.parameter.grad();
         if (!gradient.defined()) continue;
-        if (!slot.live_steps.defined())
+        if (!slot.by_row && !slot.live_steps.defined())
             slot.live_steps = slot.steps[0].to(slot.parameter.device(), torch::kFloat);
         gradients.push_back(gradient.contiguous());
         slots.push_back(&slot);
@@ -201,7 +240,7 @@ void Optimizer::step_unchecked(double progress, const torch::Tensor& loss) {
     const auto norms = torch::stack(at::_foreach_norm(gradients, 2));
     const auto good = norms.isfinite().all().logical_and(loss.isfinite());
     stopped_.copy_(torch::max(stopped_, good.logical_not().to(torch::kFloat)));
-    skipped_.add_(stopped_);
+    if (counts) skipped_.add_(stopped_);
     torch::Tensor divisor;  // of the gradients that are clipped
     if (options_.clip > 0 && !clipped.empty())
         divisor = (torch::stack(at::_foreach_norm(clipped, 2)).norm() / options_.clip)
@@ -210,8 +249,16 @@ void Optimizer::step_unchecked(double progress, const torch::Tensor& loss) {
 
     // One launch for all parameters of a learning rate.
     std::map<std::pair<double, bool>, std::vector<size_t>> groups;
-    for (size_t k = 0; k < slots.size(); ++k)
-        groups[{options_.rate(slots[k]->group, progress), slots[k]->surfel}].push_back(k);
+    for (size_t k = 0; k < slots.size(); ++k) {
+        auto& slot = *slots[k];
+        const double rate = options_.rate(slot.group, progress);
+        if (!slot.by_row) {
+            groups[{rate, slot.surfel}].push_back(k);
+            continue;
+        }
+        const auto g = divisor.defined() ? gradients[k] / divisor : gradients[k];
+        update_rows(slot.parameter, g, slot.first, slot.second, slot.steps, rate, stopped_ == 0);
+    }
     for (const auto& [key, members] : groups) {
         std::vector<torch::Tensor> parameter, gradient, first, second, steps;
         for (const size_t k : members) {

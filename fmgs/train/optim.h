@@ -11,16 +11,18 @@ namespace fmgs {
 
 /// Learning rates. What decays is multiplied by decay^progress over the run.
 struct OptimOptions {
-    Schedule volume = 2e-2;          ///< V_g, V_c
-    Schedule feature_volume = 5e-2;  ///< V_s and those of other modalities
-    Schedule network = 2e-3;         ///< every MLP and the pose encoder
-    Schedule skinning = 1e-4;        ///< the skinning field
-    Schedule pose = 1e-4;            ///< the pose table
-    Schedule scale = 5e-3;           ///< log-scale of the surfels, no decay
-    Schedule opacity = 1e-2;         ///< opacity logit of the surfels, no decay
-    Schedule offset = 5e-4;          ///< position of free surfels
-    Schedule turn = 1e-3;            ///< rotation of free surfels
-    Schedule loss = 2e-3;            ///< what losses own
+    Schedule volume = 2e-2;            ///< V_g, V_c
+    Schedule feature_volume = 5e-2;    ///< V_s and those of other modalities
+    Schedule network = 2e-3;           ///< every MLP and the pose encoder
+    Schedule skinning = 1e-4;          ///< the skinning field
+    Schedule pose_root = 2e-3;         ///< root orientations of the pose table
+    Schedule pose_joints = 2e-3;       ///< its other joints
+    Schedule pose_translation = 2e-3;  ///< its translations
+    Schedule scale = 5e-3;             ///< log-scale of the surfels, no decay
+    Schedule opacity = 1e-2;           ///< opacity logit of the surfels, no decay
+    Schedule offset = 5e-4;            ///< position of free surfels
+    Schedule turn = 1e-3;              ///< rotation of free surfels
+    Schedule loss = 2e-3;              ///< what losses own
     double decay = 0.1;
     double clip = 0;  ///< largest global norm of all gradients but the surfels' own; 0: no clipping
 
@@ -32,7 +34,13 @@ struct OptimOptions {
           "learning rate of the volumes of semantics and other modalities");
         v("network", network, Range::at_least(0), "learning rate of the networks");
         v("skinning", skinning, Range::at_least(0), "learning rate of the skinning field");
-        v("pose", pose, Range::at_least(0), "learning rate of learned poses");
+        v("pose_root", pose_root, Range::at_least(0),
+          "learning rate of the root orientation of learned poses: radians of a step");
+        v("pose_joints", pose_joints, Range::at_least(0),
+          "learning rate of the other joints of learned poses: radians of a step");
+        v("pose_translation", pose_translation, Range::at_least(0),
+          "learning rate of the translation of learned poses: metres of a step");
+        v.renamed("pose", "pose_joints");
         v("scale", scale, Range::at_least(0),
           "learning rate of the surfels' log-scale, without decay");
         v("opacity", opacity, Range::at_least(0),
@@ -53,7 +61,8 @@ struct OptimOptions {
 
 /// Textbook Adam (β 0.9 and 0.999, ε 1e-15), one multi-threaded pass over memory per parameter; the
 /// same bits for any number of threads. A parameter without a gradient is skipped and its step
-/// count stays.
+/// count stays. So is each row of a pose table, the groups pose_…, whose gradient is all zero:
+/// a frame that a step does not draw keeps its pose, its moments and its own step count.
 ///   m ← β₁m + (1-β₁)g,  v ← β₂v + (1-β₂)g²,  p ← p - lr · (m/(1-β₁ᵗ)) / (√(v/(1-β₂ᵗ)) + ε)
 class Optimizer {
   public:
@@ -67,22 +76,24 @@ class Optimizer {
 
     /// The same on a GPU without waiting for it: ATen's fused Adam, and nothing is read back. When
     /// `loss` or a gradient is not finite nothing changes, nor does it in any later step;
-    /// take_skipped() tells.
-    void step_unchecked(double progress, const torch::Tensor& loss);
-    /// Unchecked steps that changed nothing since the last call: reads back. 0: all is well.
+    /// take_skipped() tells. `counts`: not for what is a part of a step that counts itself.
+    void step_unchecked(double progress, const torch::Tensor& loss, bool counts = true);
+    /// Unchecked steps that count and changed nothing since the last call: reads back. 0: all is
+    /// well.
     int64_t take_skipped();
 
     /// The moments and step counts (reads back those of unchecked steps), NAME.first, NAME.second
-    /// and NAME.steps [1] int64. They alias the optimizer: copying into them (see checkpoint.h)
-    /// restores it.
+    /// and NAME.steps [1] int64, of pose tables [F]. They alias the optimizer: copying into them
+    /// (see checkpoint.h) restores it.
     TensorDict state();
 
   private:
     struct Slot {
         std::string name, group;
         torch::Tensor parameter, first, second;
-        torch::Tensor steps;       // [1] int64, on the CPU
+        torch::Tensor steps;       // [1] int64 on the CPU; by row [F] beside the parameter
         bool surfel;               // its own gradient is never clipped
+        bool by_row;               // rows of frames: each is stepped when it has a gradient
         torch::Tensor live_steps;  // [] float on the device: `steps` while steps go unchecked
     };
 

@@ -1,0 +1,199 @@
+#include <fmgs/run/learned_poses.h>
+
+#include <fmgs/core/check.h>
+#include <fmgs/core/named_tensors.h>
+#include <fmgs/core/random.h>
+#include <fmgs/core/rotation.h>
+#include <fmgs/data/file_names.h>
+#include <fmgs/raster/render.h>
+#include <fmt/format.h>
+#include <torch/types.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace fmgs {
+
+namespace {
+
+constexpr int64_t kBlock = 8;  // pixels
+
+/// The parameters of the pose table under the names that a checkpoint gives them.
+TensorDict rows_of(const Run& run) { return named_tensors(*run.poses, "poses."); }
+
+/// Σ (picture - target)² over the pixels that are hidden.
+double hidden_error(const Run& run, const Frame& frame, const BodyPose& pose,
+                    const torch::Tensor& seen, double progress) {
+    const auto surfels = run.avatar.ptr()->forward(frame.camera, pose, nullptr, progress);
+    const auto picture = render(surfels.posed(), frame.camera, {"color"}).at("color");
+    return ((picture - frame.maps.at("color")) * (1 - seen)).square().sum().item<double>();
+}
+
+/// Positions of the joints [J,3].
+torch::Tensor joint_positions(const Body& body, const BodyPose& pose, const torch::Tensor& rest) {
+    const auto moved = torch::matmul(body.bones(pose), rest);  // rest pose → this one
+    return (torch::matmul(moved.slice(1, 0, 3).slice(2, 0, 3), body.joints().unsqueeze(2)) +
+            moved.slice(1, 0, 3).slice(2, 3))
+        .squeeze(2);
+}
+
+}  // namespace
+
+PoseGuard::PoseGuard(const Run& run) {
+    const auto& options = run.options;
+    if (!options.pose.learn || options.pose.checks == 0 || options.pose.held_out == 0) return;
+    share_ = options.pose.held_out;
+    checks_ = options.pose.checks;
+    steps_ = options.train.steps;
+    start_ = static_cast<int64_t>(std::ceil(options.pose.start * static_cast<double>(steps_)));
+    seed_ = static_cast<uint64_t>(options.train.seed);
+    for (const auto& [name, rows] : rows_of(run)) kept_.set(name + ".kept", rows.detach().clone());
+}
+
+torch::Tensor PoseGuard::seen(const Frame& frame) const {
+    const auto& color = frame.maps.at("color");
+    const int64_t height = color.size(1), width = color.size(2);
+    const auto draws = torch::rand({(height + kBlock - 1) / kBlock, (width + kBlock - 1) / kBlock},
+                                   Random{seed_, frame.index}.generator("held_out"), torch::kFloat);
+    return (draws >= share_)
+        .repeat_interleave(kBlock, 0)
+        .repeat_interleave(kBlock, 1)
+        .slice(0, 0, height)
+        .slice(1, 0, width)
+        .unsqueeze(0)
+        .to(color.options());
+}
+
+Frame PoseGuard::hidden(const Frame& frame) const {
+    if (kept_.empty()) return frame;
+    auto out = frame;
+    const auto looks = seen(frame);
+    out.maps.set("seen", looks);
+    for (const auto* name : {"color", "mask"})
+        if (const auto* map = frame.maps.find(name)) out.maps.set(name, *map * looks);
+    return out;
+}
+
+bool PoseGuard::due(int64_t step) const {
+    if (kept_.empty() || step <= start_) return false;
+    return step * checks_ / steps_ > (step - 1) * checks_ / steps_;
+}
+
+int64_t PoseGuard::check(const Run& run, const FrameList& frames, const TensorDict& moments,
+                         double progress) {
+    const torch::NoGradGuard guard;
+    const auto rows = rows_of(run);
+    int64_t back = 0;
+    for (const auto& drawn : frames) {
+        const auto frame = drawn.to(run.device);
+        const int64_t k = frame.index;
+        const auto looks = seen(frame);
+        const PoseTable kept(
+            torch::cat({kept_.at("poses.root.kept").unsqueeze(1), kept_.at("poses.joints.kept")},
+                       1),
+            kept_.at("poses.translation.kept"));
+        const double now = hidden_error(run, frame, run.poses.ptr()->forward(k), looks, progress);
+        const bool worse = hidden_error(run, frame, kept.ptr()->forward(k), looks, progress) < now;
+        for (const auto& [name, row] : rows) {
+            auto mine = row[k], best = kept_.at(name + ".kept")[k];
+            worse ? mine.copy_(best) : best.copy_(mine);
+            if (worse) moments.at(name + ".first")[k].zero_();
+        }
+        back += worse;
+    }
+    return back;
+}
+
+Objective pose_objective(const Run& run, const Objective& objective) {
+    Objective out;
+    const auto& pose = run.options.pose;
+    if (!pose.learn) return out;
+    for (const auto& [name, loss, weight, reach] : objective->entries())
+        if (name == "photometric" || name == "mask") out->add(name, loss, weight, reach);
+    if (out->entries().empty())
+        throw Error(
+            "pose.learn: poses are learned from the photometric and the mask loss, and neither is "
+            "there; give losses.photometric.weight or losses.mask.weight, or set pose.learn=false");
+    if (pose.smoothness > 0)
+        out->add("pose_smoothness",
+                 std::make_shared<PoseSmoothnessLoss>(
+                     run.poses.ptr(), time_neighbours(run.capture.splits.at("train").heads())),
+                 pose.smoothness, Reach::nothing());
+    return out;
+}
+
+Surfels still_surfels(const Run& run, const Surfels& surfels, int64_t index) {
+    auto out = surfels.restricted(Reach::nothing());
+    out.bones = run.avatar->parts().body->bones(run.poses.ptr()->forward(index));
+    return out;
+}
+
+TimeNeighbours time_neighbours(std::span<const Frame> frames) {
+    std::vector<int64_t> times;
+    for (const auto& frame : frames) times.push_back(frame_number(frame.name));
+    int64_t closest = INT64_MAX;
+    for (size_t k = 1; k < times.size(); ++k)
+        if (times[k] > times[k - 1] && times[k - 1] >= 0)
+            closest = std::min(closest, times[k] - times[k - 1]);
+    TimeNeighbours out(times.size(), {-1, -1});
+    for (size_t k = 1; k < times.size(); ++k) {
+        if (times[k - 1] < 0 || times[k] - times[k - 1] != closest) continue;
+        out[k][0] = static_cast<int64_t>(k) - 1;
+        out[k - 1][1] = static_cast<int64_t>(k);
+    }
+    return out;
+}
+
+PoseChange pose_change(const Run& run) {
+    const torch::NoGradGuard guard;
+    const auto heads = run.capture.splits.at("train").heads();
+    const int64_t count = run.body->joint_count();
+    const auto zero = BodyPose{torch::eye(3).repeat({count, 1, 1}), torch::zeros({3})};
+    const auto rest = torch::linalg_inv(run.body->bones(zero.to(run.device)));
+    PoseChange out;
+    out.drift = torch::zeros({3});
+    for (const auto& head : heads) {
+        const auto before = head.pose.to(run.device), now = run.poses.ptr()->forward(head.index);
+        const auto moved =
+            (joint_positions(*run.body, now, rest) - joint_positions(*run.body, before, rest))
+                .cpu();
+        const double mean = moved.norm(2, 1).mean().item<double>();
+        const auto turned = torch::matmul(now.rotations, before.rotations.transpose(1, 2));
+        const auto angles = log_map(turned).norm(2, 1).cpu() * (180 / std::numbers::pi);
+        out.mean += mean;
+        out.worst = std::max(out.worst, mean);
+        out.drift += moved.mean(0);
+        out.root += angles[0].item<double>();
+        if (count > 1) out.joints += angles.slice(0, 1).mean().item<double>();
+        out.translation += (now.translation - before.translation).norm().item<double>();
+    }
+    const auto frames = static_cast<double>(heads.size());
+    for (auto* sum : {&out.mean, &out.root, &out.joints, &out.translation}) *sum /= frames;
+    out.drift /= frames;
+    return out;
+}
+
+std::string pose_change_text(const Run& run) {
+    const auto change = pose_change(run);
+    return fmt::format(
+        "poses: joints moved by {:.1f} mm on average ({:.1f} mm in the frame that moved most, "
+        "{:.1f} mm all frames together); root turned by {:.2f} degrees, joints by {:.2f}, "
+        "translation {:.1f} mm\n",
+        1e3 * change.mean, 1e3 * change.worst, 1e3 * change.drift.norm().item<double>(),
+        change.root, change.joints, 1e3 * change.translation);
+}
+
+std::string drawn_poses_text(const Run& run, const std::string& split) {
+    if (!run.options.pose.learn) return {};
+    const auto heads = run.capture.splits.at(split).heads();
+    const auto learned =
+        std::count_if(heads.begin(), heads.end(), [](const Frame& f) { return f.index >= 0; });
+    if (learned == 0) return {};
+    return fmt::format(
+        "{}: {} of {} frames show the pose of a training frame and are drawn in it as learned\n",
+        split, learned, heads.size());
+}
+
+}  // namespace fmgs
