@@ -103,25 +103,29 @@ struct AdamPass {
     }
 };
 
+/// x [F,…] with a row for each frame: a view.
+torch::Tensor in_rows(const torch::Tensor& x) {
+    return x.dim() == 1 ? x.unsqueeze(1) : x.flatten(1);
+}
+
 /// Adam of those rows of x [F,…] that have a gradient and that `live` [] bool lets move; `steps`
 /// [F] int64 counts each. The others keep their bits. Nothing is read back.
 void update_rows(const torch::Tensor& x, const torch::Tensor& gradient, const torch::Tensor& first,
                  const torch::Tensor& second, const torch::Tensor& steps, double rate,
                  const torch::Tensor& live) {
-    const auto g = gradient.flatten(1);
+    const auto g = in_rows(gradient);
+    auto p = in_rows(x), m = in_rows(first), v = in_rows(second);
     const auto rows = g.ne(0).any(1).logical_and(live);
     steps.add_(rows);
-    const auto set = [where = rows.unsqueeze(1)](const torch::Tensor& to,
-                                                 const torch::Tensor& value) {
-        auto flat = to.flatten(1);  // a view: all of these are contiguous
-        flat.copy_(torch::where(where, value.to(flat.scalar_type()), flat));
+    const auto set = [where = rows.unsqueeze(1)](torch::Tensor& to, const torch::Tensor& value) {
+        to.copy_(torch::where(where, value.to(to.scalar_type()), to));
     };
-    set(first, kBeta1 * first.flatten(1) + (1 - kBeta1) * g);
-    set(second, kBeta2 * second.flatten(1) + (1 - kBeta2) * g * g);
+    set(m, kBeta1 * m + (1 - kBeta1) * g);
+    set(v, kBeta2 * v + (1 - kBeta2) * g * g);
     const auto t = steps.to(torch::kDouble).unsqueeze(1);
-    const auto m = first.flatten(1) / (1 - torch::pow(kBeta1, t));
-    const auto v = second.flatten(1) / (1 - torch::pow(kBeta2, t));
-    set(x, x.flatten(1) - rate * (m / (v.sqrt() + kEpsilon)));
+    const auto mean = m / (1 - torch::pow(kBeta1, t));
+    const auto size = (v / (1 - torch::pow(kBeta2, t))).sqrt();
+    set(p, p - rate * (mean / (size + kEpsilon)));
 }
 
 }  // namespace
