@@ -38,7 +38,7 @@ const Subject& subject() {
     return one;
 }
 
-CaptureCheck check(const Frames& frames, const BodyData& body = subject().data) {
+Findings check(const Frames& frames, const BodyData& body = subject().data) {
     const BodyModel model(body, subject().betas);
     return check_frames(*model, FrameList(frames), {});
 }
@@ -58,14 +58,14 @@ std::string all(const std::vector<std::string>& texts) {
 }
 
 // Something is said, a warning or a problem, and it holds these words.
-void check_said(const CaptureCheck& found, const std::string& words) {
+void check_said(const Findings& found, const std::string& words) {
     const auto said = all(found.warnings) + all(found.problems);
     INFO(said);
     CHECK(said.find(words) != said.npos);
 }
 
 // "… 20 cm too far right …"
-double centimetres(const CaptureCheck& found, const std::string& side) {
+double centimetres(const Findings& found, const std::string& side) {
     const auto said = all(found.warnings) + all(found.problems);
     INFO(said);
     std::smatch match;
@@ -84,7 +84,7 @@ TEST_CASE("an untouched capture passes without a word") {
     INFO(all(found.warnings) + all(found.problems));
     CHECK(found.warnings.empty());
     CHECK(found.problems.empty());
-    CHECK(found.lines.size() == 5);  // height, masks, three priors
+    CHECK(found.lines.size() == 6);  // height, distance, masks, three priors
     std::smatch share;
     const auto lines = all(found.lines);
     REQUIRE(std::regex_search(lines, share, std::regex("labels: ([0-9]+) %")));
@@ -190,6 +190,41 @@ TEST_CASE("a body in centimetres or of no person's size is a matter of units") {
     body.vertices = body.vertices * 100;
     body.shape_directions = body.shape_directions * 100;
     check_said(check(subject().frames, body), "divided by 100");
+}
+
+TEST_CASE("a person behind the camera, in it or far away is said with its likely cause") {
+    const auto root = BodyModel(subject().data, subject().betas)->joints()[0];
+    const auto place = [&](Frame& frame, float z) {
+        const auto& E = frame.camera;
+        frame.pose.translation =
+            torch::mv(E.rotation.t(), torch::tensor({0.f, 0.f, z}) - E.translation) - root;
+    };
+    const auto found = [&](float z) {
+        return all(check(changed([&](Frame& frame) { place(frame, z); })).problems);
+    };
+    CHECK(found(-4).find("the person is behind the camera in frame") != std::string::npos);
+    CHECK(found(0.2f).find("are the translations missing") != std::string::npos);
+    CHECK(found(34).find("more than 30 m from the camera") != std::string::npos);
+    auto frames = subject().frames;
+    place(frames[3], 40);
+    const auto one = check(frames);
+    CHECK(all(one.warnings).find("30 m from the camera in frame '" + frames[3].name + "'") !=
+          std::string::npos);
+    CHECK(all(one.problems).find("30 m") == std::string::npos);
+}
+
+TEST_CASE("betas beyond those of people are said") {
+    Findings found;
+    check_betas(torch::tensor({3.f, -9.9f}), found);
+    check_betas(torch::zeros({0}), found);
+    CHECK(found.warnings.empty());
+    check_betas(torch::tensor({3.f, -11.f}), found);
+    CHECK(all(found.warnings).find("a beta is 11") != std::string::npos);
+    Capture capture;
+    capture.betas = torch::tensor({12.f});
+    capture.splits["train"] = FrameList(subject().frames);
+    const BodyModel model(subject().data, subject().betas);
+    CHECK(all(check_capture(*model, capture).warnings).find("a beta is 12") != std::string::npos);
 }
 
 TEST_CASE("each other choice of signs of the normals is told, with the axes that mend it") {

@@ -68,15 +68,8 @@ std::string joined(const std::vector<std::string>& notes) {
     return out;
 }
 
-/// A JPEG whose EXIF data, of either byte order, state this orientation.
 std::string turned(char orientation, bool little) {
-    const std::string zero(1, '\0'), one("\x01"), turn(1, orientation);
-    std::string tiff = little ? "II*" + zero + "\x08" + std::string(3, '\0')
-                              : "MM" + zero + "*" + std::string(3, '\0') + "\x08";
-    tiff += little ? one + zero : zero + one;
-    tiff += little ? "\x12\x01\x03" + zero + one + std::string(3, '\0') + turn + zero
-                   : "\x01\x12" + zero + "\x03" + std::string(3, '\0') + one + zero + turn;
-    return with_segment(jpeg(), "Exif" + zero + zero + tiff + std::string(6, '\0'));
+    return with_segment(jpeg(), "Exif" + std::string(2, '\0') + exif(orientation, little));
 }
 
 }  // namespace
@@ -173,15 +166,7 @@ TEST_CASE("pictures that cannot be meant are refused before any network runs", "
 TEST_CASE("an alpha channel is left out, and the user told", "[extract_priors]") {
     Pictures p;
     fs::remove_all(p.folder.path / "pictures/camera_b");
-    // One pixel, grey of level 7, half clear.
-    constexpr const char* kPixel =
-        "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d4944415478da6360"
-        "67"
-        "676f000000c400961c42b9f90000000049454e44ae426082";
-    std::string png;
-    for (const char* c = kPixel; *c; c += 2)
-        png.push_back(static_cast<char>(std::stoi(std::string(c, 2), nullptr, 16)));
-    write_whole(p.folder.path / "pictures/camera_a/3.png", png);
+    write_whole(p.folder.path / "pictures/camera_a/3.png", png(1, 4, 8, {7, 7, 7, 128}));
     const auto report = extract_priors(p.options);
     REQUIRE(joined(report.notes).find("the alpha channel of 1 pictures") != std::string::npos);
     REQUIRE(read_npy_tensor(p.map("depth/camera_a/3.npy")).item<float>() == 7);
@@ -190,7 +175,8 @@ TEST_CASE("an alpha channel is left out, and the user told", "[extract_priors]")
 TEST_CASE("priors of another maker are neither read in our place nor contradicted",
           "[extract_priors]") {
     Pictures p;
-    write_whole(p.map("priors.json"), R"({"normal": {"folder": "n", "axes": "LUB"}, "by": "me"})");
+    write_whole(p.map("priors.json"),
+                R"({"normal": {"folder": "n", "axes": "LUB"}, "author": "me"})");
     write_whole(p.map("n/camera_c/1.npy"), "of another maker");
     const auto refused = [&](const std::string& words) {
         return throws_error([&] { extract_priors(p.options); }, words);
@@ -202,7 +188,7 @@ TEST_CASE("priors of another maker are neither read in our place nor contradicte
     REQUIRE(is_there(p.map("n/camera_a/1.npy")));
     const auto format = read_prior_format(p.map("priors.json"));
     REQUIRE((format.depth_kind == "inverse" && format.normal_axes == "LUB"));
-    REQUIRE(format.unread == std::vector<std::string>{"by"});
+    REQUIRE(format.unread == std::vector<std::string>{"author"});
     p.options.networks.depth.kind = "depth";
     REQUIRE(refused("priors.json: depth.kind is inverse"));
     p.options.networks.depth.kind = "inverse";

@@ -57,3 +57,33 @@ TEST_CASE("the program makes priors of a capture, and read_capture finds them",
     REQUIRE(outcome.code == 0);
     REQUIRE(outcome.text.find("0 maps of ") != std::string::npos);
 }
+
+TEST_CASE("priors that networks made are checked and trained on", "[extract_priors]") {
+    TemporaryFolder folder;
+    const auto root = folder.path / "capture";
+    copy_capture(root);
+    fs::remove_all(root / "priors");
+    write_whole(folder.path / "model.yaml", "seg: {width: 64, height: 64}");
+    // Torso everywhere, facing the viewer, at one depth: nothing that contradicts the body.
+    const auto torso = save_network(folder.path / "s.pt2",
+                                    "y = x[:, 0:1] * 0\n"
+                                    "    return torch.cat([y] * 21 + [y + 1] + [y] * 6, 1)");
+    const auto facing = save_network(folder.path / "n.pt2",
+                                     "y = x[:, 0:1] * 0\n    return torch.cat([y, y, y + 1], 1)");
+    const auto flat = save_network(folder.path / "d.pt2", "return x[:, 0:1] * 0 + 1");
+    auto outcome = run("extract_priors " + root.string() + " --seg " + torso.string() +
+                       " --normal " + facing.string() + " --depth " + flat.string() + " --model " +
+                       (folder.path / "model.yaml").string());
+    INFO(outcome.text);
+    REQUIRE(outcome.code == 0);
+    outcome = run(train(folder.path / "run", "train.steps=3", root));
+    INFO(outcome.text);
+    REQUIRE(outcome.code == 0);
+    CHECK(outcome.text.find("normals: mean cosine with the body 0.") != std::string::npos);
+    CHECK(outcome.text.find("depth: mean rank correlation with the body 0.00") !=
+          std::string::npos);
+    CHECK(outcome.text.find("warning") == std::string::npos);
+    const auto log = bytes(folder.path / "run/metrics.csv");
+    for (const char* loss : {"normal", "depth_ranking", "semantic"})
+        CHECK(log.find(loss) != std::string::npos);
+}

@@ -111,7 +111,7 @@ TEST_CASE("the label is the class of the largest value; Sapiens2's 29 become the
         networks.map(kLabels29, PriorTask::seg, unscaled(1, 6), picture(row({0, 1, 2, 3, 4, 28}))),
         torch::tensor({0, 1, 2, 2, 3, 27}).reshape({1, 6})));
     auto own = unscaled(1, 2);
-    own.label_set = "lip20";
+    own.label_set = "mine";
     REQUIRE(torch::equal(networks.map("return torch.cat([255 - x[:, 0:1], x[:, 0:1]], 1)",
                                       PriorTask::seg, own, picture(row({3, 250}))),
                          torch::tensor({0, 1}).reshape({1, 2})));

@@ -65,11 +65,7 @@ std::vector<Source> list_sources(const fs::path& folder, std::vector<std::string
     for (const auto& name : names) {
         const auto file = find_picture(folder, name);
         const auto header = read_picture_header(file);
-        if (header.orientation != 1)
-            throw Error(fmt::format(
-                "{}: its EXIF data say that it is to be turned (orientation {}), which not every "
-                "reader does; turn all pictures for good, e.g. mogrify -auto-orient {}/*",
-                file.string(), header.orientation, file.parent_path().string()));
+        check_upright(header, file);
         if (header.alpha) alpha.push_back(file.string());
         sources.push_back({name, file, header.height, header.width});
     }
@@ -119,6 +115,7 @@ PriorFormat settle_format(const ExtractOptions& options, const fs::path& output)
             fmt::format("depth.kind: expected depth or inverse, got '{}'", networks.depth.kind));
     normals_to_opencv(torch::zeros({3, 1, 1}), networks.normal.axes);  // an Error if they are none
     settle(PriorTask::seg, "label_set", format.label_set, networks.seg.label_set);
+    (void)label_set_of(format);  // an Error if it is none that can be read
     settle(PriorTask::depth, "kind", format.depth_kind, networks.depth.kind);
     settle(PriorTask::normal, "axes", format.normal_axes, networks.normal.axes);
     settle(PriorTask::normal, "channel_order", format.normal_order, "xyz");

@@ -29,17 +29,24 @@ fs::path find_picture(const fs::path& folder, const std::string& stem) {
         const fs::path file = folder / (stem + extension);
         if (is_there(file)) return file;
     }
-    if (const fs::path file = folder / (stem + ".npy"); is_there(file)) return file;
+    for (const char* extension : {".npy", ".npz", ".exr"}) {
+        const fs::path file = folder / (stem + extension);
+        if (is_there(file)) return file;
+    }
     return folder / (stem + ".png");
 }
 
 fs::path find_mask(const fs::path& masks, const std::string& stem) {
     std::vector<std::string> stems = {stem};
-    if (stem.starts_with("image_")) stems.insert(stems.begin(), "mask_" + stem.substr(6));
+    const fs::path path(stem);  // CAMERA/NAME where there are several cameras
+    const auto name = path.filename().string();
+    const auto beside = [&](const std::string& other) {
+        return (path.parent_path() / other).string();
+    };
+    if (name.starts_with("image_")) stems.insert(stems.begin(), beside("mask_" + name.substr(6)));
     for (const char* ending : {".png", ".jpg", ".jpeg", ".mask", "_mask"})
         stems.push_back(stem + ending);
-    const fs::path name(stem);
-    stems.push_back((name.parent_path() / ("mask_" + name.filename().string())).string());
+    stems.push_back(beside("mask_" + name));
     for (const auto& each : stems) {
         if (const auto file = find_picture(masks, each); is_there(file)) return file;
     }

@@ -9,12 +9,12 @@ namespace fmgs {
 
 /// Whether the name ends in .png, .jpg or .jpeg, in lower or upper case.
 bool is_picture(const std::filesystem::path& file);
-/// The first of <stem>.png, .jpg, .jpeg, these in upper case, and .npy that exists in `folder`; the
-/// .png's path when none does.
+/// The first of <stem>.png, .jpg, .jpeg, these in upper case, .npy, .npz and .exr (which its
+/// readers refuse with a cure) that exists in `folder`; the .png's path when none does.
 std::filesystem::path find_picture(const std::filesystem::path& folder, const std::string& stem);
-/// The mask of the picture `stem` as its makers name them: find_picture's names, mask_NNNN for
-/// image_NNNN, and <stem>.EXT.png, <stem>.mask.png, <stem>_mask.png, mask_<stem>.png. The
-/// picture's own name when there is none.
+/// The mask of the picture `stem` in a folder as its makers name them: find_picture's names,
+/// mask_NNNN for image_NNNN, and <stem>.EXT.png, <stem>.mask.png, <stem>_mask.png, mask_<stem>.png.
+/// The picture's own name when there is none.
 std::filesystem::path find_mask(const std::filesystem::path& folder, const std::string& stem);
 
 /// Whether the name a comes before b: as text, but digits in a row count as one number.

@@ -6,7 +6,7 @@
 #include <fmgs/data/file_names.h>
 #include <fmgs/data/hdf5_file.h>
 #include <fmgs/data/image_io.h>
-#include <fmgs/data/picture_header.h>
+#include <fmgs/data/mask_folder.h>
 #include <fmgs/data/video_reader.h>
 #include <fmt/format.h>
 #include <torch/nn/functional/upsampling.h>
@@ -50,14 +50,12 @@ void check_size(MapSize got, int64_t height, int64_t width, const fs::path& file
     }
 }
 
-// read(file), of this size: its header is looked at before anything is decoded, and what came out
-// afterwards (a picture may say that it is to be turned).
+// read(file), of this size: its header is looked at before anything is decoded.
 template <class Read>
-torch::Tensor read_sized(const fs::path& file, int64_t height, int64_t width, Read&& read) {
-    check_size(stored_size(file), height, width, file);
-    const torch::Tensor x = read(file);
-    check_size({x.size(-2), x.size(-1)}, height, width, file);
-    return x;
+torch::Tensor read_sized(const fs::path& file, int64_t height, int64_t width, Read&& read,
+                         const std::string& array = {}) {
+    check_size(stored_size(file, array), height, width, file);
+    return read(file);
 }
 
 bool is_hdf5(const fs::path& file) {
@@ -92,14 +90,12 @@ struct Reader {
     torch::Tensor color() const;
     torch::Tensor stored_mask() const;
     torch::Tensor normal(const fs::path& file, const PriorFormat& format) const {
-        const auto x = read_sized(file, height, width,
-                                  [&](const fs::path& path) { return read_normal(path, format); });
+        const auto x = read_sized(
+            file, height, width, [&](const fs::path& path) { return read_normal(path, format); },
+            format.normal_array);
         if (!lens) return x;
         const auto even = valid(x, (x != 0).any(0, true));
         return even / even.norm(2, 0, true).clamp_min(1e-12);  // means of unit vectors are shorter
-    }
-    torch::Tensor labels(const fs::path& file) const {
-        return nearest(read_sized(file, height, width, read_labels));
     }
     void priors(const torch::Tensor& stored_mask, const torch::Tensor& mask, Frame& frame) const;
     void truth(Frame& frame) const;
@@ -140,15 +136,20 @@ void Reader::priors(const torch::Tensor& stored, const torch::Tensor& mask, Fram
     }
     if (!reading.depth.empty()) {
         const auto file = find_picture(reading.depth, source.name);
-        const auto raw = read_sized(file, height, width, [&](const fs::path& path) {
-            return read_relative_depth(path, reading.format, stored);
-        });
+        const auto raw = read_sized(
+            file, height, width,
+            [&](const fs::path& path) { return read_relative_depth(path, reading.format, stored); },
+            reading.format.depth_array);
         const auto depth = valid(raw, raw > 0);
         frame.maps.set("depth", shrink_valid(depth, depth > 0, n, /*whole=*/false));
     }
-    if (!reading.semantic.empty())
-        frame.maps.set("semantic",
-                       shrink_nearest(labels(find_labels(reading.semantic, source.name)), n));
+    if (!reading.semantic.empty()) {
+        const auto classes = read_sized(
+            find_labels(reading.semantic, source.name), height, width,
+            [&](const fs::path& path) { return read_classes(path, reading.format); },
+            reading.format.seg_array);
+        frame.maps.set("semantic", shrink_nearest(nearest(classes), n));
+    }
     for (const auto& [name, folder] : reading.features) {
         auto feature = read_feature(folder / (source.name + ".npy"));
         // One on a network's own grid covers the same field of view: distortion is undone there.
@@ -180,7 +181,9 @@ void Reader::truth(Frame& frame) const {
     }
     if (there("normal", file))
         frame.truth.set("normal", shrink_normals(normal(file, PriorFormat()), n, /*whole=*/true));
-    if (there("label", file)) frame.truth.set("semantic", shrink_nearest(labels(file), n));
+    if (there("label", file))
+        frame.truth.set("semantic",
+                        shrink_nearest(nearest(read_sized(file, height, width, read_labels)), n));
 }
 
 // The camera's size, which is that of the picture where its file has none.
@@ -211,26 +214,9 @@ Camera shrunk_camera(const FrameSource& source, MapSize size, int64_t n) {
 
 }  // namespace
 
-MapSize stored_size(const fs::path& file) {
-    if (file.extension() != ".npy") {
-        const auto header = read_picture_header(file);
-        return {header.height, header.width};
-    }
-    auto shape = read_npy_header(file).shape;
-    if (shape.size() == 4 && shape[0] == 1) shape.erase(shape.begin());
-    if (shape.size() == 3) {
-        const bool first = shape[0] == 1 || shape[0] == 3;
-        if (first || shape[2] == 1 || shape[2] == 3)
-            shape.erase(first ? shape.begin() : shape.end() - 1);
-    }
-    if (shape.size() == 2) return {shape[0], shape[1]};
-    throw Error(fmt::format("{}: expected (H,W), or (H,W,3) or (3,H,W) for normals, got {}",
-                            file.string(), shape_text(read_npy_header(file).shape)));
-}
-
 // Sapiens writes the person as <name>.npy and the labels as <name>_seg.npy into the same folder.
 fs::path find_labels(const fs::path& folder, const std::string& name) {
-    const fs::path labels = folder / (name + "_seg.npy");
+    const auto labels = find_picture(folder, name + "_seg");
     return is_there(labels) ? labels : find_picture(folder, name);
 }
 
@@ -263,9 +249,10 @@ int64_t feature_channels(const fs::path& file) {
 
 void check_frame_files(const FrameSource& source, const FrameReading& reading) {
     const auto [height, width] = full_size(source, reading);
-    const auto check = [&](const fs::path& file) {
-        check_size(stored_size(file), height, width, file);
+    const auto check = [&](const fs::path& file, const std::string& array = {}) {
+        check_size(stored_size(file, array), height, width, file);
     };
+    const auto& format = reading.format;
     if (source.video_frame < 0) {
         check(source.picture);
     } else {
@@ -278,12 +265,15 @@ void check_frame_files(const FrameSource& source, const FrameReading& reading) {
             const MapSize size{shape.size() == 3 ? shape[1] : 0, shape.size() == 3 ? shape[2] : 0};
             check_size(size, height, width, file);
         } else {
+            check_mask_there(file);
             check(file);
         }
     }
-    if (!reading.normal.empty()) check(find_picture(reading.normal, source.name));
-    if (!reading.depth.empty()) check(find_picture(reading.depth, source.name));
-    if (!reading.semantic.empty()) check(find_labels(reading.semantic, source.name));
+    if (!reading.normal.empty())
+        check(find_picture(reading.normal, source.name), format.normal_array);
+    if (!reading.depth.empty()) check(find_picture(reading.depth, source.name), format.depth_array);
+    if (!reading.semantic.empty())
+        check(find_labels(reading.semantic, source.name), format.seg_array);
     for (const auto& [name, folder] : reading.features)
         read_npy_header(folder / (source.name + ".npy"));
     if (!reading.truth) return;

@@ -2,6 +2,7 @@
 /// The files of one frame: picture, mask, priors and exact maps → Frame.
 #include <fmgs/data/priors.h>
 #include <fmgs/data/source_camera.h>
+#include <fmgs/data/stored_map.h>
 
 #include <filesystem>
 #include <map>
@@ -53,12 +54,6 @@ struct FrameReading {
 /// May be used by several threads.
 std::shared_ptr<FrameDecoders> make_decoders();
 
-/// What the header of a picture or an .npy says of its size, in pixels. Error: not there, no
-/// picture, an array that is no map.
-struct MapSize {
-    int64_t height = 0, width = 0;
-};
-MapSize stored_size(const std::filesystem::path& file);
 /// The channels of a feature prior, by its header.
 int64_t feature_channels(const std::filesystem::path& file);
 

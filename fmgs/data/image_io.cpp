@@ -23,6 +23,7 @@ namespace {
 cv::Mat decode(const fs::path& file, int flags) {
     const auto whole = read_whole(file);
     const auto header = parse_picture_header(whole, file.string());
+    check_upright(header, file);
     // What OpenCV decodes and the tensors made of it.
     constexpr double kBytesPerPixel = 40;
     check_memory(
@@ -96,11 +97,12 @@ torch::Tensor read_channels(const fs::path& file) {
     const bool wide = has_16_bits(image, file);
     auto values = torch::from_blob(image.data, {image.rows, image.cols, image.channels()},
                                    wide ? torch::kInt16 : torch::kUInt8)
-                      .to(torch::kLong);
-    if (wide)
-        values.bitwise_and_(
-            0xFFFF);  // read as signed: torch has little arithmetic for unsigned 16 bit
-    return values.permute({2, 0, 1});
+                      .permute({2, 0, 1});
+    values = values.size(0) >= 3  // OpenCV has blue first
+                 ? torch::cat({values.slice(0, 0, 3).flip(0), values.slice(0, 3)})
+                 : values.clone(at::MemoryFormat::Contiguous);
+    // Read as signed: torch has little arithmetic for unsigned 16 bit.
+    return wide ? values.to(torch::kInt).bitwise_and(0xFFFF) : values;
 }
 
 torch::Tensor read_gray(const fs::path& file) {
@@ -112,7 +114,7 @@ torch::Tensor read_gray(const fs::path& file) {
             fmt::format("{}: expected one channel, got a picture of {}; save it as grey levels",
                         file.string(), values.size(0)));
     }
-    return first.contiguous();
+    return first.to(torch::kLong).contiguous();
 }
 
 void write_color(const fs::path& file, const torch::Tensor& image, bool bits16) {

@@ -16,12 +16,6 @@ int64_t number(std::string_view bytes, size_t at, size_t count) {
     return value;
 }
 
-PictureHeader of_png(std::string_view bytes) {
-    // Signature, then the chunk IHDR: length, name, width, height, depth, kind of colour.
-    if (bytes.size() < 26 || bytes.substr(12, 4) != "IHDR") return {};
-    return {number(bytes, 16, 4), number(bytes, 20, 4), true, (bytes[25] & 4) != 0};
-}
-
 /// Where the entropy-coded data that begin at `at` end: at the next marker, which is none of their
 /// own (a stuffed zero, or a restart).
 size_t end_of_scan(std::string_view bytes, size_t at) {
@@ -33,14 +27,10 @@ size_t end_of_scan(std::string_view bytes, size_t at) {
     return bytes.size();
 }
 
-/// The orientation that a segment states, when it is one of EXIF: a TIFF directory of entries of 12
-/// bytes.
-int64_t orientation_of(std::string_view segment) {
-    constexpr std::string_view kExif("Exif\0\0", 6);
+/// The orientation that EXIF data state, which are a TIFF directory of entries of 12 bytes.
+int64_t orientation_of(std::string_view tiff) {
     constexpr size_t kEntry = 12;
     constexpr int64_t kOrientation = 0x0112;
-    if (!segment.starts_with(kExif)) return 1;
-    const auto tiff = segment.substr(kExif.size());
     const bool little = tiff.starts_with("II");
     if (!little && !tiff.starts_with("MM")) return 1;
     const auto value = [&](size_t at, size_t count) {
@@ -60,9 +50,27 @@ int64_t orientation_of(std::string_view segment) {
     return 1;
 }
 
+/// Chunk after chunk: length, name, content, four bytes of checksum.
+PictureHeader of_png(std::string_view bytes) {
+    constexpr size_t kSignature = 8, kFrame = 12;
+    PictureHeader out;
+    for (size_t at = kSignature; at + kFrame <= bytes.size();) {
+        const auto length = static_cast<size_t>(number(bytes, at, 4));
+        const auto name = bytes.substr(at + 4, 4), content = bytes.substr(at + 8, length);
+        if (at == kSignature) {  // width, height, depth, kind of colour
+            if (name != "IHDR" || content.size() < 10) return {};
+            out = {number(content, 0, 4), number(content, 4, 4), true, (content[9] & 4) != 0};
+        }
+        if (name == "eXIf") out.orientation = orientation_of(content);
+        at += kFrame + length;
+    }
+    return out;
+}
+
 /// Segment after segment: a thumbnail in one of them has markers of its own, which do not count.
 PictureHeader of_jpeg(std::string_view bytes) {
     constexpr uint8_t kScan = 0xDA, kEnd = 0xD9, kApp1 = 0xE1;
+    constexpr std::string_view kExif("Exif\0\0", 6);
     PictureHeader out;
     size_t at = 2;
     while (at + 2 <= bytes.size() && bytes[at] == '\xFF') {
@@ -81,8 +89,9 @@ PictureHeader of_jpeg(std::string_view bytes) {
             out.height = number(bytes, at + 5, 2);
             out.width = number(bytes, at + 7, 2);
         }
-        if (marker == kApp1 && out.orientation == 1 && length > 2)
-            out.orientation = orientation_of(bytes.substr(at + 4, length - 2));
+        const auto segment = bytes.substr(at + 4, std::max<size_t>(length, 2) - 2);
+        if (marker == kApp1 && out.orientation == 1 && segment.starts_with(kExif))
+            out.orientation = orientation_of(segment.substr(kExif.size()));
         at += 2 + length;
         if (marker == kScan) at = end_of_scan(bytes, at);
     }
@@ -94,9 +103,23 @@ PictureHeader of_jpeg(std::string_view bytes) {
 PictureHeader parse_picture_header(std::string_view bytes, const std::string& what) {
     if (bytes.starts_with("\x89PNG\r\n\x1A\n")) return of_png(bytes);
     if (bytes.starts_with("\xFF\xD8\xFF")) return of_jpeg(bytes);
+    if (bytes.starts_with("\x76\x2F\x31\x01"))
+        throw Error(
+            fmt::format("{}: OpenEXR, which is not read; save its values as .npy (the command is "
+                        "in docs/data_layouts.md, Priors)",
+                        what));
     throw Error(
         fmt::format("{}: not a readable picture: expected a PNG or JPEG, got {}; save it as PNG",
                     what, bytes.empty() ? "an empty file" : "something else"));
+}
+
+void check_upright(const PictureHeader& header, const std::filesystem::path& file) {
+    if (header.orientation == 1) return;
+    throw Error(fmt::format(
+        "{}: its EXIF data say that it is to be turned (orientation {}), and masks, priors and "
+        "cameras would not be; turn all pictures for good before anything is made of them, e.g. "
+        "mogrify -auto-orient {}/*",
+        file.string(), header.orientation, file.parent_path().string()));
 }
 
 PictureHeader read_picture_header(const std::filesystem::path& file) {

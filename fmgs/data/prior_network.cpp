@@ -8,6 +8,7 @@
 #include <fmgs/core/io/file_kind.h>
 #include <fmgs/core/io/files.h>
 #include <fmgs/core/memory.h>
+#include <fmgs/data/label_set.h>
 #include <fmt/format.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/serialization/import.h>
@@ -170,10 +171,14 @@ Tensor tensor_of(const c10::IValue& value, const std::string& wanted, const std:
                     value.tagKind(), names.empty() ? "" : " of " + names));
 }
 
+constexpr int64_t kSapiens2 = 29;
+
 bool has_channels_of(PriorTask task, int64_t channels, const std::string& label_set) {
     if (task == PriorTask::normal) return channels == 3;
     if (task == PriorTask::depth) return channels == 1;
-    return label_set == "sapiens28" ? channels == 28 || channels == 29 : channels > 1;
+    if (label_set == "sapiens28" && channels == kSapiens2) return true;
+    if (!is_label_set(label_set)) return channels > 1;
+    return channels == static_cast<int64_t>(known_label_set(label_set).labels.size());
 }
 
 void check_channels(const PriorNetwork::State& s, int64_t channels) {
@@ -244,9 +249,8 @@ Tensor map_of(const PriorNetwork::State& s, Tensor out, int64_t height, int64_t 
     if (s.task == PriorTask::normal)
         return (out / (out.norm(2, 0, /*keepdim=*/true) + 1e-5)).cpu().contiguous();
     auto labels = out.argmax(0).cpu();
-    constexpr int64_t kSapiens2 = 29, kEyeglass = 2;
     const bool newer = s.options.label_set == "sapiens28" && out.size(0) == kSapiens2;
-    return newer ? labels - (labels > kEyeglass).to(torch::kLong) : labels;
+    return newer ? classes_of(labels, known_label_set("sapiens29"), s.file) : labels;
 }
 
 }  // namespace

@@ -1,31 +1,18 @@
 #include <fmgs/data/priors.h>
 
 #include <fmgs/core/check.h>
-#include <fmgs/core/io/files.h>
 #include <fmgs/core/io/npz_reader.h>
-#include <fmgs/core/names.h>
-#include <fmgs/data/image_io.h>
+#include <fmgs/data/stored_map.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <torch/nn/functional/pooling.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 namespace fmgs {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-bool is_npy(const fs::path& file) { return file.extension() == ".npy"; }
-
-void one_of(const std::string& value, const std::vector<std::string>& allowed,
-            const std::string& where) {
-    if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return;
-    throw Error(
-        fmt::format("{}: expected one of {}, got '{}'", where, fmt::join(allowed, ", "), value));
-}
 
 // Channel and sign of OpenCV's axis that a letter stands for.
 std::pair<int64_t, double> axis_of(char letter) {
@@ -40,40 +27,9 @@ std::pair<int64_t, double> axis_of(char letter) {
             return {1, -1};
         case 'F':
             return {2, 1};
-        case 'B':
-            return {2, -1};
         default:
-            return {-1, 0};
+            return {2, -1};
     }
-}
-
-bool are_axes(const std::string& axes) {
-    bool seen[3] = {false, false, false};
-    for (const char letter : axes) {
-        const int64_t channel = axis_of(letter).first;
-        if (channel < 0 || seen[channel]) return false;
-        seen[channel] = true;
-    }
-    return axes.size() == 3;
-}
-
-// (H,W,3), (3,H,W), (1,3,H,W) → [3,H,W].
-torch::Tensor channels_first(torch::Tensor x, const fs::path& file) {
-    if (x.dim() == 4 && x.size(0) == 1) x = x[0];
-    if (x.dim() == 3 && x.size(0) == 3) return x;
-    if (x.dim() == 3 && x.size(2) == 3) return x.permute({2, 0, 1});
-    throw Error(fmt::format("{}: expected (H,W,3) or (3,H,W), got {}", file.string(),
-                            shape_text(x.sizes())));
-}
-
-// (H,W), (1,H,W), (H,W,1) → [H,W].
-torch::Tensor plane(torch::Tensor x, const fs::path& file) {
-    if (x.dim() == 3 && x.size(0) == 1) x = x[0];
-    if (x.dim() == 3 && x.size(2) == 1) x = x.select(2, 0);
-    if (x.dim() != 2)
-        throw Error(
-            fmt::format("{}: expected (H,W), got {}", file.string(), shape_text(x.sizes())));
-    return x.contiguous();
 }
 
 torch::Tensor unit_or_zero(const torch::Tensor& n, const torch::Tensor& valid) {
@@ -82,115 +38,101 @@ torch::Tensor unit_or_zero(const torch::Tensor& n, const torch::Tensor& valid) {
                         torch::zeros({}, n.options()));
 }
 
-}  // namespace
-
-std::vector<std::string> label_names(const std::string& label_set) {
-    if (label_set != "sapiens28") return {};
-    return {"Background",      "Apparel",         "Face_Neck",      "Hair",       "Left_Foot",
-            "Left_Hand",       "Left_Lower_Arm",  "Left_Lower_Leg", "Left_Shoe",  "Left_Sock",
-            "Left_Upper_Arm",  "Left_Upper_Leg",  "Lower_Clothing", "Right_Foot", "Right_Hand",
-            "Right_Lower_Arm", "Right_Lower_Leg", "Right_Shoe",     "Right_Sock", "Right_Upper_Arm",
-            "Right_Upper_Leg", "Torso",           "Upper_Clothing", "Lower_Lip",  "Upper_Lip",
-            "Lower_Teeth",     "Upper_Teeth",     "Tongue"};
+// At least half of white: 128 of 255.
+torch::Tensor is_white(const torch::Tensor& values, int64_t white) {
+    return values >= (white + 1) / 2;
 }
 
-namespace {
-
-/// A key of priors.json, and where its word goes; nowhere where there is one choice only.
-struct PriorKey {
-    const char *group, *key;
-    std::string PriorFormat::*value;
-    std::vector<std::string> words;  // that there are; empty: any
-};
-
-const std::vector<PriorKey> kPriorKeys = {
-    {"normal", "folder", &PriorFormat::normal_folder, {}},
-    {"normal", "axes", &PriorFormat::normal_axes, {}},
-    {"normal", "channel_order", &PriorFormat::normal_order, {"xyz", "bgr"}},
-    {"normal", "encoding", nullptr, {"unorm"}},
-    {"depth", "folder", &PriorFormat::depth_folder, {}},
-    {"depth", "kind", &PriorFormat::depth_kind, {"depth", "inverse"}},
-    {"depth", "scale", nullptr, {"relative"}},
-    {"seg", "folder", &PriorFormat::seg_folder, {}},
-    {"seg", "label_set", &PriorFormat::label_set, {}},
-};
-
-/// The keys of a group; the groups themselves for an empty one.
-std::vector<std::string> known_keys(const std::string& group) {
-    if (group.empty()) return {"normal", "depth", "seg"};
-    std::vector<std::string> keys;
-    for (const auto& entry : kPriorKeys) {
-        if (entry.group == group) keys.emplace_back(entry.key);
-    }
-    return keys;
+// Grey levels, fractions or labels: what is white differs.
+torch::Tensor person_of(const torch::Tensor& values) {
+    constexpr int64_t kMostLabels = 40;
+    const double top = values.numel() ? values.max().item<double>() : 0;
+    if (values.is_floating_point() && top <= 1) return values >= 0.5;
+    if (top <= kMostLabels) return values > 0;
+    const int64_t white = top > 255 ? 65535 : 255;
+    // A mask of 0 and 100 is white at 100.
+    return is_white(values, std::min(white, top < (white + 1) / 2 ? int64_t(top) : white));
 }
 
-void take_word(const PriorKey& entry, const nlohmann::json& word, const std::string& where,
-               PriorFormat& out) {
-    if (!word.is_string())
-        throw Error(fmt::format("{}: expected a word, got {}", where, word.type_name()));
-    const auto value = word.get<std::string>();
-    if (!entry.words.empty()) one_of(value, entry.words, where);
-    if (entry.value) out.*entry.value = value;
-}
+bool is_varied(const torch::Tensor& x) { return (x != x[0][0]).any().item<bool>(); }
 
-/// Whether it is one of these keys. A slip of the pen for one of them is an Error; any other is a
-/// remark of the file's.
-bool is_key(const std::string& name, const std::vector<std::string>& keys,
-            const std::string& where) {
-    const size_t slip = name.size() > 5 ? 2 : 1;
-    for (const auto& key : keys) {
-        if (detail::edit_distance(name, key) > slip) continue;
-        check_known(where, "key", name, keys);
-        return true;
-    }
-    return false;
-}
-
-void take_group(const std::string& group, const nlohmann::json& values, const std::string& where,
-                PriorFormat& out) {
-    const auto keys = known_keys(group);
-    if (!values.is_object())
-        throw Error(fmt::format("{}: expected an object with {}, got {}", where,
-                                fmt::join(keys, ", "), values.type_name()));
-    for (const auto& item : values.items()) {
-        if (!is_key(item.key(), keys, where)) out.unread.push_back(group + "." + item.key());
-        for (const auto& entry : kPriorKeys) {
-            if (entry.group == group && entry.key == item.key())
-                take_word(entry, item.value(), where + "." + item.key(), out);
-        }
-    }
-}
-
-}  // namespace
-
-PriorFormat read_prior_format(const fs::path& file) {
-    PriorFormat out;
-    const auto json = nlohmann::json::parse(read_text(file), nullptr, /*allow_exceptions=*/false);
-    if (!json.is_object())
+// What is neither black nor the grey of Sapiens' background in a picture of plain colours [3,H,W].
+torch::Tensor painted(const torch::Tensor& colors, const fs::path& file) {
+    constexpr int64_t kMostColors = 256;
+    const auto c = colors.to(torch::kLong);
+    const auto codes = c[0] * 65536 + c[1] * 256 + c[2];
+    if (std::get<0>(at::_unique2(codes)).numel() > kMostColors)
         throw Error(
-            fmt::format("{}: expected a JSON object with normal, depth and seg", file.string()));
-    for (const auto& group : json.items()) {
-        if (is_key(group.key(), known_keys(""), file.string()))
-            take_group(group.key(), group.value(), file.string() + ": " + group.key(), out);
-        else
-            out.unread.push_back(group.key());
-    }
-    if (!are_axes(out.normal_axes)) {
-        throw Error(fmt::format(
-            "{}: normal.axes: expected three letters, one each of R/L, U/D, F/B (Sapiens: RUB, "
-            "OpenCV: RDF), got '{}'",
-            file.string(), out.normal_axes));
-    }
-    return out;
+            fmt::format("{}: a photograph, or a lossy picture, is no mask; expected grey levels, "
+                        "classes in plain colours, or an alpha channel, as PNG",
+                        file.string()));
+    const auto background = torch::tensor({50, 50, 50}, torch::kLong).reshape({3, 1, 1});
+    return (codes != 0) & ((c - background).abs().amax(0) > kColorSlack);
 }
 
-void write_prior_format(const fs::path& file, const PriorFormat& format) {
-    nlohmann::json out;
-    for (const auto& entry : kPriorKeys)
-        out[entry.group][entry.key] = entry.value ? format.*entry.value : entry.words.front();
-    write_whole(file, out.dump(1) + "\n");
+// Pixels of [C,H,W] that an alpha channel, which is taken off, leaves; all where there is none.
+torch::Tensor take_alpha(StoredMap& map) {
+    const int64_t channels = map.values.size(0);
+    if (channels != 2 && channels != 4)
+        return torch::ones({map.values.size(1), map.values.size(2)}, torch::kBool);
+    const auto alpha = map.values[channels - 1];
+    map.values = map.values.slice(0, 0, channels - 1);
+    return is_white(alpha, map.white);
 }
+
+// One channel, or three that are the same → [H,W].
+torch::Tensor plane_of(const StoredMap& map, const fs::path& file) {
+    const auto& x = map.values;
+    if (x.size(0) == 1 || (x == x[0].unsqueeze(0)).all().item<bool>()) return x[0];
+    throw Error(fmt::format("{}: expected one channel, got a picture of {}; save it as grey levels",
+                            file.string(), x.size(0)));
+}
+
+// Of the vectors [3,H,W] that are not 0, or of (n+1)/2 that were not.
+bool is_unit(const torch::Tensor& n) {
+    constexpr double kSlack = 0.1;
+    const auto there = (n != 0).any(0) & (n != -1).any(0);
+    const auto length = n.norm(2, 0).masked_select(there);
+    return length.numel() > 0 && (length - 1).abs().mean().item<double>() < kSlack;
+}
+
+// Components of normals [3,H,W] as they were meant, and where there are any.
+std::pair<torch::Tensor, torch::Tensor> components_of(const StoredMap& map,
+                                                      const PriorFormat& format,
+                                                      const fs::path& file) {
+    const bool unorm = format.normal_encoding == "unorm" || !map.is_fraction();
+    const auto wrong = [&](const char* what, const char* cure) {
+        return Error(fmt::format("{}: {}; {}", file.string(), what, cure));
+    };
+    if (!map.is_fraction() && (format.normal_encoding == "float" || map.white < 255))
+        throw wrong("normals are whole numbers, and neither bytes nor of 16 bit with (n+1)/2",
+                    "take normal.encoding: float out of priors.json, or save them as float32");
+    const auto stored = map.values.to(torch::kFloat);
+    if (!map.is_fraction()) {
+        const auto n = stored * (2.0 / static_cast<double>(map.white)) - 1;
+        // Middle grey, which some write where there is no normal, is no direction.
+        constexpr double kShortest = 0.1;
+        return {n, (stored > 0).any(0, true) & (n.norm(2, 0, true) > kShortest)};
+    }
+    const auto valid = stored.isfinite().all(0, true);
+    auto n = stored.nan_to_num(0.0, 0.0, 0.0);
+    const double least = n.min().item<double>(), most = n.max().item<double>();
+    if (unorm) {
+        if (least < -1e-3 || most > 1.001)
+            throw wrong("normal.encoding is unorm, and there are values outside of [0,1]",
+                        "set \"encoding\": \"float\" for \"normal\" in priors.json");
+        return {2 * n - 1, valid & (n > 0).any(0, true)};
+    }
+    constexpr double kBytes = 10;  // no component is so long
+    if (least >= 0 && most > kBytes)
+        throw wrong("normals of 0 to 255 as fractions", "save them as bytes, or as [-1,1]");
+    if (least >= 0 && is_unit(2 * n - 1) && !is_unit(n))
+        throw wrong("the lengths of the normals show that these are (n+1)/2",
+                    "set \"encoding\": \"unorm\" for \"normal\" in priors.json");
+    return {n, valid};
+}
+
+}  // namespace
 
 torch::Tensor normals_to_opencv(const torch::Tensor& normal, const std::string& axes) {
     check_shape(normal, {3, -1, -1}, "normal");
@@ -205,32 +147,26 @@ torch::Tensor normals_to_opencv(const torch::Tensor& normal, const std::string& 
 }
 
 torch::Tensor read_normal(const fs::path& file, const PriorFormat& format) {
-    torch::Tensor normal, valid;
-    if (is_npy(file)) {
-        normal = channels_first(read_npy_tensor(file).to(torch::kFloat), file);
-        valid = normal.isfinite().all(0, true);
-        normal = normal.nan_to_num(0.0, 0.0, 0.0);
-    } else {
-        const auto stored = read_color(file);
-        valid = (stored > 0).any(0, true);
-        normal = stored * 2 - 1;
-    }
+    auto map = read_stored_map(file, format.normal_array);
+    const auto inside = take_alpha(map);
+    if (map.values.size(0) != 3)
+        throw Error(fmt::format("{}: expected three channels (x, y and z of normals), got one",
+                                file.string()));
+    auto [normal, valid] = components_of(map, format, file);
     if (format.normal_order == "bgr") normal = normal.flip(0);
-    return normals_to_opencv(unit_or_zero(normal, valid), format.normal_axes);
+    return normals_to_opencv(unit_or_zero(normal, valid & inside), format.normal_axes);
 }
 
 torch::Tensor read_relative_depth(const fs::path& file, const PriorFormat& format,
                                   const torch::Tensor& mask) {
-    torch::Tensor depth, valid;
-    if (is_npy(file)) {
-        depth = plane(read_npy_tensor(file).to(torch::kFloat), file);
-        valid = depth.isfinite();
-        depth = depth.nan_to_num(0.0, 0.0, 0.0);
-    } else {
-        const auto stored = read_gray(file);
-        depth = stored.to(torch::kFloat) / (stored.max().item<int64_t>() > 255 ? 65535.0 : 255.0);
-        valid = stored > 0;
-    }
+    auto map = read_stored_map(file, format.depth_array);
+    auto valid = take_alpha(map);
+    const bool points = map.is_fraction() && map.values.size(0) == 3;
+    auto depth = points ? map.values[2] : plane_of(map, file).to(torch::kFloat);
+    if (points || !map.is_fraction()) valid = valid & (map.values != 0).any(0);
+    if (map.white > 0) depth = depth / static_cast<double>(map.white);
+    valid = valid & depth.isfinite();
+    depth = depth.nan_to_num(0.0, 0.0, 0.0);
     check_shape(mask, {1, depth.size(0), depth.size(1)},
                 (file.string() + ": mask beside it").c_str());
     valid = valid & (mask[0] > 0);
@@ -244,35 +180,66 @@ torch::Tensor read_relative_depth(const fs::path& file, const PriorFormat& forma
     return (depth * valid).unsqueeze(0);
 }
 
-torch::Tensor read_labels(const fs::path& file) {
-    if (!is_npy(file)) return read_gray(file);
-    const auto values = read_npy_tensor(file);
-    if (values.is_floating_point())
+namespace {
+
+void check_numbers(const StoredMap& map, const fs::path& file) {
+    if (map.is_fraction())
         throw Error(fmt::format("{}: expected integer labels, got fractions", file.string()));
-    return plane(values.to(torch::kLong), file);
+    if (map.white == 1)
+        throw Error(
+            fmt::format("{}: expected integer labels, got a mask of bool; Sapiens' are in "
+                        "{}_seg.npy",
+                        file.string(), file.stem().string()));
+}
+
+}  // namespace
+
+torch::Tensor read_labels(const fs::path& file) {
+    const auto map = read_stored_map(file);
+    check_numbers(map, file);
+    return plane_of(map, file).to(torch::kLong).contiguous();
+}
+
+torch::Tensor read_classes(const fs::path& file, const PriorFormat& format) {
+    const auto set = label_set_of(format);
+    auto map = read_stored_map(file, format.seg_array);
+    check_numbers(map, file);
+    const auto inside = take_alpha(map);
+    const auto& x = map.values;
+    // Three equal channels are numbers, too, as long as they can be.
+    const auto top = x.numel() ? x.max().item<int64_t>() : 0;
+    const bool numbers = x.size(0) == 1 ||
+                         ((x == x[0].unsqueeze(0)).all().item<bool>() &&
+                          (top < static_cast<int64_t>(set.classes.size()) || top == kIgnoredLabel));
+    const auto labels =
+        numbers ? x[0].to(torch::kLong).contiguous() : numbers_of(x, set, file.string());
+    return classes_of(labels * inside, set, file.string());
 }
 
 torch::Tensor read_mask(const fs::path& file) {
-    auto values = is_npy(file) ? read_labels(file).unsqueeze(0) : read_channels(file);
-    // The alpha channel of a cut-out; the classes of a coloured map, black being none.
-    const int64_t channels = values.size(0), last = channels - 1;
-    const bool alpha =
-        (channels == 2 || channels == 4) && (values[last] != values[last][0][0]).any().item<bool>();
-    values = alpha
-                 ? values.slice(0, last)
-                 : std::get<0>(values.slice(0, 0, channels == 2 || channels == 4 ? last : channels)
-                                   .max(0, true));
-    // 0/1 and label maps (few small numbers) against 0..255: what is white differs.
-    const int64_t top = values.numel() ? values.max().item<int64_t>() : 0;
-    return (top <= 40 ? values > 0 : values >= 128).to(torch::kFloat);
+    constexpr int64_t kGrey = 8;  // channels of a grey JPEG differ by less
+    auto map = read_stored_map(file);
+    const int64_t channels = map.values.size(0);
+    if (channels == 2 || channels == 4) {
+        const auto alpha = map.values[channels - 1];
+        const auto inside = take_alpha(map);
+        if (is_varied(alpha)) return inside.unsqueeze(0).to(torch::kFloat);
+    }
+    if (!map.is_fraction()) map.values = map.values.to(torch::kLong);
+    const auto top = map.values.amax(0);
+    const bool colors = map.values.size(0) == 3 && !map.is_fraction() &&
+                        (top - map.values.amin(0)).max().item<int64_t>() > kGrey;
+    return (colors ? painted(map.values, file) : person_of(top.nan_to_num(0.0)))
+        .unsqueeze(0)
+        .to(torch::kFloat);
 }
 
 torch::Tensor read_alpha(const fs::path& file) {
-    const auto values = read_channels(file);
-    if (values.size(0) != 2 && values.size(0) != 4)
+    auto map = read_stored_map(file);
+    if (map.values.size(0) != 2 && map.values.size(0) != 4)
         throw Error(fmt::format("{}: expected an alpha channel, which is the mask here, got {}",
-                                file.string(), values.size(0) == 1 ? "grey" : "colours alone"));
-    return (values.slice(0, values.size(0) - 1) >= 128).to(torch::kFloat);
+                                file.string(), map.values.size(0) == 1 ? "grey" : "colours alone"));
+    return take_alpha(map).unsqueeze(0).to(torch::kFloat);
 }
 
 torch::Tensor read_feature(const fs::path& file) {

@@ -54,7 +54,7 @@ void report_capture(const Run& run, Report& out) {
 }
 
 /// Whether training would begin.
-bool report_check(const CaptureCheck& found, Report& out) {
+bool report_check(const Findings& found, Report& out) {
     out.title("Checked");
     for (const auto& line : found.lines) out.line(line);
     for (const auto& warning : found.warnings) out.line("warning: " + warning);

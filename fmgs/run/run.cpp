@@ -34,6 +34,25 @@ std::map<std::string, std::string> modality_folders(const AvatarOptions& options
     return folders;
 }
 
+/// Classes of one's own take the place of Sapiens' 28: the head gets as many.
+void follow_classes(Run& run) {
+    const auto semantic = run.options.avatar.modalities.find("semantic");
+    const auto& own = run.capture.prior_format.classes;
+    if (semantic == run.options.avatar.modalities.end() || run.capture.label_set.empty() ||
+        own.empty())
+        return;
+    auto& channels = semantic->second.channels;
+    const auto count = static_cast<int64_t>(own.size());
+    if (channels != FeatureFieldOptions().channels && channels < count)
+        throw Error(fmt::format(
+            "modalities.semantic.channels: expected {} or more, the classes of priors.json, got {}",
+            count, channels));
+    if (channels != FeatureFieldOptions().channels) return;
+    channels = count;
+    run.capture.notes.push_back(
+        fmt::format("modalities.semantic.channels is {}: the classes of priors.json", count));
+}
+
 /// The body file that the options name, or the one in the folder of the capture.
 std::string body_file(const CaptureOptions& data) {
     if (!data.body.empty()) return data.body;
@@ -56,11 +75,12 @@ Run open_run(const RunOptions& options, const CaptureParts& parts) {
     run.options = options;
     run.options.data.body = body_file(options.data);
     run.capture = read_capture(run.options.data, modality_folders(options.avatar), parts);
+    follow_classes(run);
     for (auto& [split, frames] : run.capture.splits) {
         for (auto& head : frames.heads()) head.camera.low_pass = options.render.low_pass;
     }
     const auto body = std::move(run.capture.body);  // the model keeps what it needs of it
-    run.capture.description += "\n" + describe_body(run.options.data.body, *body);
+    run.capture.description += fmt::format("\n{}", describe_body(run.options.data.body, *body));
     run.body = BodyModel(*body, run.capture.betas, options.avatar.star_degrees);
     run.options.avatar.subdivisions = subdivisions_for(options, run.capture, run.body);
     const auto seed = static_cast<uint64_t>(options.train.seed);
@@ -123,7 +143,8 @@ AvatarScene scene_of(const Run& run) {
     scene.translation = run.poses->translation().detach();
     scene.root = median_root(scene.translation, run.body->joints()[0]);
     const auto semantic = run.options.avatar.modalities.find("semantic");
-    const auto names = label_names(run.capture.label_set);
+    const auto names = run.capture.label_set.empty() ? std::vector<std::string>()
+                                                     : class_names(run.capture.prior_format);
     if (semantic != run.options.avatar.modalities.end() &&
         static_cast<int64_t>(names.size()) == semantic->second.channels)
         scene.labels["semantic"] = names;

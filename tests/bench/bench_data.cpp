@@ -1,4 +1,7 @@
 // How long users' files take to read, and how much memory.
+//
+//   bench_data                  of files that it makes
+//   bench_data CAPTURE BODY     what the check adds to opening this capture
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/files.h>
@@ -7,6 +10,7 @@
 #include <fmgs/core/random.h>
 #include <fmgs/data/cache/frame_store.h>
 #include <fmgs/data/capture_writer.h>
+#include <fmgs/data/check/capture_check.h>
 #include <fmgs/data/pose_file.h>
 #include <fmgs/data/synthetic/procedural_body.h>
 #include <fmgs/data/synthetic/synthetic.h>
@@ -110,7 +114,7 @@ void bench_body_pickle(const Folder& folder) {
         seconds, peak_megabytes(), before);
 }
 
-constexpr int64_t kFrames = 600, kDistinct = 4, kSide = 1024;
+constexpr int64_t kFrames = 600, kDistinct = 4, kSide = 1024, kChecked = 60;
 
 std::string frame_name(int64_t k) { return fmt::format("image_{:04}", k); }
 
@@ -214,9 +218,32 @@ double bench_training(const fs::path& root, const Folder& folder, const std::str
     return median(times);
 }
 
+/// What the check adds to opening a capture as training does: its headers, and every frame once.
+void bench_check(const CaptureOptions& options) {
+    constexpr int kRepeats = 5;
+    std::vector<double> with, without;
+    size_t frames = 0;
+    for (int k = 0; k < 2 * kRepeats; ++k) {
+        const auto start = std::chrono::steady_clock::now();
+        const auto capture = read_capture(options, {}, training_parts());
+        const auto& train = capture.splits.at("train");
+        if (k % 2) (void)check_capture(*BodyModel(*capture.body, capture.betas), capture);
+        for (auto frame = train.begin(); frame != train.end(); ++frame) (void)*frame;
+        (k % 2 ? with : without).push_back(seconds_since(start));
+        frames = train.size();
+    }
+    const double on = median(with), off = median(without);
+    fmt::print(
+        "opening {} frames of {}: {:.3f} s, with the check {:.3f} s, {:.1f} % more (at most "
+        "5)\n",
+        frames, options.root, off, on, 100 * (on / off - 1));
+}
+
 void bench_capture(const Folder& folder) {
     const auto root = make_capture(folder);
     bench_opening(root);
+    bench_check(
+        {.root = root.string(), .body = (root / "body.npz").string(), .last = kChecked - 1});
     fmt::print("training at {0}x{0} on 16 of them, {1} threads\n", kSide, at::get_num_threads());
     const double few = bench_training(root, folder, "0.1");
     const double all = bench_training(root, folder, "2");
@@ -225,8 +252,12 @@ void bench_capture(const Folder& folder) {
 
 }  // namespace
 
-int main() {
+int main(int count, char** arguments) {
     try {
+        if (count == 3) {
+            bench_check({.root = arguments[1], .body = arguments[2]});
+            return 0;
+        }
         const Folder folder;
         bench_body_pickle(folder);
         bench_capture(folder);

@@ -2,6 +2,7 @@
 /// Pictures as bytes: headers that claim any size, JPEGs with segments in front.
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace fmgs::test {
 
@@ -15,6 +16,55 @@ inline std::string big_endian(uint64_t value, int bytes) {
 inline std::string png_header(uint64_t width, uint64_t height) {
     return "\x89PNG\r\n\x1A\n" + big_endian(13, 4) + "IHDR" + big_endian(width, 4) +
            big_endian(height, 4) + std::string("\x08\x02\0\0\0", 5) + big_endian(0, 4);
+}
+
+/// A chunk of a PNG with its checksum (CRC-32).
+inline std::string png_chunk(const std::string& name, const std::string& content) {
+    uint32_t crc = 0xFFFFFFFF;
+    for (const char c : name + content) {
+        crc ^= static_cast<uint8_t>(c);
+        for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320 : 0);
+    }
+    return big_endian(content.size(), 4) + name + content + big_endian(~crc, 4);
+}
+
+/// A whole PNG of 1 (grey), 2 (grey, alpha), 3 (red, green, blue) or 4 channels, 8 or 16 bit;
+/// `values`: pixel after pixel, at most 60 kB. `more`: chunks before the pixels.
+inline std::string png(uint64_t width, uint64_t channels, int bits,
+                       const std::vector<uint16_t>& values, const std::string& more = {}) {
+    const char kind = std::string("\0\0\4\2\6", 5)[channels];
+    const uint64_t row = width * channels, height = values.size() / row;
+    std::string pixels;
+    for (size_t i = 0; i < values.size(); ++i) {
+        if (i % row == 0) pixels.push_back('\0');  // no filter
+        pixels += big_endian(values[i], bits / 8);
+    }
+    uint32_t a = 1, b = 0;  // Adler-32
+    for (const char c : pixels) {
+        a = (a + static_cast<uint8_t>(c)) % 65521;
+        b = (b + a) % 65521;
+    }
+    const auto length = static_cast<uint16_t>(pixels.size());
+    const auto little = [](uint16_t x) {
+        return std::string{static_cast<char>(x & 255), static_cast<char>(x >> 8)};
+    };
+    const auto stored = "\x78\x01\x01" + little(length) + little(static_cast<uint16_t>(~length)) +
+                        pixels + big_endian(b << 16 | a, 4);
+    return "\x89PNG\r\n\x1A\n" +
+           png_chunk("IHDR", big_endian(width, 4) + big_endian(height, 4) + char(bits) + kind +
+                                 std::string(3, '\0')) +
+           more + png_chunk("IDAT", stored) + png_chunk("IEND", "");
+}
+
+/// EXIF data, of either byte order, that state this orientation and nothing else.
+inline std::string exif(char orientation, bool little) {
+    const std::string zero(1, '\0'), one("\x01"), turn(1, orientation);
+    std::string tiff = little ? "II*" + zero + "\x08" + std::string(3, '\0')
+                              : "MM" + zero + "*" + std::string(3, '\0') + "\x08";
+    tiff += little ? one + zero : zero + one;
+    tiff += little ? "\x12\x01\x03" + zero + one + std::string(3, '\0') + turn + zero
+                   : "\x01\x12" + zero + "\x03" + std::string(3, '\0') + one + zero + turn;
+    return tiff + std::string(6, '\0');
 }
 
 // Noise of 12x10 pixels as OpenCV writes it: one scan, and progressive.

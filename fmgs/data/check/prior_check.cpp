@@ -73,8 +73,20 @@ PriorCheck check_normals(const Frames& frames, const Looks& looks, const PriorFo
     return check;
 }
 
-// 0, 1, 2 … in the order of the values.
-torch::Tensor ranks(const torch::Tensor& x) { return x.argsort().argsort().to(torch::kDouble); }
+// 0, 1, 2 … in the order of the values [P]; equal ones have the mean of theirs.
+torch::Tensor ranks(const torch::Tensor& x) {
+    const auto [values, places, counts] = at::_unique2(x, true, true, /*return_counts=*/true);
+    const auto last = counts.cumsum(0).to(torch::kDouble) - 1;
+    return (last - (counts - 1).to(torch::kDouble) / 2).index_select(0, places);
+}
+
+// Spearman's; 0 where one of the two is the same everywhere.
+double rank_correlation(const torch::Tensor& a, const torch::Tensor& b) {
+    const auto p = ranks(a), q = ranks(b);
+    const auto x = p - p.mean(), y = q - q.mean();
+    const double spread = std::sqrt((x * x).sum().item<double>() * (y * y).sum().item<double>());
+    return spread > 0 ? (x * y).sum().item<double>() / spread : 0;
+}
 
 PriorCheck check_depth(const Frames& frames, const Looks& looks, const PriorFormat& format) {
     std::vector<double> correlations;
@@ -83,11 +95,8 @@ PriorCheck check_depth(const Frames& frames, const Looks& looks, const PriorForm
         if (!prior) continue;
         const auto used = looks[i].mask & frames[i].mask & ((*prior)[0] > 0);
         if (used.sum().item<int64_t>() < kLeastPixels) continue;
-        const auto a = ranks((*prior)[0].index({used})), b = ranks(looks[i].depth[0].index({used}));
-        const auto x = a - a.mean(), y = b - b.mean();
         correlations.push_back(
-            (x * y).mean().item<double>() /
-            std::sqrt((x * x).mean().item<double>() * (y * y).mean().item<double>()));
+            rank_correlation((*prior)[0].index({used}), looks[i].depth[0].index({used})));
     }
     if (correlations.empty()) return {"depth: too few pixels lie on the body to be checked", ""};
     double mean = 0;
@@ -112,13 +121,10 @@ int64_t side_of(const std::string& label) {
 
 PriorCheck check_sides(const Body& body, const Frames& frames, const Looks& looks,
                        const PriorFormat& format) {
-    const auto names = label_names(format.label_set);
+    const auto& names = class_names(format);
     const auto sides = joint_sides(body);
-    if (names.empty() || sides.empty())
-        return {fmt::format("labels: left and right are not checked: {}",
-                            names.empty() ? "the label set is not known"
-                                          : "the body's joints are not SMPL's"),
-                ""};
+    if (sides.empty())
+        return {"labels: left and right are not checked: the body's joints are not SMPL's", ""};
     std::vector<int64_t> label_sides;
     for (const auto& name : names) label_sides.push_back(side_of(name));
     const auto by_label = torch::tensor(label_sides), by_joint = torch::tensor(sides);

@@ -41,9 +41,9 @@ void write_labels(const fs::path& file, const torch::Tensor& labels) {
 torch::Tensor soft_alpha(const fs::path& picture) {
     const auto values = read_channels(picture);
     const auto alpha = values[values.size(0) - 1].contiguous();
-    constexpr int64_t kMostLabels = 40;  // read_mask: these would all be the person
+    constexpr int64_t kHalf = 128;  // below it read_mask would take the largest for white
     const auto top = alpha.max().item<int64_t>();
-    return top > kMostLabels && top <= 255 ? alpha : torch::Tensor();
+    return top >= kHalf && top <= 255 ? alpha : torch::Tensor();
 }
 
 bool is_array_set(const fs::path& file) {
@@ -62,7 +62,7 @@ FrameWriter::FrameWriter(fs::path output, const OpenCapture& capture, bool masks
     maps_ = std::any_of(train.begin(), train.end(), has_lens);
     if (full_.normal.empty() && full_.depth.empty() && full_.semantic.empty()) return;
     PriorFormat format = maps_ ? PriorFormat() : full_.format;
-    format.label_set = full_.format.label_set;
+    format.classes = full_.format.classes;
     const PriorFormat names;
     format.normal_folder = names.normal_folder;
     format.depth_folder = names.depth_folder;

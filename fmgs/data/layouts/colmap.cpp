@@ -7,6 +7,7 @@
 #include <fmgs/data/layouts/colmap_file.h>
 #include <fmgs/data/layouts/layouts.h>
 #include <fmgs/data/layouts/posed_pictures.h>
+#include <fmgs/data/mask_folder.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -104,13 +105,17 @@ namespace {
 
 CaptureSource read(const CaptureRequest& request) {
     const auto folder = find_colmap(request.root());
+    std::vector<std::string> notes;
+    const MaskFolder masks(request.root(), notes);
     std::vector<PosedPicture> pictures;
     for (const auto& [name, camera] : read_colmap(folder)) {
         const auto stem = fs::path(name).replace_extension().string();
-        pictures.push_back({stem, request.root() / "images" / name,
-                            find_mask(request.root() / "masks", stem), camera});
+        const auto picture = request.root() / "images" / name;
+        pictures.push_back({stem, picture, masks.of(stem, picture), camera});
     }
-    return read_posed_pictures(request, "COLMAP", folder, pictures);
+    auto out = read_posed_pictures(request, "COLMAP", folder, pictures);
+    out.notes.insert(out.notes.end(), notes.begin(), notes.end());
+    return out;
 }
 
 }  // namespace

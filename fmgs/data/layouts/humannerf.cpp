@@ -5,6 +5,7 @@
 #include <fmgs/data/layouts/fields.h>
 #include <fmgs/data/layouts/frame_set.h>
 #include <fmgs/data/layouts/layouts.h>
+#include <fmgs/data/mask_folder.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -38,12 +39,12 @@ void set_numbers(const std::vector<std::string>& keys, FrameSet& set) {
     }
 }
 
-FrameSource frame_source(const fs::path& root, const std::string& name,
+FrameSource frame_source(const fs::path& root, const MaskFolder& masks, const std::string& name,
                          const SourceCamera& camera) {
     FrameSource frame;
     frame.name = name;
     frame.picture = find_picture(root / "images", name);
-    frame.mask.files = {find_mask(root / "masks", name)};
+    frame.mask = masks.of(name, frame.picture);
     frame.folder = root;
     frame.camera = camera;
     return frame;
@@ -72,13 +73,14 @@ CaptureSource read_wild(const CaptureRequest& request) {
     set.cameras = {""};
     set.pose_path = root / "metadata.json";
     set_numbers(keys, set);
+    const MaskFolder masks(root, out.notes);
     set.pose = [&](size_t k) {
         const auto in = metadata.at(keys[k]);
         return SourcePose{in.angles("poses", 24), torch::zeros({3}, torch::kDouble),
                           in.optional("betas", {})};
     };
     set.frame = [&](size_t, size_t k) {
-        return frame_source(root, keys[k],
+        return frame_source(root, masks, keys[k],
                             read_camera(metadata.at(keys[k]), "cam_intrinsics", "cam_extrinsics",
                                         {}, PixelCenter::half));
     };
@@ -139,9 +141,10 @@ CaptureSource read_prepared(const CaptureRequest& request) {
     set.place = Place::kRoot;
     set_numbers(meshes.keys, set);
     set.pose = [&](size_t k) { return mesh_pose(meshes, k); };
+    const MaskFolder masks(root, out.notes);
     set.frame = [&](size_t, size_t k) {
         const auto in = cameras.at(meshes.keys[k]);
-        return frame_source(root, meshes.keys[k],
+        return frame_source(root, masks, meshes.keys[k],
                             read_camera(in, "intrinsics", "extrinsics",
                                         in.optional("distortions", {4, 5, 8}), center));
     };

@@ -5,6 +5,7 @@
 #include <fmgs/data/layouts/fields.h>
 #include <fmgs/data/layouts/layouts.h>
 #include <fmgs/data/layouts/posed_pictures.h>
+#include <fmgs/data/mask_folder.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -73,6 +74,8 @@ CaptureSource read(const CaptureRequest& request) {
     const auto root = request.root();
     const Fields all(root / "transforms.json");
     const auto frames = all.at("frames");
+    std::vector<std::string> notes;
+    const MaskFolder masks(root, notes);
     std::vector<PosedPicture> pictures;
     for (int64_t i = 0; i < frames.size(); ++i) {
         const Shot shot{all, frames.at(i)};
@@ -80,13 +83,16 @@ CaptureSource read(const CaptureRequest& request) {
         if (!file.has_extension()) file += ".png";  // Blender's
         auto stem = fs::path(file).replace_extension();
         if (*stem.begin() == "images") stem = stem.lexically_relative("images");
-        const auto mask = shot.frame.has("mask_path") ? root / shot.frame.at("mask_path").text()
-                                                      : find_mask(root / "masks", stem.string());
+        const auto mask = shot.frame.has("mask_path")
+                              ? MaskSource{{root / shot.frame.at("mask_path").text()}}
+                              : masks.of(stem.string(), root / file);
         pictures.push_back({stem.string(), root / file, mask, read_camera(shot)});
     }
     std::sort(pictures.begin(), pictures.end(),
               [](const auto& a, const auto& b) { return natural_less(a.name, b.name); });
-    return read_posed_pictures(request, "nerfstudio", root / "transforms.json", pictures);
+    auto out = read_posed_pictures(request, "nerfstudio", root / "transforms.json", pictures);
+    out.notes.insert(out.notes.end(), notes.begin(), notes.end());
+    return out;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <fmgs/data/camera_file.h>
 #include <fmgs/data/file_names.h>
 #include <fmgs/data/layouts/layouts.h>
+#include <fmgs/data/mask_folder.h>
 #include <fmgs/data/pose_links.h>
 #include <fmgs/data/split_list.h>
 #include <fmgs/data/split_plan.h>
@@ -64,14 +65,15 @@ struct Pictures {
     fs::path folder;
     CameraFile cameras;
     Names names;  // of the frames: of all, or of the first camera
+    MaskFolder masks;
 
     std::string stem(size_t camera, const std::string& name) const {
         return cameras.names.empty() ? name : cameras.names[camera] + "/" + name;
     }
 };
 
-Pictures open_pictures(const fs::path& folder) {
-    Pictures out{folder, read_camera_file(folder / "cameras.npz"), {}};
+Pictures open_pictures(const fs::path& folder, Names& notes) {
+    Pictures out{folder, read_camera_file(folder / "cameras.npz"), {}, {folder, notes}};
     const auto& cameras = out.cameras.names;
     out.names = cameras.empty() ? list_pictures_below(folder / "images")
                                 : list_pictures(folder / "images" / cameras[0]);
@@ -130,7 +132,7 @@ FrameSource frame_source(const Pictures& pictures, size_t camera, const std::str
     FrameSource frame;
     frame.name = pictures.stem(camera, name);
     frame.picture = find_picture(pictures.folder / "images", frame.name);
-    frame.mask.files = {find_mask(pictures.folder / "masks", frame.name)};
+    frame.mask = pictures.masks.of(frame.name, frame.picture);
     frame.folder = pictures.folder;
     frame.row = row;
     const auto& cameras = pictures.cameras;
@@ -217,7 +219,7 @@ SplitSource read_sub_capture(const CaptureRequest& request, const std::string& n
     SplitSource split;
     split.name = name;
     split.pose_path = root / name / "poses.npz";
-    const auto pictures = open_pictures(root / name);
+    const auto pictures = open_pictures(root / name, notes);
     split.poses = read_poses(split.pose_path, request.rest);
     const auto links = read_pose_links(split.pose_path, split.poses, pictures.names);
     const auto linked = link_rows(split, links.names.empty() ? pictures.names : links.names, links,
@@ -254,8 +256,7 @@ std::map<std::string, std::vector<FramePick>> listed_frames(const fs::path& root
 }
 
 // Several cameras, images/CAMERA/NAME: one trains, the others are held out, or as lists say.
-CaptureSource read_cameras(const CaptureRequest& request, const Pictures& pictures) {
-    CaptureSource out;
+void read_cameras(const CaptureRequest& request, const Pictures& pictures, CaptureSource& out) {
     const fs::path file = find_poses(request.root(), "train");
     SplitSource all;
     all.name = "train";
@@ -278,15 +279,14 @@ CaptureSource read_cameras(const CaptureRequest& request, const Pictures& pictur
                                                 linked.rows[at.frame], all.poses.count()));
         out.splits.push_back(split);
     }
-    return out;
 }
 
 CaptureSource read_neutral(const CaptureRequest& request) {
     const fs::path root = request.root();
-    const auto pictures = open_pictures(root);
     CaptureSource out;
+    const auto pictures = open_pictures(root, out.notes);
     if (!pictures.cameras.names.empty()) {
-        out = read_cameras(request, pictures);
+        read_cameras(request, pictures, out);
     } else {
         const auto rules = subject_rules(request, out.notes);
         const Subject subject{request, pictures, rules, &out.notes};

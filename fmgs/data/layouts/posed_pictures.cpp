@@ -63,7 +63,7 @@ CaptureSource read_posed_pictures(const CaptureRequest& request, const std::stri
         FrameSource frame;
         frame.name = picture.name;
         frame.picture = picture.picture;
-        frame.mask.files = {picture.mask};
+        frame.mask = picture.mask;
         frame.folder = request.root();
         frame.camera = picture.camera;
         return frame;

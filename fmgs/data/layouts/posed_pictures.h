@@ -6,7 +6,8 @@ namespace fmgs {
 
 struct PosedPicture {
     std::string name;  ///< without its extension
-    std::filesystem::path picture, mask;
+    std::filesystem::path picture;
+    MaskSource mask;
     SourceCamera camera;
 };
 /// Pictures and rows of poses.npz meet by frame_names, by frame_ids (the numbers in the names), or
