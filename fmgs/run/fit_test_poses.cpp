@@ -24,7 +24,7 @@ BodyPose fit_test_pose(const Run& run, const Frame& taken) {
                    Reach::everything());
     objective->add("mask", std::make_shared<MaskLoss>(), 1.0, Reach::everything());
     OptimOptions rates;
-    rates.pose = eval.fit_rate;
+    rates.pose_root = rates.pose_joints = rates.pose_translation = eval.fit_rate;
     rates.decay = 1;
     Optimizer optimizer(grouped_parameters(*table.ptr()), rates);
     for (int64_t step = 0; step < eval.fit_epochs; ++step) {
