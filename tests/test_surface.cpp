@@ -26,7 +26,7 @@ Mesh sheet(double height, int64_t n = 6) {
 }
 
 torch::Tensor points(std::initializer_list<double> values) {
-    return torch::tensor(values, torch::kFloat64).view({-1, 3});
+    return torch::tensor(at::ArrayRef<double>(values), torch::kFloat64).view({-1, 3});
 }
 
 /// The least distance to many samples of every triangle: never below the true one.

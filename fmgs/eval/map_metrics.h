@@ -7,10 +7,11 @@ namespace fmgs {
 /// |A∩B| / |A∪B| of alpha > 0.5 and mask > 0.5, both [1,H,W]. 1 when both are empty.
 double mask_iou(const torch::Tensor& alpha, const torch::Tensor& mask);
 /// The F-measure of the outlines of the same two (Perazzi et al., CVPR 2016): precision and recall
-/// of outline pixels that have one of the other within `tolerance` times the picture's diagonal. 1
-/// when both are empty.
+/// of outline pixels that have one of the other within `tolerance` times the picture's diagonal,
+/// rounded up to pixels. 1 when both are empty. Theirs is 0.008, at which a mask IoU of 0.91 has
+/// 0.999.
 double mask_boundary_f(const torch::Tensor& alpha, const torch::Tensor& mask,
-                       double tolerance = 0.008);
+                       double tolerance = 0.002);
 
 /// Mean |depth - truth| in metres over `where` [1,H,W] bool. NaN when it is empty.
 double depth_mae(const torch::Tensor& depth, const torch::Tensor& truth,

@@ -37,6 +37,6 @@ struct SurfaceErrors {
     /// harmonic mean of the shares of samples, of ours and of the true, within 1 cm of the other
     double f_1cm;
 };
-SurfaceErrors surface_errors(const Mesh& mesh, const Mesh& truth, int64_t samples = 20000);
+SurfaceErrors surface_errors(const Mesh& mesh, const Mesh& truth, int64_t samples = 5000);
 
 }  // namespace fmgs
