@@ -8,9 +8,9 @@
 
 namespace fmgs {
 
-/// PNG of 8 or 16 bit or JPEG → [3,H,W] float in [0,1], RGB; an alpha channel is dropped. Error when
-/// missing, cut short, not decodable, or larger than the memory that is free, of which its header
-/// tells, or to be turned (check_upright). All readers here share these.
+/// PNG of 8 or 16 bit or JPEG → [3,H,W] float in [0,1], RGB; an alpha channel is dropped. Error
+/// when missing, cut short, not decodable, or larger than the memory that is free, of which its
+/// header tells, or to be turned (check_upright). All readers here share these.
 torch::Tensor read_color(const std::filesystem::path& file);
 /// All channels as stored, [C,H,W] of bytes, or int32 where it has 16 bit: grey; grey and alpha;
 /// red, green, blue; or these and alpha.
