@@ -465,7 +465,48 @@ def fit_seeds():
         save("fit", name + ".json", json.dumps(content))
 
 
+# ---- meshes ----
+
+def ply(kind="ascii", vertices=b"0 0 0\n1 0 0\n0 1 0\n", faces=b"3 0 1 2\n", count=3, corner="int"):
+    return (f"ply\nformat {kind} 1.0\nelement vertex {count}\nproperty float x\nproperty float y\nproperty float z\n"
+            f"element face 1\nproperty list uchar {corner} vertex_indices\nend_header\n").encode() + vertices + faces
+
+
+def mesh_seeds():
+    points, triangle = (0, 0, 0, 1, 0, 0, 0, 1, 0), (0, 1, 2)
+    little = ply("binary_little_endian", floats(*points), struct.pack("<B3i", 3, *triangle))
+    obj = "v 0 0 0\nv 1 0 0\nv 0 1 0\n"
+    for name, content in {
+        "valid_ascii.ply": ply(),
+        "valid_little.ply": little,
+        "valid_big.ply": ply("binary_big_endian", struct.pack(">9f", *points), struct.pack(">B3i", 3, *triangle)),
+        "valid_quad.ply": ply(vertices=b"0 0 0 1 0 0 1 1 0 0 1 0 ", faces=b"4 0 1 2 3", count=4),
+        "valid_triangle.obj": obj + "f 1 2 3\n",
+        "valid_texture.obj": obj + "vt 0 0\nf 1/1 2//3 -1/1/1 # seen\n",
+        "cut_off.ply": little[:-1],
+        "header_open.ply": "ply\nformat ascii 1.0\n",
+        "no_format.ply": ply().replace(b"format ascii 1.0\n", b""),
+        "count_negative.ply": ply(count=-1),
+        "count_huge.ply": ply(count=9223372036854775807),
+        "list_huge.ply": ply("binary_little_endian", floats(*points), struct.pack("<B3i", 255, *triangle)),
+        "type_unknown.ply": ply(corner="half"),
+        "corner_nan.ply": ply(faces=b"3 0 1 nan\n", corner="float"),
+        "corner_beyond.ply": ply(faces=b"3 0 1 3\n"),
+        "vertex_nan.ply": ply(vertices=b"0 0 0 1 0 nan 0 1 0 "),
+        "vertex_beyond_float.ply": ply(vertices=b"0 0 0 1 0 1e300 0 1 0 "),
+        "no_face.obj": obj,
+        "vertex_beyond_float.obj": obj.replace("1 0 0", "1 0 1e300") + "f 1 2 3\n",
+        "corner_zero.obj": obj + "f 0 1 2\n",
+        "corner_before.obj": obj + "f -4 1 2\n",
+        "corner_later.obj": "f 1 2 3\n" + obj,
+        "corner_text.obj": obj + "f a b c\n",
+        "line.obj": obj + "f 1 2\n",
+    }.items():
+        save("mesh", name, content)
+
+
 npz_seeds()
+mesh_seeds()
 bvh_seeds()
 fit_seeds()
 safetensors_seeds()

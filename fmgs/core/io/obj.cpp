@@ -37,7 +37,8 @@ struct ObjReader {
             double value = 0;
             const auto [end, error] =
                 std::from_chars(word.data(), word.data() + word.size(), value);
-            if (error != std::errc() || end != word.data() + word.size() || !std::isfinite(value)) {
+            if (error != std::errc() || end != word.data() + word.size() ||
+                !std::isfinite(static_cast<float>(value))) {
                 fail("three finite numbers after 'v'", word);
             }
             vertices.push_back(value);

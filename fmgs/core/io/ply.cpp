@@ -133,7 +133,7 @@ class PlyReader {
         }
         if (element.name != "vertex") return;
         for (const double x : point) {
-            if (!std::isfinite(x)) fail("a vertex without finite x, y, z");
+            if (!std::isfinite(static_cast<float>(x))) fail("a vertex without finite x, y, z");
             vertices_.push_back(x);
         }
     }
@@ -143,9 +143,10 @@ class PlyReader {
         if (!(count >= 0 && count <= static_cast<double>(rest_.size())))
             fail("cut off: a list is longer than the file");
         std::vector<int64_t> corners;
-        for (int64_t i = 0; i < static_cast<int64_t>(count); ++i)
-            corners.push_back(static_cast<int64_t>(
-                std::clamp(number(property.type), -1.0, 9e15)));  // beyond: refused as a corner
+        for (int64_t i = 0; i < static_cast<int64_t>(count); ++i) {
+            const double corner = number(property.type);
+            corners.push_back(corner >= 0 && corner < 9e15 ? static_cast<int64_t>(corner) : -1);
+        }
         const bool wanted =
             is_face && (property.name == "vertex_indices" || property.name == "vertex_index");
         for (size_t k = 2; wanted && k < corners.size(); ++k)
