@@ -46,7 +46,9 @@ void disturb(Run& run, const std::vector<int64_t>& rows, double radians, double 
 FrameList drawn_by_itself(const Run& run) {
     std::vector<Frame> frames;
     for (auto frame : run.capture.splits.at("train")) {
-        frame.maps.set("color", draw(run.avatar, frame.camera, frame.pose).at("color"));
+        const auto maps = draw(run.avatar, frame.camera, frame.pose);
+        for (const auto& [map, of] : {std::pair{"color", "color"}, {"mask", "alpha"}})
+            frame.maps.set(map, maps.at(of));
         frames.push_back(frame);
     }
     return frames;
@@ -228,6 +230,26 @@ TEST_CASE("poses that no loss compares with a picture are refused", "[learned_po
     const auto run = learning({"losses.photometric.weight=0", "losses.mask.weight=0"});
     const auto objective = paper_objective(run.avatar->parts(), run.options.objective);
     REQUIRE(throws_error([&] { pose_objective(run, objective); }, "pose.learn: poses are learned"));
+}
+
+TEST_CASE("disturbed poses go back to where the pictures were taken", "[learned_poses]") {
+    const TemporaryFolder folder;
+    std::ostringstream progress;
+    // An avatar that stays as it is, and pictures of it: what is left to explain is the pose.
+    std::vector<std::string> still = {"pose.steps=16",       "pose.held_out=0",
+                                      "train.steps=4",       "optim.pose_root=0",
+                                      "optim.pose_joints=0", "optim.pose_translation=0.01"};
+    for (const auto* group :
+         {"volume", "feature_volume", "network", "skinning", "scale", "opacity"})
+        still.push_back(std::string("optim.") + group + "=0");
+    auto training = begin(learning(still), folder.path / "run", progress);
+    training.frames = drawn_by_itself(training.run);
+    disturb(training.run, {0, 1, 2, 3}, 0, 0.04);
+    const auto before = pose_change(training.run);
+    while (!finished(training)) training_step(training);
+    const auto after = pose_change(training.run);
+    REQUIRE(before.translation > 0.05);
+    REQUIRE(after.translation < before.translation / 2);
 }
 
 TEST_CASE("a run with learned poses goes on to the bit, guard and smoothness included",
