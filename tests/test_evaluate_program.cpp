@@ -23,7 +23,8 @@ struct Trained {
     Trained() {
         const auto made = run("make_synthetic " + data.string() +
                               " --size 64 --train-frames 4 --test-frames 3 --test-views 2"
-                              " --novel-frames 0 --subdivisions 0 --samples 1 --meshes");
+                              " --novel-frames 0 --subdivisions 0 --samples 1 --meshes --body " +
+                              coarse_body().string());
         INFO(made.text);
         REQUIRE(made.code == 0);
         // One true surface is enough.

@@ -75,7 +75,7 @@ TEST_CASE("resuming stores other options, says them, and keeps what the avatar i
         REQUIRE(read_whole(folder.path / "config.yaml") == before);
     }
     const auto taller = folder.path / "taller.npz";
-    auto body = procedural_body();
+    auto body = procedural_body({.cell = 0.035});
     body.vertices = body.vertices * 1.01;
     write_body(taller, body);
     REQUIRE(throws_error(

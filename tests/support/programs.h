@@ -1,5 +1,7 @@
 #pragma once
 /// The programs as a user runs them, on a small capture.
+#include <fmgs/core/body_model.h>
+#include <fmgs/data/synthetic/procedural_body.h>
 #include <sys/wait.h>
 
 #include <cstdio>
@@ -37,6 +39,14 @@ inline std::string bytes(const std::filesystem::path& file) {
     return {std::istreambuf_iterator<char>(in), {}};
 }
 
+/// A body of 2,000 vertices, so that a run takes seconds; made once in a program.
+inline const std::filesystem::path& coarse_body() {
+    static const TemporaryFolder folder;
+    static const auto file = folder.path / "body.npz";
+    if (!std::filesystem::exists(file)) write_body(file, procedural_body({.cell = 0.035}));
+    return file;
+}
+
 /// A capture of 6 frames at 64², made once in a program.
 inline const std::filesystem::path& capture() {
     static const TemporaryFolder folder;
@@ -44,7 +54,8 @@ inline const std::filesystem::path& capture() {
         const auto made =
             run("make_synthetic " + (folder.path / "capture").string() +
                 " --size 64 --train-frames 6 --test-frames 2 --test-views 1 --novel-frames 1"
-                " --subdivisions 0 --samples 1");
+                " --subdivisions 0 --samples 1 --body " +
+                coarse_body().string());
         INFO(made.text);
         REQUIRE(made.code == 0);
         return folder.path / "capture";

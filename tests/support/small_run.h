@@ -13,7 +13,7 @@ namespace fmgs::test {
 inline const std::filesystem::path& capture() {
     static const TemporaryFolder folder;
     static const std::filesystem::path path = [] {
-        const auto body = procedural_body();
+        const auto body = procedural_body({.cell = 0.035});  // a step takes a third
         SyntheticOptions options;
         options.size = 48;
         options.train_frames = 4;
