@@ -2,6 +2,7 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/core/config/config.h>
+#include <fmgs/core/io/files.h>
 #include <fmgs/core/named_tensors.h>
 #include <fmt/format.h>
 
@@ -65,6 +66,13 @@ bool is_baked_file(const fs::path& file) {
     const auto metadata = read_metadata(file);
     const auto format = metadata.find("format");
     return format != metadata.end() && format->second.starts_with(std::string(kKind) + " ");
+}
+
+void check_baked_place(const fs::path& file) {
+    if (!is_there(file) || is_baked_file(file)) return;
+    throw Error(fmt::format(
+        "{}: is there and no baked avatar; only one of those is replaced: give another --out",
+        file.string()));
 }
 
 void save_baked(const fs::path& file, const BakedAvatar& avatar, const AvatarScene& scene) {

@@ -14,6 +14,9 @@ struct SavedBaked {
 
 /// Is this file a baked avatar, by the format that its header names? Error when it cannot be read.
 bool is_baked_file(const std::filesystem::path& file);
+/// Error when something other than a baked avatar is at the place of a file to be written: a
+/// program asks before its long work.
+void check_baked_place(const std::filesystem::path& file);
 /// Replaces `file` by one safetensors file, at once and whole: the numbers of BakedParts under
 /// their names below `avatar.`, the body's below `avatar.body.`, the scene as an avatar file has
 /// it, and as `__metadata__` the format `fmgs-baked 1` (docs/checkpoints.md). Error: a scene that

@@ -22,6 +22,7 @@
 #include <fmgs/core/surfel_set.h>
 #include <fmgs/core/surfels.h>
 #include <fmgs/core/types.h>
+#include <fmgs/edit.h>
 #include <fmgs/fields/appearance.h>
 #include <fmgs/fields/feature.h>
 #include <fmgs/fields/field_input.h>
