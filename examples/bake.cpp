@@ -111,6 +111,10 @@ int main(int argc, char** argv) {
     app.add_option("--views", options.views, "cameras around each pose that look for its colours")
         ->check(CLI::Range(1, 64))
         ->capture_default_str();
+    app.add_option("--noise", options.noise,
+                   "noise on each number of a pose against which the fit is steady")
+        ->check(CLI::Range(0.0, 10.0))
+        ->capture_default_str();
     CLI11_PARSE(app, argc, argv);
     return guarded([&] { return run_program(source, out, keys, options); });
 }

@@ -184,7 +184,7 @@ BakedAvatar bake(const Avatar& avatar, const AvatarScene& scene, const BakeOptio
     auto& rows = samples.attributes;
     parts.mean = rows.mean(0);
     rows -= parts.mean;
-    const double ridge = 0;
+    const double ridge = static_cast<double>(rows.size(0)) * options.noise * options.noise;
     const auto fit = detail::fit_linear(samples.codes.to(torch::kCPU, torch::kDouble),
                                         gram_of(rows, rows.size(2) - 8), ridge, options.components);
     const auto like = [&](const torch::Tensor& x) { return x.to(parts.mean.options()); };

@@ -11,6 +11,8 @@ struct BakeOptions {
     int64_t components = 8;  ///< K
     int64_t poses = 200;     ///< at most so many of the training poses are looked at, evenly spread
     int64_t views = 4;       ///< cameras around each pose that look for its colours
+    /// Standard deviation of the noise on each number of a pose against which the fit is steady.
+    double noise = 0.1;
 };
 
 /// Evaluates the avatar in the scene's poses, with its camera carried around the person, and fits
@@ -20,8 +22,10 @@ struct BakeOptions {
 ///              picture there;
 ///   mean       over the poses;
 ///   components of all linear maps of rank K from the numbers of a pose to the attributes the one
-///              with the least squared error plus ridge·‖map‖². Offset, scales, turn and colour
-///              count alike: each by its own variance. The first k components are those of K = k.
+///              with the least squared error plus F·noise²·‖map‖², the mean of what noise on the
+///              F poses would do: directions in which they hardly differ say nothing. Offset,
+///              scales, turn and colour count alike, each by its own variance. The first k
+///              components are those of K = k.
 /// The avatar's body has to be a BodyModel. `progress` is called after each pose with done and
 /// total. Error: more components than the poses are independent (at most poses - 1).
 BakedAvatar bake(const Avatar& avatar, const AvatarScene& scene, const BakeOptions& options = {},

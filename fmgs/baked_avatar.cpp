@@ -1,6 +1,7 @@
 #include <fmgs/baked_avatar.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/linear_surfels.h>
 #include <fmgs/core/named_tensors.h>
 #include <fmgs/core/rotation.h>
 #include <fmt/format.h>
@@ -95,7 +96,7 @@ BakedAvatarImpl::BakedAvatarImpl(const BakedParts& parts) : parts_(parts) {
     parts.check();
     parts_.body = register_module("body", without_pose_directions(parts.body));
     const auto keep = [&](const char* name, torch::Tensor& x) {
-        x = register_buffer(name, x.clone());
+        x = register_buffer(name, x.clone(at::MemoryFormat::Contiguous));
     };
     keep("center", parts_.center);
     keep("frame", parts_.frame);
@@ -133,6 +134,10 @@ std::shared_ptr<BakedAvatarImpl> BakedAvatarImpl::with_components(int64_t count)
 
 torch::Tensor BakedAvatarImpl::coefficients(const BodyPose& pose) const {
     const auto local = parts_.body->local_rotations(pose).slice(0, 1);
+    if (local.scalar_type() != parts_.mean.scalar_type())
+        throw Error(fmt::format("pose: expected {} like the avatar, got {}; convert with to(dtype)",
+                                c10::toString(parts_.mean.scalar_type()),
+                                c10::toString(local.scalar_type())));
     const auto numbers = (local - torch::eye(3, local.options())).reshape({-1});
     return torch::addmv(parts_.bias, parts_.projection.t(), numbers);
 }
@@ -157,9 +162,23 @@ Surfels BakedAvatarImpl::with_attributes(const torch::Tensor& attributes,
 
 Surfels BakedAvatarImpl::surfels(const BodyPose& pose) const {
     const int64_t K = component_count();
-    const auto rows = torch::addmv(parts_.mean.flatten(), parts_.components.view({K, -1}).t(),
-                                   coefficients(pose));
+    const auto rows =
+        torch::addmv(parts_.mean.flatten(), parts_.components.view({K, parts_.mean.numel()}).t(),
+                     coefficients(pose));
     return with_attributes(rows.view(parts_.mean.sizes()), parts_.body->bones(pose));
+}
+
+PosedSurfels BakedAvatarImpl::forward(const BodyPose& pose) const {
+    const auto c = coefficients(pose), bones = parts_.body->bones(pose);
+    if (!c.device().is_cpu() || c.requires_grad() || bones.requires_grad())
+        return surfels(pose).posed();
+    auto posed = detail::pose_linear_surfels({parts_.center, parts_.frame, parts_.bone_index,
+                                              parts_.bone_weight, parts_.mean, parts_.components},
+                                             c, bones);
+    posed.opacity = parts_.opacity;
+    posed.far_side = parts_.far_side;
+    if (labels_.defined()) posed.features.set("semantic", labels_);
+    return posed;
 }
 
 Surfels BakedAvatarImpl::canonical() const {

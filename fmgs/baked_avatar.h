@@ -42,8 +42,9 @@ class BakedAvatarImpl : public Module {
     explicit BakedAvatarImpl(const BakedParts& parts);
     /// The surfels in the world, with the features color [N,3] in [0,1] and, with labels, semantic
     /// [N,classes], one-hot.
-    PosedSurfels forward(const BodyPose& pose) const { return surfels(pose).posed(); }
-    /// The canonical surfels that this pose asks for, and its bones.
+    PosedSurfels forward(const BodyPose& pose) const;
+    /// The canonical surfels that this pose asks for, and its bones. forward() is what their
+    /// posed() is; on the CPU, where no gradient is asked for, in one pass.
     Surfels surfels(const BodyPose& pose) const;
     /// The mean surfels in the canonical pose: posed() leaves them where they are.
     Surfels canonical() const;
