@@ -74,7 +74,7 @@ TEST_CASE("hidden classes are transparent, and nothing else changes", "[edit]") 
     REQUIRE(torch::equal(after.mean, before.mean));
     REQUIRE(throws_error([&] { hide_classes(before, {2, 3}); }, "no surfel is of class 3"));
     auto unlabelled = before;
-    unlabelled.labels = {};
+    unlabelled.labels = torch::Tensor();
     REQUIRE(throws_error([&] { hide_classes(unlabelled, {2}); }, "has no labels"));
 }
 
