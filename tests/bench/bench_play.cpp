@@ -50,7 +50,7 @@ BodyData torus() {
 
 /// The standard scene as a baked avatar of K components.
 BakedAvatar baked_scene(const Scene& s, int64_t components) {
-    BakedParts parts{.body = BodyModel(torus(), torch::zeros({0})), .subdivisions = 1};
+    BakedParts parts{.body = BodyModel(torus(), torch::zeros({0}), 0), .subdivisions = 1};
     const auto scale = s.tangents.norm(2, 1);
     const auto axes = s.tangents / scale.unsqueeze(1);
     const auto normal = torch::cross(axes.select(2, 0), axes.select(2, 1), 1);
@@ -74,14 +74,22 @@ BodyPose small_pose() {
     return {exp_map(1e-3 * draw({smpl::kJoints, 3}, "pose")), torch::zeros({3})};
 }
 
-Time timed(int repeats, const std::function<void()>& work) {
-    return measure(
-        [&] {
+/// Takes turns, so that what else the machine does falls on all of them.
+std::vector<Time> timed(int repeats, const std::vector<std::function<void()>>& works) {
+    std::vector<std::vector<double>> times(works.size());
+    for (int k = -2; k < repeats; ++k) {  // the first two warm up
+        for (size_t i = 0; i < works.size(); ++i) {
             const double start = now();
-            work();
-            return now() - start;
-        },
-        repeats);
+            works[i]();
+            if (k >= 0) times[i].push_back(1e3 * (now() - start));
+        }
+    }
+    std::vector<Time> out;
+    for (auto& list : times) {
+        std::sort(list.begin(), list.end());
+        out.push_back({list.front(), list[list.size() / 2]});
+    }
+    return out;
 }
 
 void print(const std::string& what, const Time& time) {
@@ -92,12 +100,6 @@ void run(int repeats, int64_t components) {
     const torch::NoGradGuard guard;
     auto standard = scene(kStandardSigma);
     const auto features = torch::rand({kSurfels, 3});
-    const auto drawing = timed(repeats, [&] {
-        standard.find_tiles();
-        rasterize(standard.center.unsqueeze(0), standard.tangents.unsqueeze(0),
-                  standard.opacity.unsqueeze(0), features, torch::zeros({3}, torch::kLong),
-                  standard.intrinsics, standard.tiles);
-    });
     const Camera camera{.rotation = torch::eye(3),
                         .translation = torch::zeros({3}),
                         .intrinsics = standard.intrinsics,
@@ -106,14 +108,21 @@ void run(int repeats, int64_t components) {
                         .low_pass = kLowPass};
     const auto pose = small_pose();
     const auto baked = baked_scene(standard, components);
-    const auto posing = timed(repeats, [&] { baked->forward(pose); });
-    const auto frame = timed(repeats, [&] { render(baked->forward(pose), camera, {"color"}); });
-
     AvatarOptions options;
     options.subdivisions = 1;
     options.modalities.clear();
-    Avatar avatar(paper_parts(BodyModel(torus(), torch::zeros({0})), options));
-    const auto networks = timed(repeats, [&] { avatar->forward(camera, pose).posed(); });
+    Avatar avatar(paper_parts(BodyModel(torus(), torch::zeros({0}), 0), options));
+    const auto draw_standard = [&] {
+        standard.find_tiles();
+        rasterize(standard.center.unsqueeze(0), standard.tangents.unsqueeze(0),
+                  standard.opacity.unsqueeze(0), features, torch::zeros({3}, torch::kLong),
+                  standard.intrinsics, standard.tiles);
+    };
+    const auto times = timed(repeats, {draw_standard, [&] { baked->forward(pose); },
+                                       [&] { render(baked->forward(pose), camera, {"color"}); }});
+    const auto &drawing = times[0], &posing = times[1], &frame = times[2];
+    const auto networks =
+        timed(std::min(repeats, 5), {[&] { avatar->forward(camera, pose).posed(); }}).front();
 
     fmt::print("{} threads, {} surfels, {}x{} pixels, {} components\n", at::get_num_threads(),
                kSurfels, kSize, kSize, components);
