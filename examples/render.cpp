@@ -50,7 +50,7 @@ struct DrawOptions {
     }
 };
 
-SavedAvatar open_avatar(const fs::path& file, const std::vector<std::string>& keys) {
+Drawable open_avatar(const fs::path& file, const std::vector<std::string>& keys) {
     if (!is_there(file)) {
         throw Error(
             fmt::format("{}: there is no such file; a run has it from its first checkpoint on, and "
@@ -61,11 +61,11 @@ SavedAvatar open_avatar(const fs::path& file, const std::vector<std::string>& ke
     for (const auto& key : keys) config.add_argument(key);
     DrawOptions options;
     config.read(options);  // before the file, so that a wrong key costs no time
-    auto saved = load_avatar(file, device_of(options.train.device));
-    options.render.low_pass = saved.scene.camera.low_pass;
+    auto avatar = load_drawable(file, device_of(options.train.device));
+    options.render.low_pass = avatar.scene.camera.low_pass;
     config.read(options);
-    saved.scene.camera.low_pass = options.render.low_pass;
-    return saved;
+    avatar.scene.camera.low_pass = options.render.low_pass;
+    return avatar;
 }
 
 /// Error unless the folder is one that an earlier render wrote, which a new one may replace.
@@ -107,7 +107,7 @@ void put_in_place(AsideFolder& aside, const fs::path& folder) {
 
 /// FOLDER/NAME/MODALITY/000000.png … and FOLDER/NAME.mp4 with all modalities side by side: whole,
 /// or as they were before.
-void draw_sequence(const Avatar& avatar, const fs::path& folder, const std::vector<Shot>& shots,
+void draw_sequence(const Drawable& avatar, const fs::path& folder, const std::vector<Shot>& shots,
                    double fps) {
     check_replaceable(folder);
     AsideFolder aside(folder);
@@ -115,7 +115,8 @@ void draw_sequence(const Avatar& avatar, const fs::path& folder, const std::vect
     Progress progress(std::cerr, isatty(STDERR_FILENO) != 0, static_cast<int64_t>(shots.size()));
     for (size_t k = 0; k < shots.size(); ++k) {
         std::vector<torch::Tensor> row;
-        const auto maps = draw(avatar, shots[k].camera, shots[k].pose);
+        const auto& [camera, pose] = shots[k];
+        const auto maps = draw(avatar.surfels(camera, pose), camera);
         for (const auto& [name, map] : maps) {
             const auto picture = colorize(name, map, maps.at("alpha"));
             fs::create_directories(aside.path() / name);
@@ -149,7 +150,7 @@ int run_program(const Arguments& arguments) {
             fmt::format("--scale: expected a number from 0.05 to 16, got {}", arguments.scale));
     const bool is_run = is_there(arguments.avatar) && fs::is_directory(arguments.avatar);
     const auto run = is_run ? RunFolder::open(arguments.avatar) : RunFolder{};
-    const auto saved =
+    const auto avatar =
         open_avatar(is_run ? run.avatar() : fs::path(arguments.avatar), arguments.keys);
     const fs::path out = !arguments.out.empty() ? fs::path(arguments.out)
                          : is_run               ? run.render()
@@ -158,9 +159,9 @@ int run_program(const Arguments& arguments) {
     std::string name = "orbit";
     std::vector<Shot> shots;
     if (arguments.motion.empty()) {
-        shots = turntable(saved, arguments.count);
+        shots = turntable(avatar, arguments.count);
     } else {
-        const auto motion = read_motion(arguments.motion, *saved.avatar->parts().body,
+        const auto motion = read_motion(arguments.motion, *avatar.body,
                                         {.person = arguments.person, .mhr_folder = arguments.mhr});
         fmt::print("{}\n", motion.description);
         for (const auto& warning : motion.warnings) fmt::print("warning: {}\n", warning);
@@ -168,10 +169,10 @@ int run_program(const Arguments& arguments) {
         const auto path = fs::path(arguments.motion).lexically_normal();
         name = (path.has_filename() ? path : path.parent_path()).stem().string();
         if (name == "orbit") name += "_motion";  // that is the turntable's folder
-        shots = follow(saved, motion, arguments.stride, arguments.frames);
+        shots = follow(avatar, motion, arguments.stride, arguments.frames);
     }
     for (auto& shot : shots) shot.camera = shot.camera.scaled(arguments.scale);
-    draw_sequence(saved.avatar, out / name, shots, fps);
+    draw_sequence(avatar, out / name, shots, fps);
     fmt::print("{} pictures of each modality in {}\n", shots.size(), (out / name).string());
     return 0;
 }
@@ -181,7 +182,8 @@ int run_program(const Arguments& arguments) {
 int main(int argc, char** argv) {
     keep_freed_memory();
     CLI::App app(
-        "Draws a trained avatar in every modality: PNG sequences and a video. An avatar file needs "
+        "Draws a trained avatar, full or baked, in every modality: PNG sequences and a video. An "
+        "avatar file needs "
         "nothing beside it; of a run, RUN/avatar.safetensors is drawn.");
     Arguments a;
     app.add_option("avatar", a.avatar, "an avatar file, or the folder of a run")->required();

@@ -25,7 +25,7 @@ const fs::path kFormat1Maps = kData / "avatar_format_1_maps.safetensors";
 TensorDict views(const SavedAvatar& saved) {
     TensorDict out;
     int64_t k = 0;
-    for (const auto& shot : turntable(saved, 2)) {
+    for (const auto& shot : turntable(drawable(saved), 2)) {
         const auto maps = draw(saved.avatar, shot.camera, saved.scene.pose(k));
         for (const auto& [name, map] : maps) out.set(name + "." + std::to_string(k), map);
         ++k;

@@ -25,10 +25,31 @@ Maps draw(const Avatar& avatar, const Camera& camera, const BodyPose& pose) {
     return draw(posed_surfels(avatar, camera, pose), camera);
 }
 
-std::vector<Shot> turntable(const SavedAvatar& saved, int64_t count) {
-    const auto& scene = saved.scene;
+Drawable drawable(const SavedAvatar& saved) {
+    const auto& avatar = saved.avatar;
+    return {avatar->parts().body, saved.scene,
+            [avatar](const Camera& camera, const BodyPose& pose) {
+                return posed_surfels(avatar, camera, pose);
+            }};
+}
+
+Drawable drawable(const SavedBaked& saved) {
+    const auto& avatar = saved.avatar;
+    return {avatar->body().ptr(), saved.scene, [avatar](const Camera&, const BodyPose& pose) {
+                const torch::NoGradGuard guard;
+                return avatar->forward(pose.to(avatar->parts().center.device()));
+            }};
+}
+
+Drawable load_drawable(const std::filesystem::path& file, torch::Device device) {
+    return is_baked_file(file) ? drawable(load_baked(file, device))
+                               : drawable(load_avatar(file, device));
+}
+
+std::vector<Shot> turntable(const Drawable& avatar, int64_t count) {
+    const auto& scene = avatar.scene;
     const auto pose = scene.pose(0);
-    const auto pivot = pose.translation + saved.avatar->parts().body->joints()[0];
+    const auto pivot = pose.translation + avatar.body->joints()[0];
     std::vector<Shot> shots;
     for (int64_t k = 0; k < count; ++k) {
         const double angle =
@@ -38,12 +59,11 @@ std::vector<Shot> turntable(const SavedAvatar& saved, int64_t count) {
     return shots;
 }
 
-std::vector<Shot> follow(const SavedAvatar& saved, const Motion& motion, int64_t stride,
+std::vector<Shot> follow(const Drawable& avatar, const Motion& motion, int64_t stride,
                          int64_t count) {
-    const auto& scene = saved.scene;
-    const Placement placement{.rest_root = saved.avatar->parts().body->joints()[0],
-                              .position = scene.root,
-                              .up = scene.up};
+    const auto& scene = avatar.scene;
+    const Placement placement{
+        .rest_root = avatar.body->joints()[0], .position = scene.root, .up = scene.up};
     std::vector<Shot> shots;
     const auto poses = place_motion(motion, scene.camera, placement);
     for (size_t k = 0; k < poses.size() && static_cast<int64_t>(shots.size()) < count;
