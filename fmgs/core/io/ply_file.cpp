@@ -1,6 +1,7 @@
 #include <fmgs/core/io/ply_file.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/io/file_kind.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -65,7 +66,7 @@ void PlyFile::fail(const std::string& problem) const {
 
 std::string_view PlyFile::line() {
     const auto end = rest_.find('\n');
-    if (end == rest_.npos) fail("not a PLY file, or cut off: its header does not end");
+    if (end == rest_.npos) fail("cut off: its header does not end");
     auto out = rest_.substr(0, end);
     rest_.remove_prefix(end + 1);
     if (out.ends_with('\r')) out.remove_suffix(1);
@@ -73,7 +74,10 @@ std::string_view PlyFile::line() {
 }
 
 void PlyFile::read_header() {
-    if (line() != "ply") fail("not a PLY file");
+    const auto kind = kind_of(rest_);
+    if (kind != FileKind::kPly)
+        fail(fmt::format("expected a PLY file, got {}", words_of(kind)));
+    if (line() != "ply") fail("expected a PLY file: its first line is not 'ply'");
     bool has_format = false;
     for (auto text = line(); text != "end_header"; text = line()) {
         const auto words = words_of(text);
@@ -90,7 +94,7 @@ void PlyFile::read_header() {
             add_property(words);
         }
     }
-    if (!has_format) fail("not a PLY file: its header names no format");
+    if (!has_format) fail("expected a PLY file: its header names no format");
 }
 
 void PlyFile::read_format(const std::vector<std::string>& words) {
