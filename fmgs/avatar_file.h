@@ -1,31 +1,11 @@
 #pragma once
 /// The avatar as one file: all that drawing and driving it need, and nothing else on disk.
 #include <fmgs/avatar.h>
+#include <fmgs/avatar_scene.h>
 
 #include <filesystem>
 
 namespace fmgs {
-
-/// Where an avatar was seen: what drawing and driving take from its capture.
-struct AvatarScene {
-    /// of the first training frame, with the low-pass that the avatar was trained with
-    Camera camera;
-    /// [3] median position of joint 0 over the training frames, world metres
-    torch::Tensor root;
-    /// [3] unit: up in the world
-    torch::Tensor up;
-    /// names of the F training frames
-    std::vector<std::string> frames;
-    /// [F,J,3] their poses as learned, axis-angle, radians
-    torch::Tensor axis_angle;
-    /// [F,3] metres
-    torch::Tensor translation;
-    /// modality → names of its channels, where they are known
-    std::map<std::string, std::vector<std::string>> labels;
-
-    /// The pose of training frame `k`. Error when there is none.
-    BodyPose pose(int64_t k) const;
-};
 
 struct SavedAvatar {
     Avatar avatar{nullptr};

@@ -3,6 +3,10 @@
 /// losses. The headers of fmgs/train and the file formats of fmgs::data are included one by one.
 #include <fmgs/avatar.h>
 #include <fmgs/avatar_file.h>
+#include <fmgs/avatar_scene.h>
+#include <fmgs/bake.h>
+#include <fmgs/baked_avatar.h>
+#include <fmgs/baked_file.h>
 #include <fmgs/core/body.h>
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>

@@ -36,14 +36,19 @@ TEST_CASE("dependencies between the parts point one way", "[sources]") {
         {"fields", {"core", "fields"}},
         {"raster", {"core", "raster"}},
         {"avatar", {"core", "fields", "raster", "avatar"}},
-        {"avatar_file", {"core", "fields", "raster", "avatar", "avatar_file"}},
+        {"avatar_scene", {"core", "avatar_scene"}},
+        {"avatar_file", {"core", "fields", "raster", "avatar", "avatar_scene", "avatar_file"}},
+        {"baked_avatar", {"core", "avatar", "baked_avatar"}},
+        {"baked_file", {"core", "avatar_scene", "baked_avatar", "baked_file"}},
+        {"bake", {"core", "raster", "avatar", "avatar_scene", "baked_avatar", "bake"}},
+        {"edit", {"core", "baked_avatar", "edit"}},
         {"losses", {"core", "fields", "raster", "avatar", "losses"}},
         {"train", {"core", "fields", "raster", "avatar", "losses", "train"}},
         {"eval", {"core", "fields", "raster", "avatar", "losses", "eval"}},
         {"data", {"core", "data"}},
         {"run",
-         {"core", "fields", "raster", "avatar", "avatar_file", "losses", "train", "eval", "data",
-          "run", "version"}},
+         {"core", "fields", "raster", "avatar", "avatar_scene", "avatar_file", "baked_avatar",
+          "baked_file", "bake", "edit", "losses", "train", "eval", "data", "run", "version"}},
     };
     size_t seen = 0;
     for (const auto& file : sources({"fmgs"})) {

@@ -228,6 +228,19 @@ TensorDict read_safetensors(const std::filesystem::path& file, Metadata* metadat
     return parse_safetensors(bytes.data(), bytes.size(), file.string(), metadata);
 }
 
+Metadata read_metadata(const std::filesystem::path& file) {
+    uint64_t length = 0;
+    const auto prefix = read_first(file, 8);
+    if (prefix.size() < 8) return {};
+    std::memcpy(&length, prefix.data(), 8);
+    if (length > kLargestHeader) return {};
+    const auto bytes = read_first(file, 8 + length);
+    const auto header = json::parse(bytes.begin() + 8, bytes.end(), nullptr,
+                                    /*allow_exceptions=*/false);
+    if (!header.is_object() || !header.contains(kMetadata)) return {};
+    return parse_metadata(header[kMetadata], file.string());
+}
+
 void check_kind(const Metadata& metadata, const std::string& kind, int64_t newest,
                 const std::string& what) {
     const auto found = metadata.find("format");

@@ -21,6 +21,9 @@ void write_safetensors(const std::filesystem::path& file, const TensorDict& tens
 TensorDict parse_safetensors(const char* data, size_t size, const std::string& what,
                              Metadata* metadata = nullptr);
 TensorDict read_safetensors(const std::filesystem::path& file, Metadata* metadata = nullptr);
+/// What such a file says about itself, without its tensors; empty when it says nothing or is
+/// something else, which read_safetensors tells. Error when it cannot be read.
+Metadata read_metadata(const std::filesystem::path& file);
 
 /// Error unless the metadata's `format` is "KIND N" with N ≤ newest; it says what the file is
 /// instead, or both versions.
