@@ -4,6 +4,7 @@
 #include <fmgs/core/io/ply_file.h>
 #include <fmgs/core/io/splat_file.h>
 #include <fmgs/core/memory.h>
+#include <fmgs/core/quaternion.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <torch/types.h>
@@ -114,16 +115,6 @@ Tensor read_rows(PlyFile& file, const PlyElement& vertex, const Columns& columns
     return out;
 }
 
-// w, x, y, z [N,4], unit → [N,3,3].
-Tensor rotation_of(const Tensor& q) {
-    const auto w = q.select(1, 0), x = q.select(1, 1), y = q.select(1, 2), z = q.select(1, 3);
-    return torch::stack({1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-                         2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-                         2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)},
-                        1)
-        .view({-1, 3, 3});
-}
-
 // The columns k+1, k+2 and k of each matrix [N,R,3]: those of the surfel across axis k [N].
 Tensor across(const Tensor& matrix, const Tensor& axis) {
     const auto order = torch::stack({(axis + 1) % 3, (axis + 2) % 3, axis}, 1);
@@ -178,8 +169,7 @@ void note_activations(const SplatRows& rows, std::vector<std::string>& notes) {
 constexpr double kThin = 0.25;
 
 void place_surfels(const SplatRows& rows, bool is_2d, Splats& out) {
-    const auto q = rows.columns("rot_", 4);
-    const auto rotation = rotation_of(q / q.norm(2, 1, true));
+    const auto rotation = rotation_of(rows.columns("rot_", 4));
     const int64_t n = rows.size();
     if (is_2d) {
         add_frames(rotation, rows.columns("scale_", 2).exp(), out);

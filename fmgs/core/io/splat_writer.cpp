@@ -2,7 +2,7 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/files.h>
 #include <fmgs/core/io/splat_file.h>
-#include <fmgs/core/rotation.h>
+#include <fmgs/core/quaternion.h>
 #include <fmt/format.h>
 #include <torch/types.h>
 
@@ -21,14 +21,6 @@ Tensor any_across(const Tensor& a) {
 }
 
 Tensor unit(const Tensor& x) { return x / x.norm(2, 1, true).clamp_min(1e-300); }
-
-// [N,3,3] → w, x, y, z [N,4].
-Tensor quaternion_of(const Tensor& rotation) {
-    const auto turn = log_map(rotation);
-    const auto half = turn.norm(2, 1, true) / 2;
-    const auto sinc = torch::where(half > 1e-8, half.sin() / half.clamp_min(1e-8), 1);
-    return torch::cat({half.cos(), turn / 2 * sinc}, 1);
-}
 
 }  // namespace
 
