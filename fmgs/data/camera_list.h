@@ -3,6 +3,7 @@
 #include <fmgs/core/types.h>
 
 #include <filesystem>
+#include <vector>
 
 namespace fmgs {
 

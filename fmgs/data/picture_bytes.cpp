@@ -1,4 +1,4 @@
-#include <fmgs/data/jpeg.h>
+#include <fmgs/data/picture_bytes.h>
 
 #include <fmgs/core/check.h>
 #include <fmt/format.h>
@@ -12,7 +12,9 @@ namespace fmgs {
 
 #ifdef FMGS_OPENCV
 
-std::string jpeg_bytes(const torch::Tensor& image, int64_t longest, int quality) {
+namespace {
+
+cv::Mat to_bgr(const torch::Tensor& image) {
     check_shape(image, {3, -1, -1}, "picture");
     auto bgr = image.cpu()
                    .to(torch::kFloat)
@@ -24,29 +26,51 @@ std::string jpeg_bytes(const torch::Tensor& image, int64_t longest, int quality)
                    .flip(0)
                    .permute({1, 2, 0})
                    .contiguous();
-    const auto height = static_cast<int>(bgr.size(0)), width = static_cast<int>(bgr.size(1));
-    cv::Mat picture(height, width, CV_8UC3, bgr.data_ptr());
-    const double factor = static_cast<double>(longest) / std::max(height, width);
-    if (factor < 1) {
-        cv::Mat smaller;
-        const cv::Size size(std::max(1, static_cast<int>(width * factor)),
-                            std::max(1, static_cast<int>(height * factor)));
-        cv::resize(picture, smaller, size, 0, 0, cv::INTER_AREA);
-        picture = smaller;
-    }
+    return cv::Mat(static_cast<int>(bgr.size(0)), static_cast<int>(bgr.size(1)), CV_8UC3,
+                   bgr.data_ptr())
+        .clone();
+}
+
+std::string encoded(const cv::Mat& picture, const char* extension,
+                    const std::vector<int>& parameters) {
     std::vector<uint8_t> bytes;
-    if (!cv::imencode(".jpg", picture, bytes, {cv::IMWRITE_JPEG_QUALITY, quality}))
-        throw Error(fmt::format("a picture of {}x{} cannot be written as JPEG", width, height));
+    if (!cv::imencode(extension, picture, bytes, parameters))
+        throw Error(fmt::format("a picture of {}x{} cannot be written as {}", picture.cols,
+                                picture.rows, extension));
     return {bytes.begin(), bytes.end()};
 }
 
+}  // namespace
+
+std::string jpeg_bytes(const torch::Tensor& image, int64_t longest, int quality) {
+    auto picture = to_bgr(image);
+    const double factor = static_cast<double>(longest) / std::max(picture.rows, picture.cols);
+    if (factor < 1) {
+        cv::Mat smaller;
+        const cv::Size size(std::max(1, static_cast<int>(picture.cols * factor)),
+                            std::max(1, static_cast<int>(picture.rows * factor)));
+        cv::resize(picture, smaller, size, 0, 0, cv::INTER_AREA);
+        picture = smaller;
+    }
+    return encoded(picture, ".jpg", {cv::IMWRITE_JPEG_QUALITY, quality});
+}
+
+std::string png_bytes(const torch::Tensor& image) { return encoded(to_bgr(image), ".png", {}); }
+
 #else
 
-std::string jpeg_bytes(const torch::Tensor&, int64_t, int) {
+namespace {
+
+[[noreturn]] void refuse() {
     throw Error(
         "this build has no OpenCV: it cannot write pictures; configure with "
         "-DFMGS_OPENCV=ON");
 }
+
+}  // namespace
+
+std::string jpeg_bytes(const torch::Tensor&, int64_t, int) { refuse(); }
+std::string png_bytes(const torch::Tensor&) { refuse(); }
 
 #endif
 
