@@ -1,5 +1,6 @@
 // Draws a splat file:  view_ply FILE.ply [--camera FILE | --orbit N]
 #include <fmgs/avatar_file.h>
+#include <fmgs/baked_file.h>
 #include <fmgs/core/check.h>
 #include <fmgs/data/camera_list.h>
 #include <fmgs/run/picture_sequence.h>
@@ -34,8 +35,12 @@ std::vector<Camera> cameras_of(const Arguments& arguments, const Splats& splats)
     if (arguments.camera.empty())
         return turntable(splats.surfels, axis(arguments.up), arguments.count, arguments.size);
     const fs::path file = arguments.camera;
-    auto all = file.extension() == ".safetensors" ? std::vector{load_avatar(file).scene.camera}
-                                                  : read_cameras(file);
+    std::vector<Camera> all;
+    if (file.extension() != ".safetensors")
+        all = read_cameras(file);
+    else
+        all = {is_baked_file(file) ? load_baked(file).scene.camera
+                                   : load_avatar(file).scene.camera};
     if (arguments.view < 0) return all;
     if (arguments.view >= std::ssize(all))
         throw Error(fmt::format("--view: expected a number from 0 to {}, the cameras of {}, got {}",
