@@ -6,6 +6,7 @@
 #include <fmgs/data/gltf/splat_glb.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/data/pose_file.h>
+#include <fmgs/data/synthetic/procedural_body.h>
 #include <fmgs/fields/splat_colors.h>
 #include <fmgs/run/draw.h>
 #include <fmgs/run/export.h>
@@ -105,9 +106,13 @@ TEST_CASE("a posed .ply in the capture's world is what the capture's camera sees
 TEST_CASE("every axis is a turn of the others, with the person upright before them", "[export]") {
     const auto saved = tiny_baked();
     const auto y = canonical_surfels(saved.avatar, ExportAxes::of("y")).center;
-    for (const char* name : {"y", "-y", "z"}) {
+    // The front of glTF, of a person before an OpenCV camera, and of Blender.
+    const std::map<std::string, std::array<float, 3>> fronts{
+        {"y", {0, 0, 1}}, {"-y", {0, 0, -1}}, {"z", {0, -1, 0}}};
+    for (const auto& [name, front] : fronts) {
         INFO(name);
         const auto axes = ExportAxes::of(name);
+        REQUIRE_CLOSE(axes.front, torch::tensor(std::vector<float>(front.begin(), front.end())), 0);
         const auto turn = axes.turn();
         REQUIRE_CLOSE(torch::det(turn), torch::tensor(1.F), 1e-6);
         const auto center = canonical_surfels(saved.avatar, axes).center;
@@ -170,6 +175,29 @@ TEST_CASE("a skinned mesh moves in glTF as it does here", "[export]") {
     write_whole(image, file.view_bytes(static_cast<size_t>(
                            file.json["images"].list().at(0)["bufferView"].integer())));
     REQUIRE_CLOSE(read_color(image), face_atlas(mesh.face_color).image, 0.6 / 255);
+}
+
+TEST_CASE("a skinned mesh is bound in the star pose that its legs are spread in", "[export]") {
+    const TemporaryFolder folder;
+    const BodyModel body(procedural_body({.cell = 0.03}), torch::zeros({0}));
+    const auto avatar = drawn_baked(body);
+    auto generator = Random{6}.generator("pose");
+    const ExportPoses poses{
+        {{exp_map(0.3 * torch::randn({body->joint_count(), 3}, generator, torch::kFloat)),
+          torch::randn({3}, generator, torch::kFloat)}},
+        30};
+    auto mesh = skinned_mesh(avatar, poses);
+    // The weights that a vertex keeps are four.
+    const auto least = std::get<0>(mesh.weights.topk(4, 1)).slice(1, 3, 4);
+    mesh.weights = torch::where(mesh.weights >= least, mesh.weights, 0);
+    mesh.weights = mesh.weights / mesh.weights.sum(1, true);
+    write_skinned_glb(folder.path / "a.glb", mesh);
+    const GlbFile file(folder.path / "a.glb");
+    const auto corners = mesh.mesh.faces.flatten();
+    REQUIRE_CLOSE(skinned_vertices(file), mesh.mesh.vertices.index_select(0, corners), 1e-5);
+    const auto expected = skin(mesh.weights, body->bones(poses.poses[0]), mesh.mesh.vertices);
+    REQUIRE_CLOSE(skinned_vertices(file, 0), expected.index_select(0, corners), 1e-5);
+    CHECK(file.json["nodes"].list().at(1)["name"].text() == "left_hip");
 }
 
 TEST_CASE("Gaussians in glTF have their numbers as such", "[export]") {

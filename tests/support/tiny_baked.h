@@ -1,25 +1,24 @@
 #pragma once
-/// A baked avatar of eight surfels on an octahedron with three joints and one component, every
-/// number of it drawn from a seed.
+/// Baked avatars with one surfel a face and one component, every number of them drawn from a seed.
 #include <fmgs/baked_file.h>
 
 #include "support/tiny_avatar.h"
 
 namespace fmgs::test {
 
-inline SavedBaked tiny_baked() {
-    auto generator = Random{21}.generator("tiny_baked");
+inline BakedAvatar drawn_baked(const BodyModel& body) {
+    auto generator = Random{21}.generator("drawn_baked");
     const auto draw = [&](torch::IntArrayRef shape) {
         return torch::randn(shape, generator, torch::kFloat);
     };
     BakedParts parts;
-    parts.body = BodyModel(octahedron(), torch::zeros({0}));
-    const auto frames = face_frames(parts.body->canonical());
-    const int64_t n = frames.center.size(0), joints = parts.body->joint_count();
+    parts.body = body;
+    const auto frames = face_frames(body->canonical());
+    const int64_t n = frames.center.size(0), joints = body->joint_count();
     parts.center = frames.center;
     parts.frame = frames.rotation;
     parts.opacity = torch::sigmoid(draw({n, 1})) * 0.9 + 0.05;
-    parts.bone_index = torch::tensor({0L, 1L, 2L, 0L}).repeat({n, 1});
+    parts.bone_index = torch::randint(joints, {n, 4}, generator, torch::kLong);
     parts.bone_weight = torch::softmax(draw({n, 4}), 1);
     parts.labels = torch::arange(n) % 4;
     // Offsets, log scales, turns, colours.
@@ -29,7 +28,12 @@ inline SavedBaked tiny_baked() {
     parts.components = 0.05 * draw({1, n, parts.mean.size(1)});
     parts.projection = 0.3 * draw({9 * (joints - 1), 1});
     parts.bias = torch::zeros({1});
-    return {BakedAvatar(parts), tiny_avatar().scene};
+    return BakedAvatar(parts);
+}
+
+/// Of eight surfels on an octahedron with three joints.
+inline SavedBaked tiny_baked() {
+    return {drawn_baked(BodyModel(octahedron(), torch::zeros({0}))), tiny_avatar().scene};
 }
 
 }  // namespace fmgs::test

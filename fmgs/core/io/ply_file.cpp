@@ -75,8 +75,7 @@ std::string_view PlyFile::line() {
 
 void PlyFile::read_header() {
     const auto kind = kind_of(rest_);
-    if (kind != FileKind::kPly)
-        fail(fmt::format("expected a PLY file, got {}", words_of(kind)));
+    if (kind != FileKind::kPly) fail(fmt::format("expected a PLY file, got {}", words_of(kind)));
     if (line() != "ply") fail("expected a PLY file: its first line is not 'ply'");
     bool has_format = false;
     for (auto text = line(); text != "end_header"; text = line()) {
