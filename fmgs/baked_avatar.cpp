@@ -157,8 +157,9 @@ Surfels BakedAvatarImpl::with_attributes(const torch::Tensor& attributes,
 
 Surfels BakedAvatarImpl::surfels(const BodyPose& pose) const {
     const int64_t K = component_count();
-    const auto rows = torch::addmv(parts_.mean.flatten(), parts_.components.view({K, -1}).t(),
-                                   coefficients(pose));
+    const auto rows =
+        torch::addmv(parts_.mean.flatten(), parts_.components.view({K, parts_.mean.numel()}).t(),
+                     coefficients(pose));
     return with_attributes(rows.view(parts_.mean.sizes()), parts_.body->bones(pose));
 }
 

@@ -198,6 +198,10 @@ TEST_CASE("a skinned mesh is bound in the star pose that its legs are spread in"
     const auto expected = skin(mesh.weights, body->bones(poses.poses[0]), mesh.mesh.vertices);
     REQUIRE_CLOSE(skinned_vertices(file, 0), expected.index_select(0, corners), 1e-5);
     CHECK(file.json["nodes"].list().at(1)["name"].text() == "left_hip");
+    // Joints lie where the body has them, so that all but the root only turn.
+    const auto joint = joint_matrices(file, 0).slice(1, 0, 3).select(2, 3);
+    REQUIRE_CLOSE(joint[0], poses.poses[0].translation + body->joints()[0], 1e-5);
+    CHECK(file.json["animations"].list().at(0)["channels"].list().size() == 24 + 1);
 }
 
 TEST_CASE("Gaussians in glTF have their numbers as such", "[export]") {
