@@ -1,12 +1,9 @@
 // Draws a trained avatar:  render RUN|FILE.safetensors [--orbit N | --motion FILE] [key=value…]
 #include <fmgs/core/check.h>
 #include <fmgs/core/config/config.h>
-#include <fmgs/core/io/aside_folder.h>
 #include <fmgs/core/io/files.h>
-#include <fmgs/data/image_io.h>
-#include <fmgs/eval/colors.h>
-#include <fmgs/eval/sheet.h>
 #include <fmgs/run/draw.h>
+#include <fmgs/run/picture_sequence.h>
 #include <fmgs/run/process.h>
 #include <fmgs/run/program.h>
 #include <fmgs/run/progress.h>
@@ -14,7 +11,6 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <iostream>
 
 namespace {
@@ -68,80 +64,19 @@ Drawable open_avatar(const fs::path& file, const std::vector<std::string>& keys)
     return avatar;
 }
 
-/// Error unless the folder is one that an earlier render wrote, which a new one may replace.
-void check_replaceable(const fs::path& folder) {
-    if (!is_there(folder)) return;
-    const auto refuse = [&](const fs::path& what) {
-        throw Error(
-            fmt::format("{}: expected a new folder or one of an earlier render, which is replaced; "
-                        "it holds {}; "
-                        "give another --out",
-                        folder.string(), what.string()));
-    };
-    const auto numbered = [](const fs::path& file) {
-        const auto stem = file.stem().string();
-        return file.extension() == ".png" &&
-               std::all_of(stem.begin(), stem.end(), [](char c) { return c >= '0' && c <= '9'; });
-    };
-    if (!fs::is_directory(folder)) refuse("a file");
-    for (const auto& map : fs::directory_iterator(folder)) {
-        if (!map.is_directory()) refuse(map.path().filename());
-        for (const auto& picture : fs::directory_iterator(map)) {
-            if (!numbered(picture.path())) refuse(fs::relative(picture.path(), folder));
-        }
-    }
-}
-
-/// Puts pictures and video in their places; a video of an earlier render goes with its pictures.
-void put_in_place(AsideFolder& aside, const fs::path& folder) {
-    std::vector<std::pair<fs::path, fs::path>> videos;  // beside the pictures → where it belongs
-    for (const char* extension : {".mp4", ".avi"}) {
-        videos.emplace_back(aside.path().string() + extension, folder.string() + extension);
-        const auto made = aside.path() / (std::string("video") + extension);
-        if (fs::exists(made)) fs::rename(made, videos.back().first);
-    }
-    aside.put_in_place();
-    for (const auto& [made, place] : videos)
-        fs::exists(made) ? fs::rename(made, place) : void(fs::remove(place));
-}
-
-/// FOLDER/NAME/MODALITY/000000.png … and FOLDER/NAME.mp4 with all modalities side by side: whole,
-/// or as they were before.
+/// FOLDER/MODALITY/000000.png … and FOLDER.mp4 with all modalities side by side.
 void draw_sequence(const Drawable& avatar, const fs::path& folder, const std::vector<Shot>& shots,
                    double fps) {
-    check_replaceable(folder);
-    AsideFolder aside(folder);
-    std::unique_ptr<VideoWriter> video;
-    Progress progress(std::cerr, isatty(STDERR_FILENO) != 0, static_cast<int64_t>(shots.size()));
-    for (size_t k = 0; k < shots.size(); ++k) {
-        std::vector<torch::Tensor> row;
-        const auto& [camera, pose] = shots[k];
-        const auto maps = draw(avatar.surfels(camera, pose), camera);
-        for (const auto& [name, map] : maps) {
-            const auto picture = colorize(name, map, maps.at("alpha"));
-            fs::create_directories(aside.path() / name);
-            write_color(aside.path() / name / fmt::format("{:06d}.png", k), picture);
-            row.push_back(picture);
-        }
-        const auto all = beside(row);
-        if (!video)
-            video = std::make_unique<VideoWriter>(aside.path() / "video.mp4", all.size(2),
-                                                  all.size(1), fps);
-        video->add(all);
-        progress.show(static_cast<int64_t>(k) + 1);
-    }
-    if (video && video->good()) {
-        video->finish();
-    } else if (fps < VideoWriter::kLeastRate) {
-        fmt::print(
-            "note: no video: {:g} pictures a second, and a video has at least {:g}; use a "
-            "smaller --stride\n",
-            fps, VideoWriter::kLeastRate);
-    } else {
-        fmt::print("note: no video: this OpenCV has no encoder for one\n");
-    }
-    video.reset();
-    put_in_place(aside, folder);
+    const auto count = static_cast<int64_t>(shots.size());
+    Progress progress(std::cerr, isatty(STDERR_FILENO) != 0, count);
+    const auto note = write_pictures(
+        folder, count, fps,
+        [&](int64_t k) {
+            const auto& shot = shots[static_cast<size_t>(k)];
+            return draw(avatar.surfels(shot.camera, shot.pose), shot.camera);
+        },
+        [&](int64_t done) { progress.show(done); });
+    if (!note.empty()) fmt::print("note: {}\n", note);
 }
 
 int run_program(const Arguments& arguments) {

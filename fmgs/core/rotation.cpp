@@ -1,6 +1,7 @@
 #include <fmgs/core/rotation.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/quaternion.h>
 #include <torch/types.h>
 
 namespace fmgs {
@@ -17,24 +18,6 @@ torch::Tensor polynomial(const torch::Tensor& t, std::initializer_list<double> c
     auto value = torch::full_like(t, *--c);
     while (c != coefficients.begin()) value = value * t + *--c;
     return value;
-}
-
-// The quaternion (w,x,y,z) of each rotation, w ≥ 0. Of Shepperd's four forms the one with the
-// largest pivot is taken, so that nothing is divided by less than 1/2 in magnitude.
-torch::Tensor quaternion(const torch::Tensor& R) {
-    const auto m = [&](int64_t i, int64_t j) { return R.select(1, i).select(1, j); };
-    const auto xx = m(0, 0), yy = m(1, 1), zz = m(2, 2);
-    const auto wx = m(2, 1) - m(1, 2), wy = m(0, 2) - m(2, 0), wz = m(1, 0) - m(0, 1);
-    const auto xy = m(1, 0) + m(0, 1), xz = m(0, 2) + m(2, 0), yz = m(1, 2) + m(2, 1);
-    const auto rows = torch::stack({torch::stack({1 + xx + yy + zz, wx, wy, wz}, 1),
-                                    torch::stack({wx, 1 + xx - yy - zz, xy, xz}, 1),
-                                    torch::stack({wy, xy, 1 - xx + yy - zz, yz}, 1),
-                                    torch::stack({wz, xz, yz, 1 - xx - yy + zz}, 1)},
-                                   1);  // row k is 4 q_k q
-    const auto pivot = rows.diagonal(0, 1, 2).argmax(1).view({-1, 1, 1}).expand({-1, 1, 4});
-    const auto row = rows.gather(1, pivot).squeeze(1);
-    const auto q = row / row.norm(2, 1, true);
-    return torch::where(q.slice(1, 0, 1) < 0, -q, q);
 }
 
 }  // namespace
@@ -68,7 +51,7 @@ torch::Tensor exp_map(const torch::Tensor& r) {
 
 torch::Tensor log_map(const torch::Tensor& R) {
     check_shape(R, {-1, 3, 3}, "rotation");
-    const auto q = quaternion(R);
+    const auto q = quaternion_of(R);
     const auto w = q.slice(1, 0, 1), v = q.slice(1, 1, 4);
     const auto square = (v * v).sum(1, true);
     const auto small = square < 1e-5;  // then w > 0.999: the series of 2 atan(s)/s in s = |v|/w

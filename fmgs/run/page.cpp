@@ -2,7 +2,7 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/data/image_io.h>
-#include <fmgs/data/jpeg.h>
+#include <fmgs/data/picture_bytes.h>
 #include <fmgs/run/report_html.h>
 #include <fmt/format.h>
 

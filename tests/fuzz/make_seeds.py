@@ -559,3 +559,42 @@ for seed_name, content in {
         "yaml_word": b"ynames: [a]\nK: !!opencv-matrix\n rows: 1\n cols: 1\n data: [ one ]\n",
 }.items():
     save("colmap", seed_name, content)
+
+
+# ---- splats ----
+
+SPLAT = ("x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity", "scale_0", "scale_1", "rot_0", "rot_1", "rot_2", "rot_3")
+
+
+def splats(*rows, names=SPLAT, form="binary_little_endian", count=None, more=""):
+    header = f"ply\nformat {form} 1.0\n{more}element vertex {len(rows) if count is None else count}\n"
+    header += "".join(f"property float {name}\n" for name in names) + "end_header\n"
+    order = ">" if "big" in form else "<"
+    if form == "ascii":
+        return (header + "".join(" ".join(map(str, row)) + "\n" for row in rows)).encode()
+    return header.encode() + b"".join(struct.pack(f"{order}{len(row)}f", *row) for row in rows)
+
+
+SPLAT_ROW = (0, 0, 2, 0.5, 0, -0.5, 2, -3, -2, 1, 0, 0, 0.5)
+for seed_name, content in {
+        "valid_2dgs": splats(SPLAT_ROW, SPLAT_ROW),
+        "valid_big": splats(SPLAT_ROW, form="binary_big_endian"),
+        "valid_ascii": splats(SPLAT_ROW, form="ascii"),
+        "valid_tagged": splats(SPLAT_ROW + (-9,), names=SPLAT + ("scale_2",), more="comment SplatRenderMode: 2dgs\n"),
+        "valid_3dgs": splats(SPLAT_ROW + (-9,) + (0.1,) * 9,
+                             names=SPLAT + ("scale_2",) + tuple(f"f_rest_{i}" for i in range(9))),
+        "valid_one_not_finite": splats(SPLAT_ROW, (float("nan"),) + SPLAT_ROW[1:]),
+        "count_lies": splats(SPLAT_ROW, count=1 << 61),
+        "count_beyond": splats(SPLAT_ROW, count=1 << 70),
+        "count_negative": splats(SPLAT_ROW, count=-1),
+        "cut_off": splats(SPLAT_ROW)[:-1],
+        "no_row": splats(),
+        "no_degree": splats(SPLAT_ROW + (0,), names=SPLAT + ("f_rest_0",)),
+        "points": splats(SPLAT_ROW[:3], names=SPLAT[:3]),
+        "scale_infinite": splats(SPLAT_ROW[:7] + (999,) + SPLAT_ROW[8:]),
+        "quaternion_zero": splats(SPLAT_ROW[:9] + (0, 0, 0, 0)),
+        "list_of_opacity": splats(SPLAT_ROW).replace(b"property float opacity", b"property list uchar float opacity"),
+        "no_format": b"ply\nelement vertex 0\nend_header\n",
+        "header_without_end": b"ply\nformat ascii 1.0\nelement vertex 1\n",
+}.items():
+    save("splats", seed_name + ".ply", content)

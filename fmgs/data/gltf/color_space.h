@@ -1,0 +1,13 @@
+#pragma once
+/// Colours as pictures have them, and as light.
+#include <torch/types.h>
+
+namespace fmgs {
+
+/// sRGB in [0,1], of any shape → linear light (IEC 61966-2-1), as glTF has the colours of vertices.
+inline torch::Tensor linear_color(const torch::Tensor& srgb) {
+    const auto x = srgb.clamp(0, 1);
+    return torch::where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055).pow(2.4));
+}
+
+}  // namespace fmgs
