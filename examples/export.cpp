@@ -6,6 +6,7 @@
 #include <fmgs/data/amass_file.h>
 #include <fmgs/data/gltf/splat_glb.h>
 #include <fmgs/run/export.h>
+#include <fmgs/run/player.h>
 #include <fmgs/run/process.h>
 #include <fmgs/run/program.h>
 #include <fmgs/run/progress.h>
@@ -22,14 +23,14 @@ using namespace fmgs;
 
 struct Arguments {
     std::string avatar, motion, mhr, up = "-y";
-    std::string ply, ply_sequence, glb, splat_glb, poses, labels;
+    std::string ply, ply_sequence, glb, splat_glb, poses, labels, html;
     int64_t person = -1, stride = 1, frame = -1;
     BakeOptions bake = {};
     bool plain = false, no_scale2 = false;
 
     bool any_output() const {
         return !(ply.empty() && ply_sequence.empty() && glb.empty() && splat_glb.empty() &&
-                 poses.empty() && labels.empty());
+                 poses.empty() && labels.empty() && html.empty());
     }
 };
 
@@ -104,6 +105,17 @@ void write_mesh(const Source& source) {
         mesh.frames.defined() ? fmt::format("{} frames", mesh.frames.size(0)) : "no motion"));
 }
 
+void write_page(const Source& source) {
+    const auto& a = source.arguments;
+    const auto poses = source.poses("capture", a.stride);
+    const auto page = player_page(source.saved.avatar, source.saved.scene, {poses.poses, poses.fps},
+                                  fs::path(a.html).stem().string());
+    write_whole(a.html, page);
+    say(fmt::format("{}: {} surfels, {} poses, {:.1f} MB; a browser opens it\n", a.html,
+                    source.saved.avatar->size(), poses.poses.size(),
+                    1e-6 * static_cast<double>(page.size())));
+}
+
 void write_all(const Source& source) {
     const auto& a = source.arguments;
     const SplatFileOptions options{.comment = !a.plain, .third_scale = !a.no_scale2};
@@ -130,7 +142,9 @@ void write_all(const Source& source) {
                         source.saved.avatar->size(),
                         source.saved.avatar->parts().labels.defined() ? "labels" : "no labels"));
     }
-    if (!a.glb.empty() || !a.labels.empty()) say(fmt::format("note: {}\n", kNote));
+    if (!a.html.empty()) write_page(source);
+    if (!a.glb.empty() || !a.labels.empty() || !a.html.empty())
+        say(fmt::format("note: {}\n", kNote));
 }
 
 std::optional<Motion> motion_of(const Arguments& arguments, const Body& body) {
@@ -145,8 +159,8 @@ std::optional<Motion> motion_of(const Arguments& arguments, const Body& body) {
 int run_program(const Arguments& arguments) {
     if (!arguments.any_output())
         throw Error(
-            "export: expected at least one of --ply, --ply-sequence, --glb, --splat-glb, --poses "
-            "and --labels with the name of a file to write");
+            "export: expected at least one of --html, --ply, --ply-sequence, --glb, --splat-glb, "
+            "--poses and --labels with the name of a file to write");
     if (!arguments.ply_sequence.empty()) check_sequence_folder(arguments.ply_sequence);
     const auto file = avatar_file(arguments.avatar);
     std::optional<SavedAvatar> full;
@@ -169,6 +183,8 @@ int run_program(const Arguments& arguments) {
 }
 
 void add_outputs(CLI::App& app, Arguments& a) {
+    app.add_option("--html", a.html,
+                   "one page that plays the motion, else the training poses, in any browser");
     app.add_option("--ply", a.ply,
                    "Gaussians for viewers of splats (2DGS): canonical, or of --frame");
     app.add_option("--ply-sequence", a.ply_sequence,

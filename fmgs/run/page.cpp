@@ -3,7 +3,8 @@
 #include <fmgs/core/check.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/data/picture_bytes.h>
-#include <fmgs/run/report_html.h>
+#include <fmgs/run/html.h>
+#include <fmgs/run/page_frames.h>
 #include <fmt/format.h>
 
 #include <cmath>
@@ -19,28 +20,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kMostBytes = 10'000'000;  // of a page
 constexpr size_t kMostPoints = 1500;       // of a series
-
-std::string base64(const std::string& bytes) {
-    constexpr const char* kDigits =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string out;
-    for (size_t k = 0; k < bytes.size(); k += 3) {
-        uint32_t three = 0;
-        for (size_t j = 0; j < 3; ++j)
-            three = three << 8 | (k + j < bytes.size() ? static_cast<uint8_t>(bytes[k + j]) : 0U);
-        for (size_t j = 0; j < 4; ++j)
-            out += k + j > bytes.size() ? '=' : kDigits[three >> (18 - 6 * j) & 63];
-    }
-    return out;
-}
-
-/// JSON that may stand inside a script element: no '<' can end it.
-std::string script_text(const Json& json) {
-    std::string out;
-    for (const char c : json.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace))
-        out += c == '<' ? "\\u003c" : std::string(1, c);
-    return out;
-}
 
 /// Five digits: what a chart can show.
 Json rounded(double value) {
@@ -194,7 +173,7 @@ void Page::chart(const Chart& chart) {
     body_ += fmt::format(
         "<figure class=\"chart\"><figcaption>{}</figcaption>"
         "<script type=\"application/json\">{}</script></figure>\n",
-        escaped(chart.title), script_text(json));
+        escaped(chart.title), detail::script_text(json));
 }
 
 void Page::slider(const std::string& title, const Pictures& pictures, int64_t longest, size_t most,
@@ -208,7 +187,7 @@ void Page::slider(const std::string& title, const Pictures& pictures, int64_t lo
         const auto& [label, file] = pictures[at];
         std::string image;
         try {
-            image = base64(jpeg_bytes(read_color(file), longest));
+            image = detail::base64(jpeg_bytes(read_color(file), longest));
         } catch (const Error&) {  // damaged: the page says that one is left out
         }
         if (image.empty() || bytes + image.size() > kMostBytes) {
@@ -234,17 +213,8 @@ void Page::slider(const std::string& title, const Pictures& pictures, int64_t lo
 }
 
 std::string Page::html() const {
-    const std::map<std::string, std::string> parts = {
-        {"title", escaped(title_)}, {"links", links_}, {"body", body_}};
-    const std::string frame = kReportHtml;
-    std::string out;
-    size_t at = 0;
-    for (size_t open; (open = frame.find("{{", at)) != std::string::npos;) {
-        const auto close = frame.find("}}", open);
-        out += frame.substr(at, open - at) + parts.at(frame.substr(open + 2, close - open - 2));
-        at = close + 2;
-    }
-    return out + frame.substr(at);
+    return detail::filled(kReportHtml,
+                          {{"title", escaped(title_)}, {"links", links_}, {"body", body_}});
 }
 
 }  // namespace fmgs
