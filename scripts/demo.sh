@@ -38,18 +38,20 @@ train_avatar() {
 
 phase set-up scripts/setup.sh
 phase configure configure_project
-phase build build_project make_synthetic train evaluate render
+phase build build_project make_synthetic train evaluate render export
 mkdir -p runs
 [ -d "$capture" ] || phase capture make_capture
 phase train train_avatar "$@"
 phase evaluate "$build/bin/evaluate" "$run"
 phase render "$build/bin/render" "$run" --orbit 24
+phase page "$build/bin/export" "$run" --html "$run/player.html"
 report_phases
 cat <<END
 == results
 $run/eval/table.md     metrics of the held-out poses and cameras
 $run/sheets/           what training saw: truth, colour, alpha, depth, normals, labels
 $run/render/           a turntable in every modality
+$run/player.html       a page that plays it in a browser
 $run/avatar.safetensors  the avatar, all that drawing it needs
 $run/config.yaml       the configuration that was used
 END
