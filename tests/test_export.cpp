@@ -1,4 +1,5 @@
 // What `export` writes, read back by the definitions of its formats and by readers of others.
+#include <fmgs/baked_file.h>
 #include <fmgs/core/io/npz.h>
 #include <fmgs/core/quaternion.h>
 #include <fmgs/core/rotation.h>
@@ -311,4 +312,34 @@ TEST_CASE("readers of others open what is exported", "[.python]") {
                             folder.path.string());
     std::printf("%s%s", read.code == 77 ? "skipped: " : "", read.text.c_str());
     REQUIRE((read.code == 0 || read.code == 77));
+}
+
+// A ctest entry of its own, python_baked, so that it can be reported as skipped.
+TEST_CASE("NumPy poses a baked avatar and repaints a class of it", "[.numpy]") {
+    const TemporaryFolder folder;
+    const auto saved = tiny_baked();
+    const auto& parts = saved.avatar->parts();
+    const auto file = folder.path / "baked.safetensors", out = folder.path / "painted.safetensors";
+    save_baked(file, saved.avatar, saved.scene);
+    const int64_t label = parts.labels[0].item<int64_t>();
+    const auto done =
+        shell("python3 -c 'import numpy, safetensors' || exit 77; python3 " FMGS_SOURCE_DIR
+              "/tools/baked_avatar.py " +
+              file.string() + " " + out.string() + " --label " + std::to_string(label) +
+              " --color 0.25,0.5,1 --frame 1 --points " + (folder.path / "points.npy").string());
+    std::printf("%s%s", done.code == 77 ? "skipped: " : "", done.text.c_str());
+    REQUIRE((done.code == 0 || done.code == 77));
+    if (done.code == 77) return;
+    const auto points = read_npy(folder.path / "points.npy").tensor();
+    REQUIRE_CLOSE(points, saved.avatar->forward(saved.scene.pose(1)).center.to(torch::kDouble),
+                  1e-5);
+    const auto painted = load_baked(out).avatar->parts();
+    const auto chosen = (parts.labels == label).unsqueeze(1);
+    auto expected = parts.mean.clone();
+    expected.slice(1, -3).copy_(
+        torch::where(chosen, torch::tensor({0.25F, 0.5F, 1.F}), expected.slice(1, -3)));
+    REQUIRE(chosen.any().item<bool>());
+    REQUIRE_FALSE(chosen.all().item<bool>());
+    REQUIRE(torch::equal(painted.mean, expected));
+    REQUIRE(torch::equal(painted.components, parts.components));
 }
