@@ -31,7 +31,7 @@ Maps of_near_side(const Subject& s, const BodyPose& pose, const Camera& camera) 
         (torch::matmul(camera.rotation, s.scene.root) + camera.translation)[2].item<double>();
     maps.set(
         "grey",
-        (maps.at("alpha") * (0.5 + middle / 2.4 - maps.at("depth") / 2.4)).expand({3, -1, -1}));
+        (maps.at("alpha") * (0.5 + middle / 1.6 - maps.at("depth") / 1.6)).expand({3, -1, -1}));
     return maps;
 }
 
