@@ -3,6 +3,7 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/files.h>
 #include <fmgs/core/io/npz_reader.h>
+#include <fmgs/core/vector_map.h>
 #include <fmgs/data/file_names.h>
 #include <fmgs/data/hdf5_file.h>
 #include <fmgs/data/image_io.h>
@@ -95,7 +96,7 @@ struct Reader {
             format.normal_array);
         if (!lens) return x;
         const auto even = valid(x, (x != 0).any(0, true));
-        return even / even.norm(2, 0, true).clamp_min(1e-12);  // means of unit vectors are shorter
+        return even / lengths(even).clamp_min(1e-12);  // means of unit vectors are shorter
     }
     void priors(const torch::Tensor& stored_mask, const torch::Tensor& mask, Frame& frame) const;
     void truth(Frame& frame) const;

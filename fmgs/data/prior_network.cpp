@@ -8,6 +8,7 @@
 #include <fmgs/core/io/file_kind.h>
 #include <fmgs/core/io/files.h>
 #include <fmgs/core/memory.h>
+#include <fmgs/core/vector_map.h>
 #include <fmgs/data/label_set.h>
 #include <fmt/format.h>
 #include <torch/csrc/jit/api/module.h>
@@ -246,8 +247,7 @@ Tensor map_of(const PriorNetwork::State& s, Tensor out, int64_t height, int64_t 
     }
     out = resize(out, height, width)[0];
     if (s.task == PriorTask::depth) return out[0].cpu().contiguous();
-    if (s.task == PriorTask::normal)
-        return (out / (out.norm(2, 0, /*keepdim=*/true) + 1e-5)).cpu().contiguous();
+    if (s.task == PriorTask::normal) return (out / (lengths(out) + 1e-5)).cpu().contiguous();
     auto labels = out.argmax(0).cpu();
     const bool newer = s.options.label_set == "sapiens28" && out.size(0) == kSapiens2;
     return newer ? classes_of(labels, known_label_set("sapiens29"), s.file) : labels;

@@ -2,6 +2,7 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/npz_reader.h>
+#include <fmgs/core/vector_map.h>
 #include <fmgs/data/stored_map.h>
 #include <fmt/format.h>
 #include <torch/nn/functional/pooling.h>
@@ -33,7 +34,7 @@ std::pair<int64_t, double> axis_of(char letter) {
 }
 
 torch::Tensor unit_or_zero(const torch::Tensor& n, const torch::Tensor& valid) {
-    const auto length = n.norm(2, 0, true);
+    const auto length = lengths(n);
     return torch::where(valid & (length > 1e-3), n / length.clamp_min(1e-3),
                         torch::zeros({}, n.options()));
 }
@@ -92,7 +93,7 @@ torch::Tensor plane_of(const StoredMap& map, const fs::path& file) {
 bool is_unit(const torch::Tensor& n) {
     constexpr double kSlack = 0.1;
     const auto there = (n != 0).any(0) & (n != -1).any(0);
-    const auto length = n.norm(2, 0).masked_select(there);
+    const auto length = lengths(n)[0].masked_select(there);
     return length.numel() > 0 && (length - 1).abs().mean().item<double>() < kSlack;
 }
 
@@ -112,7 +113,7 @@ std::pair<torch::Tensor, torch::Tensor> components_of(const StoredMap& map,
         const auto n = stored * (2.0 / static_cast<double>(map.white)) - 1;
         // Middle grey, which some write where there is no normal, is no direction.
         constexpr double kShortest = 0.1;
-        return {n, (stored > 0).any(0, true) & (n.norm(2, 0, true) > kShortest)};
+        return {n, (stored > 0).any(0, true) & (lengths(n) > kShortest)};
     }
     const auto valid = stored.isfinite().all(0, true);
     auto n = stored.nan_to_num(0.0, 0.0, 0.0);

@@ -1,6 +1,7 @@
 #include <fmgs/eval/map_metrics.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/vector_map.h>
 
 #include <cmath>
 #include <limits>
@@ -84,12 +85,11 @@ NormalErrors normal_errors(const torch::Tensor& normal, const torch::Tensor& tru
     check_pair(normal, truth, 3, "normal");
     const auto unit = [](const torch::Tensor& n) {
         const auto x = n.to(torch::kFloat64);
-        return x / x.norm(2, 0, true).clamp_min(1e-12);
+        return x / lengths(x).clamp_min(1e-12);
     };
     const auto a = unit(normal), b = unit(truth);
     // atan2 of the chord, exact near 0 and 180 degrees where acos of a dot product is not.
-    const auto angle =
-        2 * torch::atan2((a - b).norm(2, 0, true), (a + b).norm(2, 0, true)) * (180 / M_PI);
+    const auto angle = 2 * torch::atan2(lengths(a - b), lengths(a + b)) * (180 / M_PI);
     const auto angles = angle.masked_select(where);
     if (angles.numel() == 0) return {kNone, kNone, kNone, kNone, kNone};
     const auto below = [&](double degrees) {

@@ -1,5 +1,6 @@
 #include <fmgs/data/synthetic/prior_errors.h>
 
+#include <fmgs/core/vector_map.h>
 #include <torch/types.h>
 
 #include <array>
@@ -8,9 +9,7 @@
 namespace fmgs {
 namespace {
 
-torch::Tensor unit(const torch::Tensor& n) {
-    return n / n.norm(2, 0, true).clamp_min(1e-12);
-}  // [3,H,W]
+torch::Tensor unit(const torch::Tensor& n) { return n / lengths(n).clamp_min(1e-12); }  // [3,H,W]
 
 double uniform(const Random& random, std::string_view purpose) {
     return torch::rand({1}, random.generator(purpose), torch::kDouble).item<double>();
