@@ -45,7 +45,7 @@ TEST_CASE("dependencies between the parts point one way", "[sources]") {
         {"losses", {"core", "fields", "raster", "avatar", "losses"}},
         {"train", {"core", "fields", "raster", "avatar", "losses", "train"}},
         {"eval", {"core", "fields", "raster", "avatar", "losses", "eval"}},
-        {"data", {"core", "data"}},
+        {"data", {"core", "data", "version"}},
         {"run",
          {"core", "fields", "raster", "avatar", "avatar_scene", "avatar_file", "baked_avatar",
           "baked_file", "bake", "edit", "losses", "train", "eval", "data", "run", "version"}},

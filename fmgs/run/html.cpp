@@ -1,7 +1,6 @@
 #include <fmgs/run/html.h>
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 
 namespace fmgs::detail {
 
@@ -19,11 +18,9 @@ std::string base64(const std::string& bytes) {
     return out;
 }
 
-std::string script_text(const nlohmann::ordered_json& json) {
+std::string script_text(const std::string& json) {
     std::string out;
-    for (const char c : json.dump(-1, ' ', /*ensure_ascii=*/true,
-                                  nlohmann::ordered_json::error_handler_t::replace))
-        out += c == '<' ? "\\u003c" : std::string(1, c);
+    for (const char c : json) out += c == '<' ? "\\u003c" : std::string(1, c);
     return out;
 }
 

@@ -1,14 +1,13 @@
 #pragma once
 /// What pages of one file are made of. Not public.
 #include <map>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 namespace fmgs::detail {
 
 std::string base64(const std::string& bytes);
-/// JSON that may stand inside a script element: no '<' can end it.
-std::string script_text(const nlohmann::ordered_json& json);
+/// This JSON such that it may stand inside a script element: no '<' can end it.
+std::string script_text(const std::string& json);
 /// The frame with each {{name}} replaced by the part of this name.
 std::string filled(const std::string& frame, const std::map<std::string, std::string>& parts);
 

@@ -173,7 +173,9 @@ void Page::chart(const Chart& chart) {
     body_ += fmt::format(
         "<figure class=\"chart\"><figcaption>{}</figcaption>"
         "<script type=\"application/json\">{}</script></figure>\n",
-        escaped(chart.title), detail::script_text(json));
+        escaped(chart.title),
+        detail::script_text(
+            json.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace)));
 }
 
 void Page::slider(const std::string& title, const Pictures& pictures, int64_t longest, size_t most,

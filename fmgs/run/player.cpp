@@ -178,9 +178,11 @@ std::string player_page(const BakedAvatar& avatar, const AvatarScene& scene,
                        {"up", numbers(scene.up)},
                        {"classes", classes_of(avatar, scene)},
                        {"arrays", arrays.index}};
-    return detail::filled(kPlayerHtml, {{"title", escaped(title)},
-                                        {"meta", detail::script_text(meta)},
-                                        {"data", detail::base64(deflated(arrays.bytes))}});
+    return detail::filled(kPlayerHtml,
+                          {{"title", escaped(title)},
+                           {"meta", detail::script_text(meta.dump(-1, ' ', /*ensure_ascii=*/true,
+                                                                  Json::error_handler_t::replace))},
+                           {"data", detail::base64(deflated(arrays.bytes))}});
 }
 
 }  // namespace fmgs

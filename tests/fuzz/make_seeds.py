@@ -205,7 +205,7 @@ def config_seeds():
         "remove_nothing": "losses: {nobody: null}\n",
         "argument_no_key": "=3",
         "argument_empty_key": "grid..levels=3",
-        "argument_not_yaml": "name=[",
+        "argument_not_yaml": "sheets=[",
         "argument_two_lists": "sheets=[a] [b]",
         "argument_long": "losses." + "a" * 1100 + ".weight=1",  # of no line that YAML reads back
         "argument_comma": "losses.depth_ranking=,a",
