@@ -1,9 +1,11 @@
 // `evaluate` as a user runs it: protocols, presets, LPIPS, surfaces, true poses, fitted poses.
 #include <fmgs/data/pose_file.h>
 
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <sstream>
 
 #include "support/metric_inputs.h"
 #include "support/programs.h"
@@ -22,7 +24,7 @@ struct Trained {
 
     Trained() {
         const auto made = run("make_synthetic " + data.string() +
-                              " --size 64 --train-frames 4 --test-frames 3 --test-views 2"
+                              " --size 64 --train-frames 4 --test-frames 3 --test-views 3"
                               " --novel-frames 0 --subdivisions 0 --samples 1 --meshes --body " +
                               coarse_body().string());
         INFO(made.text);
@@ -50,6 +52,21 @@ struct Trained {
 const Trained& trained() {
     static const Trained instance;
     return instance;
+}
+
+/// The frame with the lowest PSNR of a table of frames.
+std::string lowest_psnr(const std::string& csv) {
+    std::istringstream lines(csv);
+    std::string line, name;
+    REQUIRE((std::getline(lines, line) && line.starts_with("frame,psnr,")));
+    double lowest = INFINITY;
+    while (std::getline(lines, line)) {
+        const auto comma = line.find(',');
+        const double psnr = std::stod(line.substr(comma + 1));
+        if (psnr < lowest) name = line.substr(0, comma);
+        lowest = std::min(lowest, psnr);
+    }
+    return name;
 }
 
 }  // namespace
@@ -82,7 +99,12 @@ TEST_CASE("two evaluations of a checkpoint write the same bytes, and the files t
     REQUIRE(first.size() == 10);
     const auto& table = first.at("table.md");
     REQUIRE(table.starts_with("Synthetic capture, poses not fitted\n\n| | PSNR ↑ | SSIM ↑ |"));
-    REQUIRE(table.find("- Worst of test: image_000") != std::string::npos);
+    std::smatch worst;
+    const std::regex listed(
+        R"(- Worst of test: (image_\d+) \(([0-9.]+) dB\), image_\d+ \(([0-9.]+) dB\)\n)");
+    REQUIRE(std::regex_search(table, worst, listed));
+    REQUIRE(std::stod(worst[2]) < std::stod(worst[3]));
+    REQUIRE(lowest_psnr(first.at("test.csv")) == worst[1]);
     // Cloth lies up to 3 cm outside the bare template: its Chamfer distance, in mm.
     std::smatch chamfer;
     const std::regex row(R"(\| test, bare template \| - \| - \| - \|.*\| - \| ([0-9.]+) \| 0\.)");
