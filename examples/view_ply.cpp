@@ -1,8 +1,7 @@
 // Draws a splat file:  view_ply FILE.ply [--camera FILE | --orbit N]
-#include <fmgs/avatar_file.h>
-#include <fmgs/baked_file.h>
 #include <fmgs/core/check.h>
 #include <fmgs/data/camera_list.h>
+#include <fmgs/run/draw.h>
 #include <fmgs/run/picture_sequence.h>
 #include <fmgs/run/process.h>
 #include <fmgs/run/program.h>
@@ -39,8 +38,7 @@ std::vector<Camera> cameras_of(const Arguments& arguments, const Splats& splats)
     if (file.extension() != ".safetensors")
         all = read_cameras(file);
     else
-        all = {is_baked_file(file) ? load_baked(file).scene.camera
-                                   : load_avatar(file).scene.camera};
+        all = {load_drawable(file).scene.camera};
     if (arguments.view < 0) return all;
     if (arguments.view >= std::ssize(all))
         throw Error(fmt::format("--view: expected a number from 0 to {}, the cameras of {}, got {}",

@@ -64,11 +64,6 @@ torch::Tensor labels_of(const Maps& features) {
     return logits->slice(1, 1).argmax(1) + 1;
 }
 
-torch::Tensor code_of(const Body& body, const BodyPose& pose) {
-    const auto local = body.local_rotations(pose).slice(0, 1);
-    return (local - torch::eye(3, local.options())).reshape({-1});
-}
-
 Samples sample(const Avatar& avatar, const AvatarScene& scene, const BakeOptions& options,
                const std::function<void(int64_t, int64_t)>& progress) {
     const auto& [body, set, encoder, geometry, skinning, appearance, features] = avatar->parts();
@@ -88,7 +83,7 @@ Samples sample(const Avatar& avatar, const AvatarScene& scene, const BakeOptions
                        1));
         out.skinning = k == 0 ? s.skinning.clone() : out.skinning + s.skinning;
         if (k == 0) out.labels = labels_of(s.posed().features);
-        codes.push_back(code_of(*body, pose));
+        codes.push_back(pose_numbers(*body, pose));
         if (progress) progress(k + 1, count);
     }
     out.codes = torch::stack(codes);

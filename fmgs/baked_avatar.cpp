@@ -92,6 +92,11 @@ void BakedParts::check() const {
     check_range(labels, 255, "labels");
 }
 
+torch::Tensor pose_numbers(const Body& body, const BodyPose& pose) {
+    const auto local = body.local_rotations(pose).slice(0, 1);
+    return (local - torch::eye(3, local.options())).reshape({-1});
+}
+
 BakedAvatarImpl::BakedAvatarImpl(const BakedParts& parts) : parts_(parts) {
     parts.check();
     parts_.body = register_module("body", without_pose_directions(parts.body));
@@ -133,12 +138,11 @@ std::shared_ptr<BakedAvatarImpl> BakedAvatarImpl::with_components(int64_t count)
 }
 
 torch::Tensor BakedAvatarImpl::coefficients(const BodyPose& pose) const {
-    const auto local = parts_.body->local_rotations(pose).slice(0, 1);
-    if (local.scalar_type() != parts_.mean.scalar_type())
+    const auto numbers = pose_numbers(*parts_.body, pose);
+    if (numbers.scalar_type() != parts_.mean.scalar_type())
         throw Error(fmt::format("pose: expected {} like the avatar, got {}; convert with to(dtype)",
                                 c10::toString(parts_.mean.scalar_type()),
-                                c10::toString(local.scalar_type())));
-    const auto numbers = (local - torch::eye(3, local.options())).reshape({-1});
+                                c10::toString(numbers.scalar_type())));
     return torch::addmv(parts_.bias, parts_.projection.t(), numbers);
 }
 

@@ -36,6 +36,9 @@ struct BakedParts {
     TensorDict tensors() const;
 };
 
+/// vec(R_1 - I, …, R_{J-1} - I) [P] of a pose: what a baked avatar's attributes are linear in.
+torch::Tensor pose_numbers(const Body& body, const BodyPose& pose);
+
 class BakedAvatarImpl : public Module {
   public:
     /// Error as in BakedParts::check.

@@ -46,6 +46,11 @@ Drawable load_drawable(const std::filesystem::path& file, torch::Device device) 
                                : drawable(load_avatar(file, device));
 }
 
+std::vector<BodyPose> placed(const Motion& motion, const AvatarScene& scene, const Body& body) {
+    return place_motion(motion, scene.camera,
+                        {.rest_root = body.joints()[0], .position = scene.root, .up = scene.up});
+}
+
 std::vector<Shot> turntable(const Drawable& avatar, int64_t count) {
     const auto& scene = avatar.scene;
     const auto pose = scene.pose(0);
@@ -61,14 +66,11 @@ std::vector<Shot> turntable(const Drawable& avatar, int64_t count) {
 
 std::vector<Shot> follow(const Drawable& avatar, const Motion& motion, int64_t stride,
                          int64_t count) {
-    const auto& scene = avatar.scene;
-    const Placement placement{
-        .rest_root = avatar.body->joints()[0], .position = scene.root, .up = scene.up};
     std::vector<Shot> shots;
-    const auto poses = place_motion(motion, scene.camera, placement);
+    const auto poses = placed(motion, avatar.scene, *avatar.body);
     for (size_t k = 0; k < poses.size() && static_cast<int64_t>(shots.size()) < count;
          k += static_cast<size_t>(stride))
-        shots.push_back({scene.camera, poses[k]});
+        shots.push_back({avatar.scene.camera, poses[k]});
     return shots;
 }
 

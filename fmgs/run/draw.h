@@ -29,6 +29,9 @@ Drawable drawable(const SavedBaked& saved);
 /// Of either kind. Errors as load_avatar's and load_baked's.
 Drawable load_drawable(const std::filesystem::path& file, torch::Device device = torch::kCPU);
 
+/// A motion in the world of the capture: it starts where the person stood and faces the camera.
+std::vector<BodyPose> placed(const Motion& motion, const AvatarScene& scene, const Body& body);
+
 /// Whence an avatar is seen, and in which pose.
 struct Shot {
     Camera camera;

@@ -5,6 +5,7 @@
 #include <fmgs/core/io/files.h>
 #include <fmgs/core/io/npz.h>
 #include <fmgs/core/joint_names.h>
+#include <fmgs/run/draw.h>
 #include <fmt/format.h>
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -67,10 +68,7 @@ ExportPoses export_poses(const SavedBaked& saved, const Motion* motion, int64_t 
 ExportPoses capture_poses(const SavedBaked& saved, const Motion* motion, int64_t stride) {
     const auto& scene = saved.scene;
     if (!motion) return every(motion_of(scene).poses, stride, kTrainingRate);
-    const auto poses = place_motion(
-        *motion, scene.camera,
-        {.rest_root = saved.avatar->body()->joints()[0], .position = scene.root, .up = scene.up});
-    return every(poses, stride, motion->fps);
+    return every(placed(*motion, scene, *saved.avatar->body()), stride, motion->fps);
 }
 
 PosedSurfels canonical_surfels(const BakedAvatar& avatar, const ExportAxes& axes) {

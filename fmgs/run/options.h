@@ -60,7 +60,7 @@ struct TrainOptions {
         v("device", device, "cpu, or cuda (cuda:N): a GPU, with a build that has FMGS_CUDA");
         v("log_every", log_every, Range::at_least(1), "steps between rows of metrics.csv");
         v("gradients_every", gradients_every, Range::at_least(0),
-          "steps between rows of gradients.csv, each at the cost of some steps; 0: none");
+          "steps between rows of gradients.csv, each at the cost of about a step; 0: none");
         v("sheet_every", sheet_every, Range::at_least(1), "steps between contact sheets");
         v("checkpoint_every", checkpoint_every, Range::at_least(1), "steps between checkpoints");
     }

@@ -22,7 +22,7 @@ using Json = nlohmann::ordered_json;
 /// A number as its shortest decimal that reads back as the same float.
 Json numbers(const torch::Tensor& x) {
     Json out = Json::array();
-    const auto flat = x.detach().to(torch::kCPU, torch::kFloat).contiguous().flatten();
+    const auto flat = x.to(torch::kCPU, torch::kFloat).contiguous().flatten();
     for (int64_t i = 0; i < flat.numel(); ++i)
         out.push_back(std::stod(fmt::format("{}", flat[i].item<float>())));
     return out;
@@ -34,38 +34,35 @@ struct Arrays {
     Json index = Json::object();
     std::string bytes;
 
-    /// [R,C] as it is; of type f4 or u1.
-    void add(const std::string& name, const torch::Tensor& x, const char* type) {
-        const auto rows = x.reshape({x.size(0), -1}).detach().cpu();
-        const auto stored = rows.to(type[0] == 'f' ? torch::kFloat : torch::kByte).contiguous();
+    /// [R,C] of float, int16 (of whose bits the page makes uint16) or uint8, as it is; `more`
+    /// stands beside its place.
+    void put(const std::string& name, const torch::Tensor& rows, const char* type, Json more = {}) {
+        const auto stored = rows.contiguous();
         bytes.resize((bytes.size() + 3) / 4 * 4);
-        index[name] = {{"type", type},
-                       {"offset", bytes.size()},
-                       {"rows", stored.size(0)},
-                       {"columns", stored.size(1)}};
+        more.update({{"type", type},
+                     {"offset", bytes.size()},
+                     {"rows", stored.size(0)},
+                     {"columns", stored.size(1)}});
+        index[name] = std::move(more);
         bytes.append(static_cast<const char*>(stored.data_ptr()), stored.nbytes());
     }
-
-    /// [R,C] in 2^bits - 1 steps between the least and the largest of each column; 8 or 16 bits.
-    /// `shared`: so many rows follow each other with ranges of their own.
+    void add_floats(const std::string& name, const torch::Tensor& x) {
+        put(name, x.reshape({x.size(0), -1}).to(torch::kCPU, torch::kFloat), "f4");
+    }
+    void add_bytes(const std::string& name, const torch::Tensor& x) {
+        put(name, x.reshape({x.size(0), -1}).to(torch::kCPU, torch::kByte), "u1");
+    }
+    /// [R,…] in 2^bits - 1 steps between the least and the largest of each column; 8 or 16 bits.
     void add_steps(const std::string& name, const torch::Tensor& x, int bits) {
-        const auto rows = x.reshape({x.size(0), -1}).detach().to(torch::kCPU, torch::kDouble);
-        if (rows.size(0) == 0) return add(name, rows, "f4");
+        if (x.numel() == 0) return put(name, torch::zeros({x.size(0), 0}), "f4");
+        const auto rows = x.reshape({x.size(0), -1}).to(torch::kCPU, torch::kDouble);
         const auto low = std::get<0>(rows.min(0)), high = std::get<0>(rows.max(0));
         const double most = (1 << bits) - 1;
         const auto step = (high - low) / most;
         const auto level = ((rows - low) / step.clamp_min(1e-30)).round().clamp(0, most);
-        bytes.resize((bytes.size() + 3) / 4 * 4);
-        Json entry = {
-            {"type", bits == 16 ? "u2" : "u1"}, {"offset", bytes.size()}, {"rows", rows.size(0)},
-            {"columns", rows.size(1)},          {"low", numbers(low)},    {"step", numbers(step)}};
-        const auto integers = level.to(torch::kInt).contiguous();
-        for (int64_t i = 0; i < integers.numel(); ++i) {
-            const int value = integers.data_ptr<int>()[i];
-            bytes += static_cast<char>(value & 255);
-            if (bits == 16) bytes += static_cast<char>(value >> 8);
-        }
-        index[name] = std::move(entry);
+        const auto whole = level.to(torch::kInt);  // cut to 16 bits, the upper half is negative
+        put(name, whole.to(bits == 16 ? torch::kShort : torch::kByte), bits == 16 ? "u2" : "u1",
+            {{"low", numbers(low)}, {"step", numbers(step)}});
     }
 };
 
@@ -95,16 +92,16 @@ void add_avatar(Arrays& arrays, const BakedAvatar& avatar) {
     arrays.add_steps("center", parts.center, 16);
     arrays.add_steps("frame", quaternion_of(parts.frame), 16);
     arrays.add_steps("opacity", parts.opacity, 8);
-    arrays.add("boneIndex", parts.bone_index, "u1");
+    arrays.add_bytes("boneIndex", parts.bone_index);
     arrays.add_steps("boneWeight", parts.bone_weight, 8);
-    if (parts.labels.defined()) arrays.add("labels", parts.labels, "u1");
+    if (parts.labels.defined()) arrays.add_bytes("labels", parts.labels);
     arrays.add_steps("mean", parts.mean, 16);
-    arrays.add("bias", parts.bias, "f4");
-    arrays.add("projection", parts.projection, "f4");
+    arrays.add_floats("bias", parts.bias);
+    arrays.add_floats("projection", parts.projection);
     // A component's range is its own: it is a column of a table of all.
     arrays.add_steps("components", parts.components.permute({1, 0, 2}), 8);
-    arrays.add("rest", avatar->body()->joints(), "f4");
-    arrays.add("canonical", to_joints(avatar->body()), "f4");
+    arrays.add_floats("rest", avatar->body()->joints());
+    arrays.add_floats("canonical", to_joints(avatar->body()));
 }
 
 void add_poses(Arrays& arrays, const std::vector<BodyPose>& poses, int64_t joints) {
@@ -116,8 +113,8 @@ void add_poses(Arrays& arrays, const std::vector<BodyPose>& poses, int64_t joint
         rotations.push_back(pose.rotations.cpu());
         translations.push_back(pose.translation.cpu());
     }
-    arrays.add("rotations", torch::stack(rotations), "f4");
-    arrays.add("translation", torch::stack(translations), "f4");
+    arrays.add_floats("rotations", torch::stack(rotations));
+    arrays.add_floats("translation", torch::stack(translations));
 }
 
 /// Every class by number, name and colour, and whether a surfel has it; those of a name alone.
