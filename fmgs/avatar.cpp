@@ -44,6 +44,7 @@ void check_type(const torch::Tensor& x, const torch::Tensor& avatar, const char*
 AvatarOptions AvatarOptions::before_all_keys() {
     AvatarOptions options;
     options.surfels.far_side = 1;
+    options.surfels.mip = false;
     return options;
 }
 
@@ -62,6 +63,7 @@ Surfels AvatarImpl::forward(const Camera& camera, const BodyPose& pose, const Ra
     s.scale = surfels->scale();
     s.opacity = surfels->opacity();
     s.far_side = surfels->far_side();
+    s.mip = surfels->mip();
     s.geometry_code = torch::empty({s.size(), 0}, centers_.centers().options());
     in.pose_code = s.pose_code;
     in.position = s.position.detach();  // a field is told where it is; it moves nothing by that
@@ -243,6 +245,7 @@ Surfels template_surfels(const Body& body, const SurfelSetImpl& surfels, int64_t
     s.scale = surfels.scale();
     s.opacity = surfels.opacity();
     s.far_side = surfels.far_side();
+    s.mip = surfels.mip();
     s.skinning = shape.weights.index_select(0, shape.mesh.faces.reshape({-1}))
                      .view({-1, 3, shape.weights.size(1)})
                      .mean(1);

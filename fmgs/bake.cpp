@@ -167,7 +167,7 @@ BakedAvatar bake(const Avatar& avatar, const AvatarScene& scene, const BakeOptio
     auto body = std::dynamic_pointer_cast<BodyModelImpl>(avatar->parts().body);
     if (!body) throw Error("bake: expected an avatar whose body is a BodyModel");
     auto samples = sample(avatar, scene, options, progress);
-    BakedParts parts{.body = BodyModel(body), .far_side = set.far_side()};
+    BakedParts parts{.body = BodyModel(body), .far_side = set.far_side(), .mip = set.mip()};
     parts.subdivisions = subdivisions_of(parts.body, set.size());
     parts.center = set.position();
     parts.frame = set.rotation();

@@ -159,6 +159,7 @@ Surfels BakedAvatarImpl::with_attributes(const torch::Tensor& attributes,
     s.skinning = skinning_;
     s.bones = bones;
     s.far_side = parts_.far_side;
+    s.mip = parts_.mip;
     s.features.set("color", part[3].clamp(0, 1));
     if (labels_.defined()) s.features.set("semantic", labels_);
     return s;
@@ -181,6 +182,7 @@ PosedSurfels BakedAvatarImpl::forward(const BodyPose& pose) const {
                                              c, bones);
     posed.opacity = parts_.opacity;
     posed.far_side = parts_.far_side;
+    posed.mip = parts_.mip;
     if (labels_.defined()) posed.features.set("semantic", labels_);
     return posed;
 }

@@ -19,6 +19,7 @@ struct BakedParts {
     BodyModel body{nullptr};
     int64_t subdivisions = 0;   ///< of the template: N = faces · 4^subdivisions
     double far_side = 1;        ///< as Surfels::far_side
+    bool mip = false;           ///< as Surfels::mip
     torch::Tensor center;       ///< [N,3] canonical, metres
     torch::Tensor frame;        ///< [N,3,3] columns t_u, t_v, n
     torch::Tensor opacity;      ///< [N,1] in [0,1]

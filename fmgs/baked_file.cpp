@@ -19,11 +19,13 @@ constexpr int64_t kFormat = 1;  // read for ever, as in avatar_file.cpp
 struct OptionsText {
     int64_t subdivisions = 0;
     double far_side = 1;
+    bool mip = false;
 
     template <class V>
     void visit(V& v) {
         v("subdivisions", subdivisions);
         v("far_side", far_side);
+        v("mip", mip);
     }
 };
 
@@ -37,6 +39,7 @@ SavedBaked make_baked(const TensorDict& tensors, const Metadata& metadata, torch
     const BakedParts parts{.body = BodyModel(below_prefix(avatar, "body.")),
                            .subdivisions = options.subdivisions,
                            .far_side = options.far_side,
+                           .mip = options.mip,
                            .center = avatar.at("center"),
                            .frame = avatar.at("frame"),
                            .opacity = avatar.at("opacity"),
@@ -84,8 +87,9 @@ void save_baked(const fs::path& file, const BakedAvatar& avatar, const AvatarSce
     }
     auto tensors = named_tensors(*parts.body, "avatar.body.");
     for (const auto& [name, tensor] : parts.tensors()) tensors.set("avatar." + name, tensor);
-    Metadata metadata{{"format", fmt::format("{} {}", kKind, kFormat)},
-                      {"options", dump_yaml(OptionsText{parts.subdivisions, parts.far_side})}};
+    Metadata metadata{
+        {"format", fmt::format("{} {}", kKind, kFormat)},
+        {"options", dump_yaml(OptionsText{parts.subdivisions, parts.far_side, parts.mip})}};
     detail::put_scene(scene, tensors, metadata);
     write_safetensors(file, tensors, metadata);
 }

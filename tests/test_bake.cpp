@@ -27,6 +27,7 @@ BakedParts parts(int64_t components, int64_t axes = 1) {
     const auto frames = face_frames(canonical_template(*p.body, 1).mesh);
     const int64_t N = 32;
     p.far_side = 0.5;
+    p.mip = true;
     p.center = frames.center;
     p.frame = frames.rotation;
     p.opacity = draw({N, 1}, "opacity").sigmoid();
@@ -98,6 +99,7 @@ void check_same(const PosedSurfels& a, const PosedSurfels& b, double tolerance) 
     REQUIRE_CLOSE(a.opacity, b.opacity, tolerance);
     REQUIRE_CLOSE(a.features.at("color"), b.features.at("color"), tolerance);
     REQUIRE(a.far_side == b.far_side);
+    REQUIRE(a.mip == b.mip);
 }
 
 }  // namespace

@@ -178,7 +178,7 @@ std::vector<Row> distinct_rows(const Step& whole, const Surfels& base) {
             Row row{table, name, reach, objective, whole.gradients(total), 0};
             for (const auto& g : row.gradients)
                 if (g.defined()) row.largest = std::max(row.largest, g.abs().sum().item<double>());
-            if (name == "normal_consistency") {
+            if (name == "normal_consistency" && !reach.position) {
                 row.numeric = Objective();
                 row.numeric->add(name,
                                  std::make_shared<HeldDepth>(objective->entries().front().loss,

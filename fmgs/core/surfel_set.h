@@ -14,6 +14,7 @@ struct SurfelSetOptions {
     bool learn_opacity = true;
     bool free = false;       ///< position and rotation are parameters too (Fig. 3's baseline)
     double far_side = 0.02;  ///< as Surfels::far_side; free surfels have 1
+    bool mip = true;         ///< as Surfels::mip
 
     template <class V>
     void visit(V& v) {
@@ -25,6 +26,9 @@ struct SurfelSetOptions {
         v("far_side", far_side, Range{.low = 0, .high = 1, .low_is_in = false},
           "share of their opacity that surfels keep in depth and normals where they face away from "
           "the camera; 1: as in colour (2DGS, and free surfels)");
+        v("mip", mip,
+          "the low-pass keeps what a surfel adds up to (Mip-Splatting); false: it adds to it "
+          "(2DGS)");
     }
 };
 
@@ -39,11 +43,12 @@ class SurfelSetImpl : public Module, public ParameterGroups {
     /// [N,3] where the surfels were put, metres: the buffer itself; μ but for the offset of free
     /// ones
     const torch::Tensor& center() const { return center_; }
-    torch::Tensor position() const;  ///< [N,3] μ (eq. 2), metres
-    torch::Tensor rotation() const;  ///< [N,3,3] columns t_u, t_v, n
-    torch::Tensor normal() const;    ///< [N,3] the face normal n
-    torch::Tensor scale() const;     ///< [N,2] metres, exp(log_scale)
-    torch::Tensor opacity() const;   ///< [N,1] sigmoid(opacity_logit)
+    torch::Tensor position() const;            ///< [N,3] μ (eq. 2), metres
+    torch::Tensor rotation() const;            ///< [N,3,3] columns t_u, t_v, n
+    torch::Tensor normal() const;              ///< [N,3] the face normal n
+    torch::Tensor scale() const;               ///< [N,2] metres, exp(log_scale)
+    torch::Tensor opacity() const;             ///< [N,1] sigmoid(opacity_logit)
+    bool mip() const { return options_.mip; }  ///< as Surfels::mip
     /// As Surfels::far_side.
     double far_side() const { return options_.free ? 1 : options_.far_side; }
     /// [N,4] int64, by canonical distance; repeated when N < 5

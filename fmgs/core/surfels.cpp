@@ -109,6 +109,7 @@ Surfels Surfels::restricted(const Reach& reach) const {
             .latents = cut_unless(reach, latents, ".latent"),
             .shaded = cut_unless(reach, shaded),
             .far_side = far_side,
+            .mip = mip,
             // Codes are no column of a loss: only `everything` keeps them.
             .pose_code = cut_code(reach.all_features, pose_code),
             .geometry_code = cut_code(reach.all_features, geometry_code)};
@@ -133,7 +134,8 @@ PosedSurfels Surfels::posed(const Reach& reach) const {
     PosedSurfels posed{center,  directions * s.scale.unsqueeze(1),
                        normal,  s.opacity,
                        {},      cut_unless(reach.position && reach.rotation, T),
-                       far_side};
+                       far_side,
+                       mip};
     Maps columns = s.features;
     for (const auto& [name, shader] : s.shaded) columns.set(name, shader(s, posed));
     posed.features = std::move(columns);

@@ -49,6 +49,7 @@ struct PosedSurfels {
     /// [N,4,4] T (eq. 10); carries a gradient where both position and rotation are open
     torch::Tensor transform{};
     double far_side = 1;  ///< as in Surfels
+    bool mip = false;     ///< as in Surfels
 };
 
 struct Surfels;
@@ -73,6 +74,9 @@ struct Surfels {
     /// away from the camera: the far side of a closed body, which shines through otherwise. In
     /// (0,1]; 1 where surfels have no inside.
     double far_side = 1;
+    /// Does the low-pass of the renderer keep what a surfel adds up to (Mip-Splatting's 2D Mip
+    /// filter)? If not (2DGS), surfels that are seen edge-on or from afar grow by it.
+    bool mip = false;
     /// What the fields were given, so that colour can be found again for another camera: Z_p [16]
     /// and z_g [N,16]; undefined for surfels without an avatar.
     torch::Tensor pose_code{}, geometry_code{};

@@ -29,7 +29,7 @@ inline constexpr Row kRows[] = {
     {"lpips",                X,       X,       X,    X,      X,        "color",            true},   // all
     {"mask",                 X,       X,       X,    X,      X,        "",                 true},   // all
     {"depth_ranking",        X,       _,       o,    o,      X,        "",                 true},   // (1) blocks rotation
-    {"normal_consistency",   _,       X,       o,    o,      _,        "",                 true},   // (2) blocks position
+    {"normal_consistency",   m,       X,       o,    o,      m,        "",                 true},   // (2), docs/gradient_routing.md
     {"normal",               m,       X,       o,    o,      m,        "",                 true},   // (2), docs/gradient_routing.md
     {"normal_tv",            _,       X,       o,    o,      _,        "",                 true},   // (2)
     {"semantic",             _,       _,       o,    o,      _,        "semantic",         true},   // (3) blocks both

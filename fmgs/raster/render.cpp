@@ -112,6 +112,31 @@ Tensor normalized(const Tensor& normal) {
     return normal * torch::rsqrt((normal * normal).sum(0, true) + 1e-12);
 }
 
+/// What a surfel adds up to in the picture, as a share of what its low-passed image does: the root
+/// of det Σ / det(Σ + σ²I), Σ = JJᵀ of its tangents projected to first order at its centre, pixels²
+/// (Yu et al. 2024, Mip-Splatting, the 2D Mip filter). Goes to 0 where a surfel is seen edge-on.
+/// center_cam [N,3], tangents_cam [N,3,2]. Returns [N,1].
+Tensor kept_share(const Tensor& center_cam, const Tensor& tangents_cam, const Camera& camera) {
+    const auto z = center_cam.narrow(1, 2, 1).clamp_min(camera.near);
+    const auto along = tangents_cam.select(1, 2);
+    const auto row = [&](int64_t k) {  // [N,2] of J
+        return camera.intrinsics[k] / z *
+               (tangents_cam.select(1, k) - center_cam.narrow(1, k, 1) / z * along);
+    };
+    const auto x = row(0), y = row(1);
+    const auto area = (x.select(1, 0) * y.select(1, 1) - x.select(1, 1) * y.select(1, 0)).square();
+    const auto spread = (x.square() + y.square()).sum(1);
+    const double low = camera.low_pass * camera.low_pass;
+    return ((area + 1e-12) / (area + low * spread + low * low)).sqrt().unsqueeze(1);
+}
+
+/// The opacities [N,1] that are drawn.
+Tensor drawn_opacity(const PosedSurfels& surfels, const Tensor& center_cam,
+                     const Tensor& tangents_cam, const Camera& camera) {
+    if (!surfels.mip) return surfels.opacity;
+    return surfels.opacity * kept_share(center_cam, tangents_cam, camera);
+}
+
 /// What all routes draw together.
 struct Drawing {
     std::vector<Tensor> center, tangents, opacity;  ///< of the routes with a row of their own
@@ -123,7 +148,7 @@ struct Drawing {
     void add_row(const PosedSurfels& surfels, const Tensor& center_cam, const Camera& camera) {
         center.push_back(center_cam);
         tangents.push_back(tangents_to_camera(surfels.tangents, camera));
-        opacity.push_back(surfels.opacity);
+        opacity.push_back(drawn_opacity(surfels, center_cam, tangents.back(), camera));
     }
 };
 
@@ -229,10 +254,11 @@ bool is_geometry(std::string_view map) {
 
 Tiles find_tiles(const PosedSurfels& surfels, const Camera& camera) {
     check_inputs(surfels, camera);
+    const auto center = camera.to_camera(surfels.center),
+               tangents = tangents_to_camera(surfels.tangents, camera);
     auto tiles =
-        find_tiles(camera.to_camera(surfels.center), tangents_to_camera(surfels.tangents, camera),
-                   surfels.opacity, camera.intrinsics, camera.width, camera.height, camera.near,
-                   camera.low_pass);
+        find_tiles(center, tangents, drawn_opacity(surfels, center, tangents, camera),
+                   camera.intrinsics, camera.width, camera.height, camera.near, camera.low_pass);
     for (const auto& [name, x] : tensors_of(camera))
         tiles.camera.emplace_back(x.detach(), TensorStamp(x));
     return tiles;

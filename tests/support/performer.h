@@ -26,6 +26,7 @@ inline Subject subject(int64_t axes) {
     parts.body = BodyModel(octahedron(), torch::zeros({0}));
     parts.subdivisions = 1;
     parts.far_side = 0.02;
+    parts.mip = true;
     const auto frames = face_frames(canonical_template(*parts.body, 1).mesh);
     const int64_t N = frames.center.size(0), K = 2, J = 3;
     parts.center = frames.center;
