@@ -186,6 +186,30 @@ TEST_CASE("the guard takes back the poses that show hidden pixels worse, and kee
     REQUIRE(same_row(run, angles, places, 3));
 }
 
+TEST_CASE("a check takes back what all frames moved by along their lines of sight",
+          "[learned_poses]") {
+    auto run = learning({"pose.held_out=0.5"});
+    const auto frames = run.capture.splits.at("train");
+    const auto places = run.poses->translation().detach().clone();
+    // Each frame somewhere else, from what the guard keeps, so that no frame goes back.
+    disturb(run, {0, 1, 2, 3}, 0, 0.02);
+    PoseGuard moved(run);
+    const auto before = run.poses->translation().detach().clone();
+    auto moments = moments_of(run);
+    REQUIRE(moved.check(run, frames, moments, 1) == 0);
+    const auto after = run.poses->translation().detach();
+    std::vector<torch::Tensor> sight;
+    for (const auto& head : frames.heads()) sight.push_back(head.camera.rotation[2]);
+    const auto d = torch::stack(sight);
+    const auto along = [&](const torch::Tensor& x) { return ((x - places) * d).sum(1); };
+    REQUIRE(std::abs(along(before).mean().item<double>()) > 1e-3);
+    REQUIRE(std::abs(along(after).mean().item<double>()) <= 1e-7);
+    // One shift for all, and none across the line of sight.
+    const auto shift = before - after;
+    REQUIRE_CLOSE(shift, along(before).mean() * d, 1e-6);
+    REQUIRE(torch::equal(moved.state().at("poses.translation.kept"), after));
+}
+
 TEST_CASE("what poses moved by is told in metres and degrees", "[learned_poses]") {
     auto run = learning();
     REQUIRE(pose_change(run).mean < 1e-6);

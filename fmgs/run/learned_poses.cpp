@@ -31,6 +31,18 @@ double hidden_error(const Run& run, const Frame& frame, const BodyPose& pose,
     return ((picture - frame.maps.at("color")) * (1 - seen)).square().sum().item<double>();
 }
 
+/// Takes back what the translations [F,3] have on average moved by along the frames' lines of sight.
+void take_back_drift(const Run& run, torch::Tensor translation) {
+    std::vector<torch::Tensor> from, sight;
+    for (const auto& head : run.capture.splits.at("train").heads()) {
+        from.push_back(head.pose.translation);
+        sight.push_back(head.camera.rotation[2]);
+    }
+    const auto d = torch::stack(sight).to(translation.options());
+    const auto moved = translation - torch::stack(from).to(translation.options());
+    translation.sub_((moved * d).sum(1).mean() * d);
+}
+
 /// Positions of the joints [J,3].
 torch::Tensor joint_positions(const Body& body, const BodyPose& pose, const torch::Tensor& rest) {
     const auto moved = torch::matmul(body.bones(pose), rest);  // rest pose → this one
@@ -103,6 +115,9 @@ int64_t PoseGuard::check(const Run& run, const FrameList& frames, const TensorDi
         }
         back += worse;
     }
+    auto translation = rows.at("poses.translation");
+    take_back_drift(run, translation);
+    kept_.at("poses.translation.kept").copy_(translation);
     return back;
 }
 

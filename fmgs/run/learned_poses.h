@@ -15,6 +15,9 @@ namespace fmgs {
 /// and in the one that was kept, by the avatar of that moment: errors of different moments cannot
 /// be compared, since the avatar gets better. The pose with the smaller squared error on the hidden
 /// pixels is the frame's pose from then on. The poses of the file are the first to be kept.
+///
+/// What the frames moved by on average along their lines of sight is taken back then: a person that
+/// is a little nearer and a little smaller is the same picture, and all frames would drift so.
 class PoseGuard {
   public:
     /// Guards nothing.
