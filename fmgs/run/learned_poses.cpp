@@ -31,7 +31,8 @@ double hidden_error(const Run& run, const Frame& frame, const BodyPose& pose,
     return ((picture - frame.maps.at("color")) * (1 - seen)).square().sum().item<double>();
 }
 
-/// Takes back what the translations [F,3] have on average moved by along the frames' lines of sight.
+/// Takes back what the translations [F,3] have on average moved by along the frames' lines of
+/// sight.
 void take_back_drift(const Run& run, torch::Tensor translation) {
     std::vector<torch::Tensor> from, sight;
     for (const auto& head : run.capture.splits.at("train").heads()) {
