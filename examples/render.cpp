@@ -1,12 +1,14 @@
-// Draws a trained avatar:  render RUN|FILE.safetensors [--orbit N | --motion FILE] [key=value…]
+// Draws a trained avatar:
+//   render RUN|FILE.safetensors [--orbit N | --motion FILE | --rest] [--camera FILE] [key=value…]
 #include <fmgs/core/check.h>
 #include <fmgs/core/config/config.h>
 #include <fmgs/core/io/files.h>
-#include <fmgs/run/draw.h>
+#include <fmgs/run/map_values.h>
 #include <fmgs/run/picture_sequence.h>
 #include <fmgs/run/process.h>
 #include <fmgs/run/program.h>
 #include <fmgs/run/progress.h>
+#include <fmgs/run/shots.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -19,10 +21,10 @@ namespace fs = std::filesystem;
 using namespace fmgs;
 
 struct Arguments {
-    std::string avatar, motion, mhr, out;
+    std::string avatar, out, size;
     std::vector<std::string> keys;
-    int64_t count = 48, person = -1, stride = 1, frames = 100000;
-    double scale = 1;
+    SequenceOptions sequence;
+    PictureOptions pictures;
 };
 
 struct DeviceOptions {
@@ -64,25 +66,24 @@ Drawable open_avatar(const fs::path& file, const std::vector<std::string>& keys)
     return avatar;
 }
 
-/// FOLDER/MODALITY/000000.png … and FOLDER.mp4 with all modalities side by side.
-void draw_sequence(const Drawable& avatar, const fs::path& folder, const std::vector<Shot>& shots,
-                   double fps) {
-    const auto count = static_cast<int64_t>(shots.size());
+/// Every modality of every picture, and normals of the depth.
+void draw_sequence(const Drawable& avatar, const Sequence& sequence, const fs::path& folder,
+                   PictureOptions options) {
+    const auto count = static_cast<int64_t>(sequence.shots.size());
     Progress progress(std::cerr, isatty(STDERR_FILENO) != 0, count);
+    options.fps = sequence.fps;
     const auto note = write_pictures(
-        folder, count, fps,
+        folder, count,
         [&](int64_t k) {
-            const auto& shot = shots[static_cast<size_t>(k)];
-            return draw(avatar.surfels(shot.camera, shot.pose), shot.camera);
+            const auto& [camera, pose] = sequence.shots[static_cast<size_t>(k)];
+            return with_depth_normal(draw(avatar.surfels(camera, pose), camera), camera);
         },
-        [&](int64_t done) { progress.show(done); });
-    if (!note.empty()) fmt::print("note: {}\n", note);
+        [&](int64_t done) { progress.show(done); }, options);
+    if (!note.empty()) say(fmt::format("note: {}\n", note));
 }
 
-int run_program(const Arguments& arguments) {
-    if (!(arguments.scale >= 0.05 && arguments.scale <= 16))  // NaN, too
-        throw Error(
-            fmt::format("--scale: expected a number from 0.05 to 16, got {}", arguments.scale));
+int run_program(Arguments arguments) {
+    if (!arguments.size.empty()) arguments.sequence.size = PictureSize::of(arguments.size);
     const bool is_run = is_there(arguments.avatar) && fs::is_directory(arguments.avatar);
     const auto run = is_run ? RunFolder::open(arguments.avatar) : RunFolder{};
     const auto avatar =
@@ -90,26 +91,55 @@ int run_program(const Arguments& arguments) {
     const fs::path out = !arguments.out.empty() ? fs::path(arguments.out)
                          : is_run               ? run.render()
                                                 : fs::path(arguments.avatar + "_render");
-    double fps = 24;
-    std::string name = "orbit";
-    std::vector<Shot> shots;
-    if (arguments.motion.empty()) {
-        shots = turntable(avatar, arguments.count);
-    } else {
-        const auto motion = read_motion(arguments.motion, *avatar.body,
-                                        {.person = arguments.person, .mhr_folder = arguments.mhr});
-        fmt::print("{}\n", motion.description);
-        for (const auto& warning : motion.warnings) fmt::print("warning: {}\n", warning);
-        fps = motion.fps / static_cast<double>(arguments.stride);
-        const auto path = fs::path(arguments.motion).lexically_normal();
-        name = (path.has_filename() ? path : path.parent_path()).stem().string();
-        if (name == "orbit") name += "_motion";  // that is the turntable's folder
-        shots = follow(avatar, motion, arguments.stride, arguments.frames);
-    }
-    for (auto& shot : shots) shot.camera = shot.camera.scaled(arguments.scale);
-    draw_sequence(avatar, out / name, shots, fps);
-    fmt::print("{} pictures of each modality in {}\n", shots.size(), (out / name).string());
+    const auto sequence = plan_sequence(avatar, arguments.sequence);
+    for (const auto& note : sequence.notes) say(note + "\n");
+    const auto folder = out / sequence.name;
+    draw_sequence(avatar, sequence, folder, arguments.pictures);
+    say(fmt::format("{} pictures of each modality in {}\n", sequence.shots.size(),
+                    folder.string()));
     return 0;
+}
+
+/// What is drawn: poses and cameras.
+void add_sequence_options(CLI::App& app, SequenceOptions& s) {
+    auto* orbit = app.add_option("--orbit", s.orbit, "views around the person (default: 48)")
+                      ->check(CLI::Range(1, 10000));
+    auto* motion =
+        app.add_option("--motion", s.motion,
+                       "poses to follow: a fit (ROMP, WHAM, 4D-Humans, GVHMR, EasyMocap, SAM 3D "
+                       "Body, …), AMASS, AIST++, BVH, poses.npz, or a folder of one file per frame "
+                       "(default: the first training pose)")
+            ->check(CLI::ExistingPath)
+            ->excludes(orbit);
+    app.add_flag("--rest", s.rest, "the canonical pose instead: arms and legs spread")
+        ->excludes(motion);
+    app.add_option(
+           "--person", s.reading.person,
+           "which person of the motion, by its number there (default: the one seen longest)")
+        ->check(CLI::NonNegativeNumber)
+        ->needs(motion);
+    app.add_option("--mhr", s.reading.mhr_folder,
+                   "folder of mhr2smpl_mapping.npz and mhr_lod1_mesh.ply, for SAM 3D Body's files "
+                   "(default: beside them)")
+        ->check(CLI::ExistingDirectory)
+        ->needs(motion);
+    auto* camera =
+        app.add_option("--camera", s.camera,
+                       "cameras, the k-th for the k-th pose: a camera path or transforms.json of "
+                       "nerfstudio, cameras.npz, or an avatar file, for the camera that it was "
+                       "seen with (default: this avatar's own)")
+            ->check(CLI::ExistingPath)
+            ->excludes(orbit);
+    app.add_option("--view", s.view, "the only one of these, for all poses, counted from 0")
+        ->check(CLI::NonNegativeNumber)
+        ->needs(camera);
+    auto* stride = app.add_option("--stride", s.stride, "draw every so many pictures of all")
+                       ->check(CLI::Range(1, 1000000));
+    app.add_option("--frames", s.frames, "draw at most so many")->check(CLI::Range(1, 1000000));
+    app.add_option("--fps", s.fps,
+                   "pictures a second, 1 to 1000; a motion keeps its speed (default: the camera "
+                   "path's, else the motion's, else 24)")
+        ->excludes(stride);
 }
 
 }  // namespace
@@ -117,37 +147,26 @@ int run_program(const Arguments& arguments) {
 int main(int argc, char** argv) {
     keep_freed_memory();
     CLI::App app(
-        "Draws a trained avatar, full or baked, in every modality: PNG sequences and a video. An "
-        "avatar file needs "
-        "nothing beside it; of a run, RUN/avatar.safetensors is drawn.");
+        "Draws a trained avatar, full or baked, in every modality: PNG sequences, a sheet and a "
+        "video. An avatar file needs nothing beside it; of a run, RUN/avatar.safetensors is "
+        "drawn.");
     Arguments a;
     app.add_option("avatar", a.avatar, "an avatar file, or the folder of a run")->required();
     app.add_option("keys", a.keys, "train.device=…, render.low_pass=…");
     app.add_option("--out", a.out,
                    "folder for the pictures (default: RUN/render, or FILE_render beside the file)");
-    auto* orbit = app.add_option("--orbit", a.count, "views around the first training pose")
-                      ->check(CLI::Range(1, 10000));
-    auto* motion =
-        app.add_option("--motion", a.motion,
-                       "poses to follow: a fit (ROMP, WHAM, 4D-Humans, GVHMR, EasyMocap, SAM 3D "
-                       "Body, …), AMASS, AIST++, BVH, poses.npz, or a folder of one file per frame")
-            ->check(CLI::ExistingPath)
-            ->excludes(orbit);
-    app.add_option(
-           "--person", a.person,
-           "which person of the motion, by its number there (default: the one seen longest)")
-        ->check(CLI::NonNegativeNumber)
-        ->needs(motion);
-    app.add_option("--mhr", a.mhr,
-                   "folder of mhr2smpl_mapping.npz and mhr_lod1_mesh.ply, for SAM 3D Body's files "
-                   "(default: beside them)")
-        ->check(CLI::ExistingDirectory)
-        ->needs(motion);
-    app.add_option("--stride", a.stride, "take every so many poses of the motion")
-        ->check(CLI::Range(1, 1000000));
-    app.add_option("--frames", a.frames, "draw at most so many")->check(CLI::Range(1, 1000000));
-    app.add_option("--scale", a.scale,
-                   "resolution, times that of the training pictures: 0.05 to 16");
+    add_sequence_options(app, a.sequence);
+    app.add_option("--size", a.size,
+                   "pixels: N for the longer side, or WxH; 16 to 8192 (default: as the cameras "
+                   "have it)");
+    app.add_flag("--transparent", a.pictures.transparent,
+                 "pictures with straight alpha instead of on black");
+    app.add_option("--values", a.pictures.values,
+                   "numbers beside the pictures, with commas in between: depth_mm (PNG of 16 bits, "
+                   "millimetres), depth_m, normal_xyz (.npy, float32)")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->check(CLI::IsMember(map_value_names()));
     CLI11_PARSE(app, argc, argv);
     return guarded([&] { return run_program(a); });
 }

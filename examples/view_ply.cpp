@@ -1,11 +1,9 @@
 // Draws a splat file:  view_ply FILE.ply [--camera FILE | --orbit N]
-#include <fmgs/core/check.h>
-#include <fmgs/data/camera_list.h>
-#include <fmgs/run/draw.h>
 #include <fmgs/run/picture_sequence.h>
 #include <fmgs/run/process.h>
 #include <fmgs/run/program.h>
 #include <fmgs/run/progress.h>
+#include <fmgs/run/shots.h>
 #include <fmgs/run/splat_views.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -30,20 +28,9 @@ torch::Tensor axis(const std::string& name) {
     return out;
 }
 
-std::vector<Camera> cameras_of(const Arguments& arguments, const Splats& splats) {
-    if (arguments.camera.empty())
-        return turntable(splats.surfels, axis(arguments.up), arguments.count, arguments.size);
-    const fs::path file = arguments.camera;
-    std::vector<Camera> all;
-    if (file.extension() != ".safetensors")
-        all = read_cameras(file);
-    else
-        all = {load_drawable(file).scene.camera};
-    if (arguments.view < 0) return all;
-    if (arguments.view >= std::ssize(all))
-        throw Error(fmt::format("--view: expected a number from 0 to {}, the cameras of {}, got {}",
-                                all.size() - 1, file.string(), arguments.view));
-    return {all[static_cast<size_t>(arguments.view)]};
+CameraList cameras_of(const Arguments& arguments, const Splats& splats) {
+    if (!arguments.camera.empty()) return view_cameras(arguments.camera, arguments.view);
+    return {turntable(splats.surfels, axis(arguments.up), arguments.count, arguments.size)};
 }
 
 int run_program(const Arguments& arguments) {
@@ -51,19 +38,18 @@ int run_program(const Arguments& arguments) {
     const auto splats = read_splats(file);
     say(fmt::format("{}: {}\n", file.string(), splats.description));
     for (const auto& note : splats.notes) say(fmt::format("note: {}\n", note));
-    auto cameras = cameras_of(arguments, splats);
-    for (auto& camera : cameras) camera.low_pass = arguments.low_pass;
+    auto list = cameras_of(arguments, splats);
+    for (auto& camera : list.cameras) camera.low_pass = arguments.low_pass;
     const fs::path out = arguments.out.empty()
                              ? fs::path(file).replace_extension().string() + "_views"
                              : arguments.out;
-    const auto count = static_cast<int64_t>(cameras.size());
-    constexpr double kRate = 24;
+    const auto count = static_cast<int64_t>(list.cameras.size());
     {
         Progress progress(std::cerr, isatty(STDERR_FILENO) != 0, count);
         const auto note = write_pictures(
-            out, count, kRate,
-            [&](int64_t k) { return draw(splats, cameras[static_cast<size_t>(k)]); },
-            [&](int64_t done) { progress.show(done); });
+            out, count,
+            [&](int64_t k) { return draw(splats, list.cameras[static_cast<size_t>(k)]); },
+            [&](int64_t done) { progress.show(done); }, {.fps = list.fps.value_or(24)});
         if (!note.empty()) say(fmt::format("note: {}\n", note));
     }
     say(fmt::format("{} pictures of each map in {}\n", count, out.string()));
@@ -81,8 +67,8 @@ int main(int argc, char** argv) {
     app.add_option("file", a.file, "a .ply of Gaussians")->required();
     auto* camera =
         app.add_option("--camera", a.camera,
-                       "cameras: cameras.npz, nerfstudio's transforms.json, or an avatar "
-                       "file, for the camera that it was seen with");
+                       "cameras: cameras.npz, nerfstudio's transforms.json or camera path, or an "
+                       "avatar file, for the camera that it was seen with");
     app.add_option("--view", a.view, "the only one of these to draw, counted from 0 (default: all)")
         ->check(CLI::NonNegativeNumber)
         ->needs(camera);

@@ -2,7 +2,7 @@
 #include <fmgs/core/io/files.h>
 #include <fmgs/core/io/safetensors.h>
 #include <fmgs/core/named_tensors.h>
-#include <fmgs/run/draw.h>
+#include <fmgs/run/shots.h>
 #include <fmgs/train/checkpoint.h>
 
 #include <cstring>
@@ -25,8 +25,10 @@ const fs::path kFormat1Maps = kData / "avatar_format_1_maps.safetensors";
 TensorDict views(const SavedAvatar& saved) {
     TensorDict out;
     int64_t k = 0;
-    for (const auto& shot : turntable(drawable(saved), 2)) {
-        const auto maps = draw(saved.avatar, shot.camera, saved.scene.pose(k));
+    const auto& scene = saved.scene;
+    const auto pivot = scene.pose(0).translation + saved.avatar->parts().body->joints()[0];
+    for (const auto& camera : turntable(scene.camera, pivot, scene.up, 2)) {
+        const auto maps = draw(saved.avatar, camera, scene.pose(k));
         for (const auto& [name, map] : maps) out.set(name + "." + std::to_string(k), map);
         ++k;
     }

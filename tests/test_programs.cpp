@@ -166,7 +166,7 @@ TEST_CASE("a trained run is evaluated and drawn", "[programs]") {
     const auto drawn = run("render " + output.string() + " --orbit 2");
     INFO(drawn.text);
     REQUIRE(drawn.code == 0);
-    for (const auto* map : {"color", "alpha", "depth", "normal", "semantic"}) {
+    for (const auto* map : {"color", "alpha", "depth", "normal", "depth_normal", "semantic"}) {
         REQUIRE(fs::exists(output / "render/orbit" / map / "000001.png"));
     }
     // One line per loss: a size where its gradient reaches, "-" where it is cut.
@@ -235,8 +235,8 @@ TEST_CASE("an avatar file is drawn with nothing else on disk, as its run is", "[
             ++pictures;
         }
     }
-    // 1 pose and 2 views of color, alpha, depth, normal and semantic.
-    REQUIRE(pictures == 3 * 5);
+    // 1 pose and 2 views of color, alpha, depth, normal, depth_normal and semantic; two sheets.
+    REQUIRE(pictures == 3 * 6 + 2);
     // A smaller spread is another picture.
     drawn(alone / "a.safetensors",
           "--orbit 1 render.low_pass=0.7071 --out " + (folder.path / "wide").string());

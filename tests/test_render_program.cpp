@@ -1,7 +1,12 @@
 // What `render` and `hello_surfels` write, replace and refuse.
+#include <fmgs/avatar_file.h>
 #include <fmgs/core/io/npz.h>
+#include <fmgs/data/image_io.h>
+#include <fmt/format.h>
 
+#include <cmath>
 #include <map>
+#include <numbers>
 
 #include "support/programs.h"
 
@@ -9,12 +14,23 @@ using namespace fmgs;
 using namespace fmgs::test;
 namespace fs = std::filesystem;
 
+namespace {
+
+/// A run of one step, made once.
+const fs::path& trained() {
+    static const TemporaryFolder folder;
+    static const auto output = folder.path / "run";
+    if (!fs::exists(output)) REQUIRE(run(train(output, "train.steps=1")).code == 0);
+    return output;
+}
+
+}  // namespace
+
 TEST_CASE("a render takes the place of an earlier one whole or not at all", "[programs]") {
     const test::TemporaryFolder folder;
-    const auto output = folder.path / "run";
-    REQUIRE(run(train(output, "train.steps=1")).code == 0);
+    const auto output = folder.path;
     const auto drawn = [&](const std::string& more, const std::string& before = {}) {
-        return run("render " + (output / "avatar.safetensors").string() + " --out " +
+        return run("render " + (trained() / "avatar.safetensors").string() + " --out " +
                        (output / "render").string() + " " + more,
                    before);
     };
@@ -62,14 +78,58 @@ TEST_CASE("a render takes the place of an earlier one whole or not at all", "[pr
     REQUIRE(listed().at("orbit/letter.txt") == "dear");
 }
 
+TEST_CASE("the capture's own camera as a path draws what is drawn without; the rest pose, values",
+          "[programs]") {
+    const test::TemporaryFolder folder;
+    const auto& output = trained();
+    const auto drawn = [&](const std::string& more) {
+        const auto done = run("render " + output.string() + " " + more);
+        INFO(done.text);
+        REQUIRE(done.code == 0);
+    };
+    const auto saved = load_avatar(output / "avatar.safetensors");
+    const auto& camera = saved.scene.camera;
+    const auto R = camera.rotation.to(torch::kDouble).t();
+    const auto c = -torch::mv(R, camera.translation.to(torch::kDouble));
+    const auto focal = camera.intrinsics[1].item<double>();
+    std::string matrix;
+    for (int64_t i = 0; i < 3; ++i) {
+        const auto at = [&](const torch::Tensor& x) { return x.item<double>(); };
+        matrix += fmt::format("[{:.17g}, {:.17g}, {:.17g}, {:.17g}], ", at(R[i][0]), -at(R[i][1]),
+                              -at(R[i][2]), at(c[i]));
+    }
+    std::ofstream(folder.path / "still.json") << fmt::format(
+        R"({{"render_height": {}, "render_width": {}, "camera_path": [{{"fov": {:.17g},
+            "camera_to_world": [{}[0, 0, 0, 1]]}}]}})",
+        camera.height, camera.width,
+        2 * std::atan(0.5 * static_cast<double>(camera.height) / focal) * 180 / std::numbers::pi,
+        matrix);
+    const auto motion = "--motion " + (capture() / "novel_motion/poses.npz").string();
+    drawn(motion);
+    drawn(motion + " --camera " + (folder.path / "still.json").string() +
+          " --values normal_xyz,depth_mm");
+    const auto with = output / "render/poses_still";
+    for (const auto* map : {"color", "depth", "semantic"}) {
+        const auto file = std::string(map) + "/000000.png";
+        CHECK(bytes(with / file) == bytes(output / "render/poses" / file));
+    }
+    CHECK(fs::exists(with / "normal_xyz/000000.npy"));
+    CHECK(fs::exists(with / "depth_mm/000000.png"));
+
+    drawn("--rest --orbit 2 --size 40x80 --transparent");
+    const auto person = read_channels(output / "render/rest/color/000001.png");
+    CHECK(person.sizes() == torch::IntArrayRef({4, 80, 40}));
+    CHECK(person[3].max().item<int64_t>() > 200);
+    CHECK(person[3][0][0].item<int64_t>() == 0);
+    CHECK(fs::exists(output / "render/rest/grid.png"));
+}
+
 TEST_CASE("render says what it cannot do with a number", "[programs]") {
     const test::TemporaryFolder folder;
-    const auto output = folder.path / "run";
-    REQUIRE(run(train(output, "train.steps=1")).code == 0);
-    const auto avatar = (output / "avatar.safetensors").string();
+    const auto avatar = (trained() / "avatar.safetensors").string();
     for (const auto& [arguments, words] :
-         {std::pair{"--orbit 1 --scale nan", "--scale: expected a number from 0.05 to 16, got nan"},
-          std::pair{"--orbit 1 --scale 1e9", "--scale: expected a number from 0.05 to 16"},
+         {std::pair{"--orbit 1 --fps nan", "--fps: expected a number from 1 to 1000, got nan"},
+          std::pair{"--orbit 1 --size 1e9", "--size: expected N or WxH, in pixels from 16 to 8192"},
           std::pair{"--orbit 1 --stride 0", "--stride: Value 0 not in range"}}) {
         const auto done = run("render " + avatar + " " + arguments);
         INFO(done.text);

@@ -58,10 +58,11 @@ void write_png(const fs::path& file, const cv::Mat& image) {
     write_whole(file, {{reinterpret_cast<const char*>(bytes.data()), bytes.size()}});
 }
 
-// [3,H,W] or [1,H,W] in [0,1] → BGR of 8 or 16 bits.
+// [1,H,W], [3,H,W] or [4,H,W] in [0,1] → BGR or BGRA of 8 or 16 bits.
 cv::Mat to_bgr(const torch::Tensor& image, bool bits16 = false) {
-    if (!image.defined() || image.dim() != 3 || (image.size(0) != 3 && image.size(0) != 1)) {
-        throw Error(fmt::format("picture: expected [3,H,W] or [1,H,W], got {}",
+    const int64_t channels = image.defined() && image.dim() == 3 ? image.size(0) : 0;
+    if (channels != 1 && channels != 3 && channels != 4) {
+        throw Error(fmt::format("picture: expected [1,H,W], [3,H,W] or [4,H,W], got {}",
                                 image.defined() ? shape_text(image.sizes()) : "nothing"));
     }
     const auto levels = image.detach()
@@ -71,13 +72,14 @@ cv::Mat to_bgr(const torch::Tensor& image, bool bits16 = false) {
                             .clamp(0, 1)
                             .mul(bits16 ? 65535 : 255)
                             .round();
-    const auto bgr = levels.expand({3, -1, -1})
-                         .flip(0)
-                         .permute({1, 2, 0})
-                         .contiguous()
-                         .to(bits16 ? torch::kUInt16 : torch::kUInt8);
+    const auto bgr =
+        torch::cat({levels.slice(0, 0, 3).expand({3, -1, -1}).flip(0), levels.slice(0, 3)})
+            .permute({1, 2, 0})
+            .contiguous()
+            .to(bits16 ? torch::kUInt16 : torch::kUInt8);
     cv::Mat view(static_cast<int>(bgr.size(0)), static_cast<int>(bgr.size(1)),
-                 bits16 ? CV_16UC3 : CV_8UC3, bgr.data_ptr());
+                 CV_MAKETYPE(bits16 ? CV_16U : CV_8U, static_cast<int>(bgr.size(2))),
+                 bgr.data_ptr());
     return view.clone();
 }
 

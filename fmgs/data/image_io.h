@@ -18,8 +18,8 @@ torch::Tensor read_channels(const std::filesystem::path& file);
 /// One channel as stored, [H,W] int64 (8 or 16 bit: labels, masks, millimetres). Error for pictures
 /// in colour.
 torch::Tensor read_gray(const std::filesystem::path& file);
-/// [3,H,W] or [1,H,W] float in [0,1] (clamped; NaN → 0) → 8-bit or (when `bits16`) 16-bit PNG,
-/// written aside and renamed.
+/// [3,H,W], [1,H,W], or [4,H,W] with alpha (straight, as PNG has it), float in [0,1] (clamped;
+/// NaN → 0) → 8-bit or (when `bits16`) 16-bit PNG, written aside and renamed.
 void write_color(const std::filesystem::path& file, const torch::Tensor& image,
                  bool bits16 = false);
 /// [H,W] integers → 8-bit or (when `bits16`) 16-bit PNG. Error for values that do not fit.

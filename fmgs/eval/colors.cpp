@@ -53,10 +53,20 @@ torch::Tensor colorize(const std::string& name, const torch::Tensor& map,
     if (name == "color" || name == "alpha")
         return map.to(torch::kCPU, torch::kFloat32).clamp(0, 1).expand({3, -1, -1});
     if (name == "depth") return colorize_depth(map, where);
-    if (name == "normal") return colorize_normal(map, where);
+    if (name == "normal" || name == "depth_normal")
+        return colorize_normal(map, where & map.ne(0).any(0, true));
     if (name == "semantic")
         return colorize_labels(map.dim() == 2 ? map : rendered_labels(map, alpha));
     return colorize_feature(map, where);
+}
+
+torch::Tensor straight_alpha(const torch::Tensor& picture, const torch::Tensor& alpha) {
+    const torch::NoGradGuard guard;  // pictures only
+    check_shape(picture, {3, -1, -1}, "picture");
+    check_shape(alpha, {1, picture.size(1), picture.size(2)}, "alpha");
+    const auto share = alpha.to(torch::kCPU, torch::kFloat32).clamp(0, 1).mul(255).round().div(255);
+    const auto color = picture.to(torch::kCPU, torch::kFloat32) / share;
+    return torch::cat({color.masked_fill(share == 0, 0).clamp(0, 1), share});
 }
 
 torch::Tensor colorize_depth(const torch::Tensor& depth, const torch::Tensor& where, double near,

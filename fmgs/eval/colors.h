@@ -5,10 +5,15 @@
 namespace fmgs {
 
 /// The map as a picture [3,H,W] in [0,1], coloured by what its name stands for: color and alpha as
-/// they are; depth, normal, semantic (logits, or labels [H,W]) and any other feature as below.
-/// Black where alpha [1,H,W] is not above ½.
+/// they are; depth, normal, depth_normal (normals of the depth), semantic (logits, or labels [H,W])
+/// and any other feature as below. Black where alpha [1,H,W] is not above ½, and where a normal is
+/// 0.
 torch::Tensor colorize(const std::string& name, const torch::Tensor& map,
                        const torch::Tensor& alpha);
+/// A picture [3,H,W] on black and its alpha [1,H,W] → [4,H,W] red, green, blue and alpha, straight
+/// (un-premultiplied): colours are divided by the alpha that 8 bits hold, and 0 where that is 0.
+/// Over a background b it is C·α + b·(1 - α).
+torch::Tensor straight_alpha(const torch::Tensor& picture, const torch::Tensor& alpha);
 /// Depth [1,H,W] in metres → colours [3,H,W] in [0,1], near is warm; black where `where` [1,H,W]
 /// bool is false. The range runs from the smallest to the largest depth in `where`, or from `near`
 /// to `far` when near < far.

@@ -112,9 +112,8 @@ torch::Tensor sheet_row(const Frame& frame, const Maps& rendered) {
     };
     for (const auto* name : {"color", "alpha", "depth", "normal"}) add_map(name);
     if (rendered.contains("depth")) {
-        const auto [normal, valid] =
-            normal_from_depth(rendered.at("depth"), frame.camera, where[0]);
-        add(colorize_normal(normal, valid.unsqueeze(0)));
+        const auto of_depth = normal_from_depth(rendered.at("depth"), frame.camera, where[0]);
+        add(colorize("depth_normal", of_depth.normal, seen));
     }
     add_map("semantic");
     for (const auto& [name, map] : rendered) {

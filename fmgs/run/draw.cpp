@@ -1,10 +1,9 @@
 #include <fmgs/run/draw.h>
 
+#include <fmgs/losses/normal.h>
 #include <fmgs/raster/render.h>
 #include <torch/types.h>
 #include <torch/utils.h>
-
-#include <numbers>
 
 namespace fmgs {
 
@@ -17,12 +16,24 @@ PosedSurfels posed_surfels(const Avatar& avatar, const Camera& camera, const Bod
 Maps draw(const PosedSurfels& posed, const Camera& camera) {
     const torch::NoGradGuard guard;
     std::vector<std::string> names = {"alpha", "depth", "normal"};
-    for (const auto& [name, feature] : posed.features) names.push_back(name);
+    for (const auto& [name, feature] : posed.features)
+        names.insert(name == "color" ? names.begin() : names.end(), name);
     return render(posed, camera.to(posed.center.device()), names).to(torch::kCPU);
 }
 
 Maps draw(const Avatar& avatar, const Camera& camera, const BodyPose& pose) {
     return draw(posed_surfels(avatar, camera, pose), camera);
+}
+
+Maps with_depth_normal(const Maps& maps, const Camera& camera) {
+    Maps out;
+    for (const auto& [name, map] : maps) {
+        out.set(name, map);
+        if (name != "normal") continue;
+        const auto inside = maps.at("alpha")[0] > 0.5;
+        out.set("depth_normal", normal_from_depth(maps.at("depth"), camera, inside).normal);
+    }
+    return out;
 }
 
 Drawable drawable(const SavedAvatar& saved) {
@@ -49,29 +60,6 @@ Drawable load_drawable(const std::filesystem::path& file, torch::Device device) 
 std::vector<BodyPose> placed(const Motion& motion, const AvatarScene& scene, const Body& body) {
     return place_motion(motion, scene.camera,
                         {.rest_root = body.joints()[0], .position = scene.root, .up = scene.up});
-}
-
-std::vector<Shot> turntable(const Drawable& avatar, int64_t count) {
-    const auto& scene = avatar.scene;
-    const auto pose = scene.pose(0);
-    const auto pivot = pose.translation + avatar.body->joints()[0];
-    std::vector<Shot> shots;
-    for (int64_t k = 0; k < count; ++k) {
-        const double angle =
-            2 * std::numbers::pi * static_cast<double>(k) / static_cast<double>(count);
-        shots.push_back({scene.camera.orbit(pivot, scene.up, angle), pose});
-    }
-    return shots;
-}
-
-std::vector<Shot> follow(const Drawable& avatar, const Motion& motion, int64_t stride,
-                         int64_t count) {
-    std::vector<Shot> shots;
-    const auto poses = placed(motion, avatar.scene, *avatar.body);
-    for (size_t k = 0; k < poses.size() && static_cast<int64_t>(shots.size()) < count;
-         k += static_cast<size_t>(stride))
-        shots.push_back({avatar.scene.camera, poses[k]});
-    return shots;
 }
 
 }  // namespace fmgs

@@ -1,5 +1,5 @@
 #pragma once
-/// Drawing an avatar: one view, a turntable, a motion.
+/// Drawing an avatar: one view of it in one pose.
 #include <fmgs/avatar_file.h>
 #include <fmgs/baked_file.h>
 #include <fmgs/data/motion.h>
@@ -11,11 +11,14 @@ namespace fmgs {
 /// The surfels of one view, without gradient, on the avatar's device. Camera and pose may be on
 /// any.
 PosedSurfels posed_surfels(const Avatar& avatar, const Camera& camera, const BodyPose& pose);
-/// Their maps on the CPU: color, alpha, depth, normal and every
-/// modality.
+/// Their maps on the CPU: color, alpha, depth, normal and every other modality.
 Maps draw(const PosedSurfels& posed, const Camera& camera);
 /// Both in one.
 Maps draw(const Avatar& avatar, const Camera& camera, const BodyPose& pose);
+
+/// The same maps and depth_normal [3,H,W] (Fig. 3d) behind normal: the normals of the rendered
+/// depth as a map of normals is, 0 where there are none (normal_from_depth).
+Maps with_depth_normal(const Maps& maps, const Camera& camera);
 
 /// What drawing asks of an avatar, whether its file is a full or a baked one.
 struct Drawable {
@@ -31,17 +34,5 @@ Drawable load_drawable(const std::filesystem::path& file, torch::Device device =
 
 /// A motion in the world of the capture: it starts where the person stood and faces the camera.
 std::vector<BodyPose> placed(const Motion& motion, const AvatarScene& scene, const Body& body);
-
-/// Whence an avatar is seen, and in which pose.
-struct Shot {
-    Camera camera;
-    BodyPose pose;
-};
-/// `count` views around the first training pose, a full turn about the scene's up.
-std::vector<Shot> turntable(const Drawable& avatar, int64_t count);
-/// Every `stride`-th pose of a motion, at most `count`, seen by the training camera; the motion
-/// starts where the person stood and faces the camera.
-std::vector<Shot> follow(const Drawable& avatar, const Motion& motion, int64_t stride = 1,
-                         int64_t count = INT64_MAX);
 
 }  // namespace fmgs

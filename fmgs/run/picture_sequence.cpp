@@ -6,6 +6,8 @@
 #include <fmgs/data/image_io.h>
 #include <fmgs/eval/colors.h>
 #include <fmgs/eval/sheet.h>
+#include <fmgs/run/grid.h>
+#include <fmgs/run/map_values.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,6 +18,8 @@ namespace fmgs {
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr const char* kGrid = "grid.png";
 
 /// Error unless the folder is one that an earlier call wrote, which a new one may replace.
 void check_replaceable(const fs::path& folder) {
@@ -29,11 +33,12 @@ void check_replaceable(const fs::path& folder) {
     };
     const auto numbered = [](const fs::path& file) {
         const auto stem = file.stem().string();
-        return file.extension() == ".png" &&
+        return (file.extension() == ".png" || file.extension() == ".npy") &&
                std::all_of(stem.begin(), stem.end(), [](char c) { return c >= '0' && c <= '9'; });
     };
     if (!fs::is_directory(folder)) refuse("a file");
     for (const auto& map : fs::directory_iterator(folder)) {
+        if (map.is_regular_file() && map.path().filename() == kGrid) continue;
         if (!map.is_directory()) refuse(map.path().filename());
         for (const auto& picture : fs::directory_iterator(map)) {
             if (!numbered(picture.path())) refuse(fs::relative(picture.path(), folder));
@@ -54,42 +59,81 @@ void put_in_place(AsideFolder& aside, const fs::path& folder) {
         fs::exists(made) ? fs::rename(made, place) : void(fs::remove(place));
 }
 
+/// The video of a sequence, or why there is none.
+class Film {
+  public:
+    Film(fs::path file, double fps) : file_(std::move(file)), fps_(fps) {}
+
+    void add(const torch::Tensor& picture) {
+        if (!writer_) {
+            size_ = picture.sizes().vec();
+            writer_ = std::make_unique<VideoWriter>(file_, picture.size(2), picture.size(1), fps_);
+        }
+        one_size_ = one_size_ && picture.sizes() == size_;
+        if (one_size_) writer_->add(picture);
+    }
+    /// Ends the file; empty, or why there is none.
+    std::string finish() {
+        const auto writer = std::move(writer_);
+        if (fps_ < VideoWriter::kLeastRate)
+            return fmt::format(
+                "no video: {:g} pictures a second, and a video has at least {:g}; use a "
+                "smaller --stride",
+                fps_, VideoWriter::kLeastRate);
+        if (!one_size_) return "no video: its pictures are of different sizes";
+        if (!writer || !writer->good()) return "no video: this OpenCV has no encoder for one";
+        writer->finish();
+        return {};
+    }
+
+  private:
+    fs::path file_;
+    double fps_;
+    std::unique_ptr<VideoWriter> writer_;
+    std::vector<int64_t> size_;
+    bool one_size_ = true;
+};
+
+/// Writes what belongs to picture k; its maps as pictures.
+NamedPictures write_picture(const fs::path& folder, int64_t k, const Maps& maps,
+                            const PictureOptions& options) {
+    NamedPictures out;
+    for (const auto& [name, map] : maps) {
+        const auto picture = colorize(name, map, maps.at("alpha"));
+        const auto file = folder / name / fmt::format("{:06d}.png", k);
+        if (options.transparent && name != "alpha") {
+            const auto seen = name == "color" ? maps.at("alpha") : picture.ne(0).any(0, true);
+            write_color(file, straight_alpha(picture, seen));
+        } else {
+            write_color(file, picture);
+        }
+        out.emplace_back(name, picture);
+    }
+    for (const auto& name : options.values) write_map_values(folder, name, k, maps);
+    return out;
+}
+
 }  // namespace
 
-std::string write_pictures(const fs::path& folder, int64_t count, double fps,
+std::string write_pictures(const fs::path& folder, int64_t count,
                            const std::function<Maps(int64_t)>& draw,
-                           const std::function<void(int64_t)>& shown) {
+                           const std::function<void(int64_t)>& shown,
+                           const PictureOptions& options) {
     check_replaceable(folder);
     AsideFolder aside(folder);
-    std::unique_ptr<VideoWriter> video;
+    Film film(aside.path() / "video.mp4", options.fps);
+    Grid grid(count);
     for (int64_t k = 0; k < count; ++k) {
-        std::vector<torch::Tensor> row;
         const auto maps = draw(k);
-        for (const auto& [name, map] : maps) {
-            const auto picture = colorize(name, map, maps.at("alpha"));
-            fs::create_directories(aside.path() / name);
-            write_color(aside.path() / name / fmt::format("{:06d}.png", k), picture);
-            row.push_back(picture);
-        }
-        const auto all = beside(row);
-        if (!video)
-            video = std::make_unique<VideoWriter>(aside.path() / "video.mp4", all.size(2),
-                                                  all.size(1), fps);
-        video->add(all);
+        const auto pictures = write_picture(aside.path(), k, maps, options);
+        grid.add(k, pictures, maps.at("alpha"));
+        std::vector<torch::Tensor> row;
+        for (const auto& [name, picture] : pictures) row.push_back(picture);
+        film.add(beside(row));
         shown(k + 1);
     }
-    std::string why_not;
-    if (video && video->good()) {
-        video->finish();
-    } else if (fps < VideoWriter::kLeastRate) {
-        why_not = fmt::format(
-            "no video: {:g} pictures a second, and a video has at least {:g}; use a "
-            "smaller --stride",
-            fps, VideoWriter::kLeastRate);
-    } else {
-        why_not = "no video: this OpenCV has no encoder for one";
-    }
-    video.reset();
+    auto why_not = film.finish();
+    write_color(aside.path() / kGrid, grid.picture());
     put_in_place(aside, folder);
     return why_not;
 }

@@ -1,7 +1,7 @@
 #include <fmgs/run/splat_views.h>
 
 #include <fmgs/fields/splat_colors.h>
-#include <fmgs/run/draw.h>
+#include <fmgs/run/shots.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -41,12 +41,7 @@ std::vector<Camera> turntable(const PosedSurfels& surfels, const torch::Tensor& 
                                       up * std::sin(kAbove * kRadians));
     auto camera = Camera::look_at(eye, middle, up, focal, size, size);
     camera.near = std::min(camera.near, 0.01 * away);
-    std::vector<Camera> out;
-    for (int64_t k = 0; k < count; ++k)
-        out.push_back(camera.orbit(
-            middle, up,
-            2 * std::numbers::pi * static_cast<double>(k) / static_cast<double>(count)));
-    return out;
+    return turntable(camera, middle, up, count);
 }
 
 }  // namespace fmgs
