@@ -57,10 +57,6 @@ class Jitter {
     int64_t count_ = 0;
 };
 
-Mesh read_surface(const std::filesystem::path& file) {
-    return file.extension() == ".ply" ? read_ply(file) : read_obj(file);
-}
-
 }  // namespace
 
 Evaluator::Evaluator(Run& run, std::vector<std::string> presets, bool fit_test_poses)
@@ -115,7 +111,7 @@ void Evaluator::add_surface(const std::string& split, const Frame& frame, const 
                             const torch::Tensor& moved, SplitResult& out) const {
     const auto file = find_true_mesh(run_.options.data.root, split, frame.name);
     if (file.empty() || moved.size(0) != template_.mesh.faces.size(0)) return;
-    const auto truth = read_surface(file);
+    const auto truth = read_mesh(file);
     const Mesh bare{skin(template_.weights, run_.body->bones(pose), template_.mesh.vertices),
                     template_.mesh.faces};
     const auto add = [&](const Mesh& mesh, SplitMetrics& metrics) {

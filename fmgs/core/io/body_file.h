@@ -15,5 +15,7 @@ int64_t shape_count(int64_t joints, int64_t count);
 /// A triangle mesh of a PLY file (ascii, or binary of either byte order; other elements and
 /// properties are stepped over). Error, which names the file, when it is none.
 Mesh read_ply(const std::filesystem::path& file);
+/// A Wavefront OBJ (.obj), else a PLY file. Errors as theirs.
+Mesh read_mesh(const std::filesystem::path& file);
 
 }  // namespace fmgs

@@ -82,4 +82,8 @@ Mesh read_ply(const std::filesystem::path& path) {
             torch::tensor(rows.faces, torch::kLong).view({-1, 3})};
 }
 
+Mesh read_mesh(const std::filesystem::path& file) {
+    return file.extension() == ".obj" ? read_obj(file) : read_ply(file);
+}
+
 }  // namespace fmgs

@@ -99,7 +99,7 @@ Value misc_body(const fs::path& folder, const std::string& gender) {
 
 /// A mesh, and its rig beside it in an .npz of the same name.
 Value mesh_body(const fs::path& file) {
-    const auto mesh = file.extension() == ".obj" ? read_obj(file) : read_ply(file);
+    const auto mesh = read_mesh(file);
     const auto rig = fs::path(file).replace_extension(".npz");
     if (!is_there(rig))
         throw Error(
