@@ -27,8 +27,10 @@ int run_program(const std::string& capture, std::vector<std::string> keys,
     fs::create_directories(out);
     write_color(out / "sheet.png", found.sheet);
     write_whole(out / "inspect.json", found.json);
-    say(fmt::format("{}{}\n{}\n", found.text, (out / "sheet.png").string(),
-                    (out / "inspect.json").string()));
+    write_obj(out / "template.obj", run.body->canonical());
+    say(found.text);
+    for (const auto* name : {"sheet.png", "inspect.json", "template.obj"})
+        say((out / name).string() + "\n");
     return found.sound ? 0 : 2;
 }
 
@@ -37,7 +39,8 @@ int run_program(const std::string& capture, std::vector<std::string> keys,
 int main(int argc, char** argv) {
     CLI::App app(
         "Says how a capture is understood, holds masks and priors against the posed body, and "
-        "draws both: OUT/sheet.png, OUT/inspect.json. Ends with 2 where `train` would refuse it.");
+        "draws both: OUT/sheet.png, OUT/inspect.json; and the mesh that will carry the surfels, in "
+        "the canonical pose: OUT/template.obj. Ends with 2 where `train` would refuse it.");
     std::string capture, out;
     std::vector<std::string> keys;
     int64_t frames = 4;

@@ -5,6 +5,7 @@
 #include <fmgs/core/random.h>
 #include <fmgs/core/surfel_set.h>
 #include <fmgs/core/surfels.h>
+#include <fmgs/core/template_mesh.h>
 #include <fmgs/fields/appearance.h>
 #include <fmgs/fields/feature.h>
 #include <fmgs/fields/geometry.h>
@@ -18,8 +19,9 @@ namespace fmgs {
 struct AvatarOptions {
     /// midpoint subdivisions of the template; -1: chosen from the capture (`auto`)
     int64_t subdivisions = -1;
-    double star_degrees = 30;  ///< each leg's spread in the canonical pose
-    double box_padding = 0.1;  ///< of the canonical box, share of the extent
+    double star_degrees = 30;    ///< each leg's spread in the canonical pose
+    double box_padding = 0.1;    ///< of the canonical box, share of the extent
+    TemplateOptions shape = {};  ///< `template`: the mesh that carries the surfels
     SurfelSetOptions surfels = {};
     PoseEncoderOptions encoder = {};
     GeometryFieldOptions geometry = {};
@@ -40,6 +42,7 @@ struct AvatarOptions {
           "how far each leg is spread in the canonical pose, degrees (3DGS-Avatar: 45)");
         v("box_padding", box_padding, Range::of(0, 10),
           "padding of the canonical box, share of its extent");
+        v.group("template", shape);
         v.group("surfels", surfels);
         v.group("encoder", encoder);
         v.group("geometry", geometry);

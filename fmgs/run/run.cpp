@@ -81,7 +81,8 @@ Run open_run(const RunOptions& options, const CaptureParts& parts) {
     }
     const auto body = std::move(run.capture.body);  // the model keeps what it needs of it
     run.capture.description += fmt::format("\n{}", describe_body(run.options.data.body, *body));
-    run.body = BodyModel(*body, run.capture.betas, options.avatar.star_degrees);
+    run.body = with_template(BodyModel(*body, run.capture.betas, options.avatar.star_degrees),
+                             options.avatar.shape);
     run.options.avatar.subdivisions = subdivisions_for(options, run.capture, run.body);
     const auto seed = static_cast<uint64_t>(options.train.seed);
     run.avatar = Avatar(paper_parts(run.body, run.options.avatar, seed));
