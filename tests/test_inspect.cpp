@@ -1,5 +1,6 @@
 // `inspect` shows how a capture is understood; `train` refuses what contradicts the body.
 #include <fmgs/core/io/files.h>
+#include <fmgs/core/mesh.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/data/priors.h>
 #include <torch/types.h>
@@ -51,6 +52,22 @@ TEST_CASE("a sound capture is described, checked and drawn", "[programs]") {
     const auto sheet = read_color(out / "sheet.png");
     CHECK(sheet.size(1) > 4 * 40);
     CHECK(sheet.size(2) > 5 * 20);
+}
+
+TEST_CASE("the template that inspect writes is one to train with", "[programs]") {
+    const TemporaryFolder folder;
+    const auto first = folder.path / "first", second = folder.path / "second";
+    const auto all = "inspect " + capture().string() + " --frames 1 --out ";
+    REQUIRE(run(all + first.string()).code == 0);
+    const auto file = (first / "template.obj").string();
+    const auto found = run(all + second.string() + " avatar.template.type=mesh" +
+                           " avatar.template.resolution=24 avatar.template.file=" + file);
+    INFO(found.text);
+    REQUIRE(found.code == 0);
+    const auto own = read_obj(file), again = read_obj(second / "template.obj");
+    REQUIRE(own.faces.size(0) > 100);
+    CHECK(torch::equal(own.faces, again.faces));
+    CHECK((own.vertices - again.vertices).abs().max().item<double>() <= 1e-4);
 }
 
 TEST_CASE("a capture without priors is told what it lacks", "[programs]") {

@@ -70,8 +70,12 @@ TEST_CASE("opacity falls by the area that the low-pass adds", "[mip]") {
         CHECK((a.at("alpha") - b.at("alpha")).abs().max().item<double>() <= 1e-6);
         CHECK(a.at("color").max().item<double>() > 0.02);
     }
-    // Seen edge-on it covers nothing, and nothing is drawn.
-    CHECK(total(surfel(turned(0.06, 0.03, M_PI / 2)), 0.7) == 0);
+    // Seen exactly edge-on it covers nothing, and nothing is drawn.
+    auto edge = surfel(turned(0.06, 0.03, 0));
+    edge.tangents.select(2, 0).copy_(0.03 * edge.center);
+    CHECK(render(edge, camera, {"alpha"}).at("alpha").max().item<double>() == 0);
+    edge.mip = false;
+    CHECK(render(edge, camera, {"alpha"}).at("alpha").max().item<double>() > 0.5);
 }
 
 TEST_CASE("a surfel smaller than the low-pass adds up to what it covers", "[mip]") {
