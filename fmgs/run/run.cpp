@@ -82,6 +82,8 @@ Run open_run(const RunOptions& options, const CaptureParts& parts) {
     const auto body = std::move(run.capture.body);  // the model keeps what it needs of it
     run.capture.description += fmt::format("\n{}", describe_body(run.options.data.body, *body));
     run.body = BodyModel(*body, run.capture.betas, options.avatar.star_degrees);
+    if (options.avatar.blendshapes.shape || options.avatar.blendshapes.betas)
+        run.body = with_shape(run.body, body->shape_directions);
     run.options.avatar.subdivisions = subdivisions_for(options, run.capture, run.body);
     const auto seed = static_cast<uint64_t>(options.train.seed);
     run.avatar = Avatar(paper_parts(run.body, run.options.avatar, seed));
@@ -111,7 +113,8 @@ Frame take(const Run& run, const Frame& frame, double progress) {
 }
 
 void prefit(Run& run, std::ostream& progress) {
-    if (!run.options.avatar.skinning.prefit) return;
+    // A table is born with the template's weights.
+    if (!run.options.avatar.skinning.prefit || run.options.avatar.skinning.type == "table") return;
     const auto seed = Random{static_cast<uint64_t>(run.options.train.seed)}.number("prefit");
     const auto canonical = run.body->canonical();
     prefit_skinning(*run.avatar->parts().skinning,
@@ -125,11 +128,19 @@ void prefit(Run& run, std::ostream& progress) {
     progress << "\n" << std::flush;
 }
 
+void fit_projection(const Run& run) {
+    std::vector<BodyPose> poses;
+    for (const auto& frame : run.capture.splits.at("train").heads())
+        poses.push_back(take(run, frame).pose);
+    run.avatar.ptr()->fit_projection(poses);
+}
+
 int64_t load_latest(Run& run, const RunFolder& folder) {
     const auto last = latest_checkpoint(folder.checkpoints());
     if (!last)
         throw Error(fmt::format("{}: there is no checkpoint; train it first",
                                 folder.checkpoints().string()));
+    run.avatar->eval();
     return load_checkpoint(last->folder, named_tensors(*run.root)).step;
 }
 
