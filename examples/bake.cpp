@@ -60,7 +60,8 @@ std::string errors_text(Run& run, const BakedAvatar& avatar) {
 }
 
 int run_program(const std::string& source, const std::string& out,
-                const std::vector<std::string>& keys, const BakeOptions& options) {
+                const std::vector<std::string>& keys, bool unprojected,
+                const BakeOptions& options) {
     const bool is_run = is_there(source) && fs::is_directory(source);
     if (!is_run && !keys.empty())
         throw Error(
@@ -77,6 +78,7 @@ int run_program(const std::string& source, const std::string& out,
         load_latest(*run, folder);
     }
     const auto saved = load_avatar(file, run ? run->device : torch::Device(torch::kCPU));
+    saved.avatar.ptr()->train(unprojected);
     const auto avatar = baked(saved, options);
     save_baked(out, avatar, saved.scene);
     say(fmt::format("{} surfels, {} components from {} poses: {}, {:.1f} MB\n", avatar->size(),
@@ -96,6 +98,7 @@ int main(int argc, char** argv) {
         "loses on the held-out pictures is printed.");
     std::string source, out;
     std::vector<std::string> keys;
+    bool unprojected = false;
     BakeOptions options;
     app.add_option("avatar", source, "the folder of a run, or an avatar file")->required();
     app.add_option("keys", keys, "of a run: key=value…, as for evaluate");
@@ -115,6 +118,9 @@ int main(int argc, char** argv) {
                    "noise on each number of a pose against which the fit is steady")
         ->check(CLI::Range(0.0, 10.0))
         ->capture_default_str();
+    app.add_flag("--unprojected", unprojected,
+                 "bake an avatar with a pose projection as it is without it: what is baked is "
+                 "linear in the pose");
     CLI11_PARSE(app, argc, argv);
-    return guarded([&] { return run_program(source, out, keys, options); });
+    return guarded([&] { return run_program(source, out, keys, unprojected, options); });
 }

@@ -4,6 +4,7 @@
 #include <fmgs/core/config/config.h>
 #include <fmgs/core/names.h>
 #include <fmgs/core/rotation.h>
+#include <fmgs/fields/skinning_table.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -50,16 +51,26 @@ AvatarOptions AvatarOptions::before_all_keys() {
 
 Surfels AvatarImpl::forward(const Camera& camera, const BodyPose& pose, const Random* random,
                             double progress) {
-    const auto& [body, surfels, encoder, geometry, skinning, appearance, features] = parts_;
+    const auto& [body, surfels, blendshapes, projection, encoder, geometry, skinning, appearance,
+                 features] = parts_;
     check_type(pose.rotations, centers_.centers(), "rotations of the pose");
     check_type(pose.bones, centers_.centers(), "bones of the pose");
     FieldInput in{.at = centers_, .random = value_of(random), .progress = progress};
 
     Surfels s;
-    // Z_p. The encoder reads the pose detached: bones are the only path to θ_p.
-    s.pose_code = encoder->forward(body->local_rotations(pose).detach(), random);
+    // Z_p. What conditions fields is the pose detached: bones are the only path to θ_p.
+    const auto angles = body->local_rotations(pose).detach();
+    const bool is_projected = projection && !is_training();
+    s.pose_code = encoder->forward(is_projected ? projection->forward(angles) : angles, random);
     s.position = surfels->position();  // (2)
     s.rotation = surfels->rotation();
+    auto normal = surfels->normal();
+    if (blendshapes) {
+        const auto motion = blendshapes->forward(angles);
+        s.position = s.position + motion.offset;
+        s.rotation = torch::matmul(motion.turn, s.rotation);
+        normal = torch::matmul(motion.turn, normal.unsqueeze(2)).squeeze(2);
+    }
     s.scale = surfels->scale();
     s.opacity = surfels->opacity();
     s.far_side = surfels->far_side();
@@ -70,15 +81,15 @@ Surfels AvatarImpl::forward(const Camera& camera, const BodyPose& pose, const Ra
     if (geometry) {
         const auto delta = geometry->forward(in);  // (3)
         const bool free = delta.offset.size(1) == 3;
-        s.position = s.position + (free ? delta.offset : surfels->normal() * delta.offset);  // (4)
-        s.scale = s.scale * delta.scale.exp();                                               // (5)
-        s.rotation = torch::matmul(s.rotation, exp_map(delta.rotation));                     // (6)
+        s.position = s.position + (free ? delta.offset : normal * delta.offset);  // (4)
+        s.scale = s.scale * delta.scale.exp();                                    // (5)
+        s.rotation = torch::matmul(s.rotation, exp_map(delta.rotation));          // (6)
         s.geometry_code = delta.code;
     }
     in.geometry_code = s.geometry_code;
     in.position = s.position.detach();           // likewise
     s.skinning = skinning->forward(s.position);  // (9)
-    s.bones = body->bones(pose);
+    s.bones = skinning->bones(body->bones(pose));
     s = seen_from(std::move(s), camera, random);  // (7)
     for (const auto& [name, field] : features) {
         if (field->reads_posed()) continue;
@@ -136,6 +147,8 @@ AvatarImpl::AvatarImpl(AvatarParts parts) : parts_(std::move(parts)) {
     };
     add("body", "body", parts_.body);
     add("surfels", "surfels", parts_.surfels);
+    if (parts_.blendshapes) add("blendshapes", "blendshapes", parts_.blendshapes);
+    if (parts_.projection) add("projection", "projection", parts_.projection);
     add("encoder", "encoder", parts_.encoder);
     if (parts_.geometry) add("geometry", "geometry", parts_.geometry);
     add("skinning", "skinning", parts_.skinning);
@@ -157,16 +170,28 @@ std::shared_ptr<torch::nn::Module> AvatarImpl::clone(
         if (!made) made = part->clone(device);
         return std::dynamic_pointer_cast<Part>(made);
     };
-    const auto& [body, surfels, encoder, geometry, skinning, appearance, features] = parts_;
-    AvatarParts parts{
-        copy(body), copy(surfels), copy(encoder), copy(geometry), copy(skinning), copy(appearance),
-        {}};
-    for (const auto& [name, field] : features) parts.features.emplace_back(name, copy(field));
-    return std::make_shared<AvatarImpl>(std::move(parts));
+    const auto& p = parts_;
+    AvatarParts parts{copy(p.body),       copy(p.surfels),    copy(p.blendshapes),
+                      copy(p.projection), copy(p.encoder),    copy(p.geometry),
+                      copy(p.skinning),   copy(p.appearance), {}};
+    for (const auto& [name, field] : p.features) parts.features.emplace_back(name, copy(field));
+    auto made = std::make_shared<AvatarImpl>(std::move(parts));
+    made->train(is_training());
+    return made;
 }
 
-AvatarParts paper_parts(std::shared_ptr<Body> body, const AvatarOptions& options, uint64_t seed) {
-    if (!body) throw Error("paper_parts: body: expected a body, got none");
+void AvatarImpl::fit_projection(const std::vector<BodyPose>& poses) {
+    if (!parts_.projection) return;
+    std::vector<torch::Tensor> rotations;
+    for (const auto& pose : poses)
+        rotations.push_back(parts_.body->local_rotations(pose).detach());  // constants
+    parts_.projection->fit(torch::stack(rotations));
+}
+
+namespace {
+
+/// Error for a part of an unknown type, or a number out of its range.
+void check_options(const AvatarOptions& options) {
     check_ranges(options, "avatar");
     if (options.subdivisions < 0)
         throw Error(
@@ -179,7 +204,11 @@ AvatarParts paper_parts(std::shared_ptr<Body> body, const AvatarOptions& options
     };
     expect("avatar.encoder", options.encoder.type, {"leap"});
     expect("avatar.geometry", options.geometry.type, {"field", "none"});
-    expect("avatar.skinning", options.skinning.type, {"field"});
+    expect("avatar.skinning", options.skinning.type, {"field", "table"});
+    if (options.skinning.extra_joint && options.skinning.type != "table")
+        throw Error(
+            "avatar.skinning.extra_joint: only a table has one; set avatar.skinning.type "
+            "to table");
     expect("avatar.appearance", options.appearance.type, {"field"});
 
     check_grid(options.geometry.volume, "avatar.geometry.volume");
@@ -188,27 +217,47 @@ AvatarParts paper_parts(std::shared_ptr<Body> body, const AvatarOptions& options
     for (const auto& [name, modality] : options.modalities) {
         check_ranges(modality, "modalities." + name);
         check_grid(modality.volume, "modalities." + name + ".volume");
+        expect("modalities." + name, modality.type, {"field"});
     }
+}
 
-    const auto mesh = canonical_template(*body, options.subdivisions).mesh;
-    const auto box = padded_box(mesh.vertices, options.box_padding);
+}  // namespace
+
+AvatarParts paper_parts(std::shared_ptr<Body> body, const AvatarOptions& options, uint64_t seed) {
+    if (!body) throw Error("paper_parts: body: expected a body, got none");
+    check_options(options);
+    const auto shape = canonical_template(*body, options.subdivisions);
+    const auto box = padded_box(shape.mesh.vertices, options.box_padding);
     const auto seed_of = [&](std::string_view part) { return Random{seed}.number(part); };
     const bool has_geometry = options.geometry.type == "field";
     AvatarParts parts;
-    parts.surfels = std::make_shared<SurfelSetImpl>(mesh, options.surfels);
+    parts.surfels = std::make_shared<SurfelSetImpl>(shape.mesh, options.surfels);
+    if (options.blendshapes.any()) {
+        parts.blendshapes = std::make_shared<TemplateBlendshapesImpl>(
+            bases_of(*body), body->canonical(), options.subdivisions, options.blendshapes);
+    }
+    if (options.pose_projection.components > 0) {
+        parts.projection =
+            std::make_shared<PoseProjectionImpl>(turned_vertices(*body), options.pose_projection);
+    }
     parts.encoder = std::make_shared<PoseEncoderImpl>(
         body->parents(), body->joints(), body->shaped(), options.encoder, seed_of("encoder"));
     if (has_geometry) {
         parts.geometry = std::make_shared<GeometryFieldImpl>(
             options.geometry, box, options.encoder.width, seed_of("geometry"));
     }
-    parts.skinning = std::make_shared<SkinningFieldImpl>(options.skinning, box, body->joint_count(),
-                                                         seed_of("skinning"));
+    if (options.skinning.type == "table") {
+        parts.skinning = std::make_shared<SkinningTableImpl>(
+            face_weights(shape),
+            options.skinning.extra_joint ? body->joints()[0] : torch::Tensor());
+    } else {
+        parts.skinning = std::make_shared<SkinningFieldImpl>(
+            options.skinning, box, body->joint_count(), seed_of("skinning"));
+    }
     parts.appearance = std::make_shared<AppearanceFieldImpl>(
         options.appearance, box, has_geometry ? options.geometry.code : 0, options.encoder.width,
         seed_of("appearance"));
     for (const auto& [name, modality] : options.modalities) {
-        expect("modalities." + name, modality.type, {"field"});
         parts.features.emplace_back(
             name, std::make_shared<FeatureFieldImpl>(modality, box, seed_of(name)));
     }
@@ -226,6 +275,12 @@ Template canonical_template(const Body& body, int64_t subdivisions) {
         out.mesh = std::move(finer.mesh);
     }
     return out;
+}
+
+torch::Tensor face_weights(const Template& shape) {
+    return shape.weights.index_select(0, shape.mesh.faces.reshape({-1}))
+        .view({-1, 3, shape.weights.size(1)})
+        .mean(1);
 }
 
 int64_t choose_subdivisions(const Body& body, const SurfelSetOptions& options, const Camera& camera,
@@ -246,9 +301,7 @@ Surfels template_surfels(const Body& body, const SurfelSetImpl& surfels, int64_t
     s.opacity = surfels.opacity();
     s.far_side = surfels.far_side();
     s.mip = surfels.mip();
-    s.skinning = shape.weights.index_select(0, shape.mesh.faces.reshape({-1}))
-                     .view({-1, 3, shape.weights.size(1)})
-                     .mean(1);
+    s.skinning = face_weights(shape);
     s.bones = body.bones(pose);
     s.features.set("color", torch::full({s.size(), 3}, 0.5, s.position.options()));
     return s;

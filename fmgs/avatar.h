@@ -7,9 +7,11 @@
 #include <fmgs/core/surfels.h>
 #include <fmgs/core/template_mesh.h>
 #include <fmgs/fields/appearance.h>
+#include <fmgs/fields/blendshapes.h>
 #include <fmgs/fields/feature.h>
 #include <fmgs/fields/geometry.h>
 #include <fmgs/fields/pose_encoder.h>
+#include <fmgs/fields/pose_projection.h>
 #include <fmgs/fields/skinning.h>
 
 #include <map>
@@ -23,6 +25,8 @@ struct AvatarOptions {
     double box_padding = 0.1;    ///< of the canonical box, share of the extent
     TemplateOptions shape = {};  ///< `template`: the mesh that carries the surfels
     SurfelSetOptions surfels = {};
+    BlendshapeOptions blendshapes = {};
+    PoseProjectionOptions pose_projection = {};
     PoseEncoderOptions encoder = {};
     GeometryFieldOptions geometry = {};
     SkinningFieldOptions skinning = {};
@@ -44,6 +48,8 @@ struct AvatarOptions {
           "padding of the canonical box, share of its extent");
         v.group("template", shape);
         v.group("surfels", surfels);
+        v.group("blendshapes", blendshapes);
+        v.group("pose_projection", pose_projection);
         v.group("encoder", encoder);
         v.group("geometry", geometry);
         v.group("skinning", skinning);
@@ -59,17 +65,21 @@ struct Template {
     torch::Tensor weights;  ///< [V,J]
 };
 Template canonical_template(const Body& body, int64_t subdivisions);
+/// The skinning weights of the faces' centres: [F,J].
+torch::Tensor face_weights(const Template& shape);
 
 /// `auto`: 1 when the median surfel of the once subdivided template still has σ ≥ 0.8 px in this
 /// camera and pose, else 0 (surfels finer than the pixels take three times as long to train).
 int64_t choose_subdivisions(const Body& body, const SurfelSetOptions& options, const Camera& camera,
                             const BodyPose& pose);
 
-/// The exchangeable parts. Replace a member, then construct the Avatar. Only `geometry` may be
-/// null: the surfels then stay on the template.
+/// The exchangeable parts. Replace a member, then construct the Avatar. Three may be null:
+/// `blendshapes` and `geometry`, without which the surfels stay on the template, and `projection`.
 struct AvatarParts {
     std::shared_ptr<Body> body;
     std::shared_ptr<SurfelSetImpl> surfels;
+    std::shared_ptr<TemplateBlendshapesImpl> blendshapes;
+    std::shared_ptr<PoseProjectionImpl> projection;
     std::shared_ptr<PoseEncoderImpl> encoder;
     std::shared_ptr<Geometry> geometry;
     std::shared_ptr<Skinning> skinning;
@@ -88,6 +98,8 @@ AvatarParts paper_parts(const torch::nn::ModuleHolder<Impl>& body, const AvatarO
     return paper_parts(std::shared_ptr<Body>(body.ptr()), options, seed);
 }
 
+/// The parts make surfels alike in both modes of a module, train() and eval(), but for the pose
+/// projection, which is left out in train(), the mode in which a module is born.
 class AvatarImpl : public Module {
   public:
     /// Error that names a part which is missing.
@@ -102,6 +114,8 @@ class AvatarImpl : public Module {
     /// further camera; add up the totals of the objective and go backward once.
     Surfels seen_from(Surfels surfels, const Camera& camera, const Random* random = nullptr) const;
     const AvatarParts& parts() const { return parts_; }
+    /// Fits the pose projection, where there is one, to these poses: those of the training.
+    void fit_projection(const std::vector<BodyPose>& poses);
     /// A deep copy that trains on its own; a part that stands in two places is copied once. Error
     /// when a part of one's own does not implement clone().
     std::shared_ptr<torch::nn::Module> clone(

@@ -5,6 +5,7 @@
 #include <fmgs/core/io/safetensors.h>
 #include <fmgs/core/named_tensors.h>
 #include <fmgs/fields/hash/hash_levels.h>
+#include <fmgs/fields/skinning_table.h>
 #include <fmt/format.h>
 
 #include <typeinfo>
@@ -70,9 +71,14 @@ void check_options(const AvatarOptions& o, const TensorDict& avatar) {
     if (avatar.contains("geometry.volume.table"))
         wanted += table_size(o.geometry.volume) +
                   network_size(o.geometry.hidden, o.geometry.layers, o.geometry.code);
-    wanted += table_size(o.skinning.volume) + table_size(o.appearance.volume) +
-              network_size(o.skinning.hidden, o.skinning.layers, 1) +
-              network_size(o.appearance.hidden, 1, 1);
+    if (o.skinning.type != "table")
+        wanted +=
+            table_size(o.skinning.volume) + network_size(o.skinning.hidden, o.skinning.layers, 1);
+    wanted += table_size(o.appearance.volume) + network_size(o.appearance.hidden, 1, 1) +
+              double(o.pose_projection.components);
+    const auto& weights = avatar.at("body.weights");
+    if (o.blendshapes.pose && weights.dim() == 2)
+        wanted += 2 * 27.0 * double(weights.size(0)) * double(weights.size(1) - 1);
     for (const auto& [name, modality] : o.modalities)
         wanted += table_size(modality.volume) + network_size(modality.hidden, 1, modality.channels);
     double held = 0;
@@ -95,6 +101,7 @@ SavedAvatar make_avatar(const TensorDict& tensors, const Metadata& metadata, tor
     auto scene = detail::get_scene(tensors, metadata, body->joint_count(), device);
     SavedAvatar out{Avatar(paper_parts(body, options.avatar)), options.avatar, std::move(scene)};
     out.avatar->to(device);
+    out.avatar->eval();  // it is drawn
     copy_tensors(avatar, named_tensors(*out.avatar), "tensors");
     return out;
 }
@@ -104,9 +111,12 @@ SavedAvatar make_avatar(const TensorDict& tensors, const Metadata& metadata, tor
 std::string part_of_ones_own(const AvatarParts& parts) {
     if (!is<BodyModelImpl>(*parts.body)) return "body";
     if (!is<SurfelSetImpl>(*parts.surfels)) return "surfels";
+    if (parts.blendshapes && !is<TemplateBlendshapesImpl>(*parts.blendshapes)) return "blendshapes";
+    if (parts.projection && !is<PoseProjectionImpl>(*parts.projection)) return "projection";
     if (!is<PoseEncoderImpl>(*parts.encoder)) return "encoder";
     if (parts.geometry && !is<GeometryFieldImpl>(*parts.geometry)) return "geometry";
-    if (!is<SkinningFieldImpl>(*parts.skinning)) return "skinning";
+    if (!is<SkinningFieldImpl>(*parts.skinning) && !is<SkinningTableImpl>(*parts.skinning))
+        return "skinning";
     if (!is<AppearanceFieldImpl>(*parts.appearance)) return "appearance";
     for (const auto& [name, field] : parts.features) {
         if (!is<FeatureFieldImpl>(*field)) return name;

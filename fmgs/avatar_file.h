@@ -26,9 +26,9 @@ std::string part_of_ones_own(const AvatarParts& parts);
 void save_avatar(const std::filesystem::path& file, const Avatar& avatar,
                  const AvatarOptions& options, const AvatarScene& scene);
 /// The avatar of such a file; every tensor is on `device`. It renders what the saved one renders,
-/// to the bit. Error naming the file: it is damaged, is something else (says what), or is of a
-/// newer format (both versions are named). Options are checked against the file's own tensors
-/// before anything of their size is allocated.
+/// to the bit, and is in eval() mode. Error naming the file: it is damaged, is something else (says
+/// what), or is of a newer format (both versions are named). Options are checked against the file's
+/// own tensors before anything of their size is allocated.
 SavedAvatar load_avatar(const std::filesystem::path& file, torch::Device device = torch::kCPU);
 
 }  // namespace fmgs

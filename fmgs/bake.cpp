@@ -66,7 +66,8 @@ torch::Tensor labels_of(const Maps& features) {
 
 Samples sample(const Avatar& avatar, const AvatarScene& scene, const BakeOptions& options,
                const std::function<void(int64_t, int64_t)>& progress) {
-    const auto& [body, set, encoder, geometry, skinning, appearance, features] = avatar->parts();
+    const auto& body = avatar->parts().body;
+    const auto& set = avatar->parts().surfels;
     const int64_t known = scene.axis_angle.size(0), count = std::min(known, options.poses);
     const auto center = set->position(), frame = set->rotation();
     std::vector<torch::Tensor> codes;
@@ -126,6 +127,24 @@ void four_bones(const torch::Tensor& skinning, BakedParts& parts) {
     parts.bone_index = pad(index);
 }
 
+/// Error for what a baked avatar, linear in the pose and skinned by the body's joints, cannot do.
+void check_linear(const AvatarImpl& avatar) {
+    const auto& parts = avatar.parts();
+    if (parts.projection && !avatar.is_training())
+        throw Error(
+            "bake: a baked avatar is linear in its pose, and one whose pose is projected "
+            "(avatar.pose_projection) is not: its components end at a limit; bake it in train() "
+            "mode (`bake --unprojected`), as it is without the projection");
+    const auto joints = parts.body->joint_count();
+    const auto bones = parts.skinning->bones(
+        torch::eye(4, parts.surfels->center().options()).repeat({joints, 1, 1}));
+    if (bones.size(0) != joints)
+        throw Error(
+            "bake: the skinning has a joint that the body has not (avatar.skinning.extra_joint), "
+            "and a baked avatar moves by the body's joints alone; train with "
+            "avatar.skinning.extra_joint=false");
+}
+
 int64_t subdivisions_of(const BodyModel& body, int64_t surfels) {
     int64_t count = 0;
     for (auto faces = body->faces().size(0); faces < surfels; faces *= 4) ++count;
@@ -166,6 +185,7 @@ BakedAvatar bake(const Avatar& avatar, const AvatarScene& scene, const BakeOptio
     const auto& set = *avatar->parts().surfels;
     auto body = std::dynamic_pointer_cast<BodyModelImpl>(avatar->parts().body);
     if (!body) throw Error("bake: expected an avatar whose body is a BodyModel");
+    check_linear(*avatar);
     auto samples = sample(avatar, scene, options, progress);
     BakedParts parts{.body = BodyModel(body), .far_side = set.far_side(), .mip = set.mip()};
     parts.subdivisions = subdivisions_of(parts.body, set.size());

@@ -26,8 +26,10 @@ struct BakeOptions {
 ///              F poses would do: directions in which they hardly differ say nothing. Offset,
 ///              scales, turn and colour count alike, each by its own variance. The first k
 ///              components are those of K = k.
-/// The avatar's body has to be a BodyModel. `progress` is called after each pose with done and
-/// total. Error: more components than the poses are independent (at most poses - 1).
+/// The avatar's body has to be a BodyModel. One that is linear has no pose projection: an avatar
+/// with one is baked in train() mode, without it. `progress` is called after each pose with done
+/// and total. Error: more components than the poses are independent (at most poses - 1); a pose
+/// projection in eval() mode; joints that the body has not.
 BakedAvatar bake(const Avatar& avatar, const AvatarScene& scene, const BakeOptions& options = {},
                  const std::function<void(int64_t, int64_t)>& progress = {});
 

@@ -25,15 +25,17 @@ void check_range(const torch::Tensor& x, int64_t end, const char* name) {
         throw Error(fmt::format("{}: expected int64 numbers in [0,{})", name, end));
 }
 
-/// The body without what a baked avatar has no use for: blend shapes of poses.
-BodyModel without_pose_directions(const BodyModel& body) {
-    const auto buffers = named_tensors(*body);
-    if (!buffers.contains("pose_directions")) return body;
+/// The body without what a baked avatar has no use for: blend shapes.
+BodyModel without_directions(const BodyModel& body) {
     TensorDict kept;
-    for (const auto& [name, tensor] : buffers) {
-        if (name != "pose_directions") kept.set(name, tensor);
+    bool had_some = false;
+    for (const auto& [name, tensor] : named_tensors(*body)) {
+        if (name == "pose_directions" || name == "shape_directions")
+            had_some = true;
+        else
+            kept.set(name, tensor);
     }
-    return BodyModel(kept);
+    return had_some ? BodyModel(kept) : body;
 }
 
 }  // namespace
@@ -99,7 +101,7 @@ torch::Tensor pose_numbers(const Body& body, const BodyPose& pose) {
 
 BakedAvatarImpl::BakedAvatarImpl(const BakedParts& parts) : parts_(parts) {
     parts.check();
-    parts_.body = register_module("body", without_pose_directions(parts.body));
+    parts_.body = register_module("body", without_directions(parts.body));
     const auto keep = [&](const char* name, torch::Tensor& x) {
         x = register_buffer(name, x.clone(at::MemoryFormat::Contiguous));
     };

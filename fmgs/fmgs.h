@@ -8,6 +8,7 @@
 #include <fmgs/baked_avatar.h>
 #include <fmgs/baked_file.h>
 #include <fmgs/core/body.h>
+#include <fmgs/core/body_bases.h>
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/config/config.h>
@@ -24,6 +25,7 @@
 #include <fmgs/core/types.h>
 #include <fmgs/edit.h>
 #include <fmgs/fields/appearance.h>
+#include <fmgs/fields/blendshapes.h>
 #include <fmgs/fields/feature.h>
 #include <fmgs/fields/field_input.h>
 #include <fmgs/fields/geometry.h>
@@ -31,8 +33,12 @@
 #include <fmgs/fields/located_points.h>
 #include <fmgs/fields/mlp.h>
 #include <fmgs/fields/pose_encoder.h>
+#include <fmgs/fields/pose_projection.h>
 #include <fmgs/fields/pose_table.h>
 #include <fmgs/fields/skinning.h>
+#include <fmgs/fields/skinning_table.h>
+#include <fmgs/fields/subspace_projection.h>
+#include <fmgs/losses/blendshapes.h>
 #include <fmgs/losses/depth_ranking.h>
 #include <fmgs/losses/iso.h>
 #include <fmgs/losses/loss.h>

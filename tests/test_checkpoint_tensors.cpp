@@ -77,7 +77,12 @@ TEST_CASE("a checkpoint holds the tensors of docs/checkpoints.md", "[checkpoint]
     write_npz(data / "body.npz", body);
     for (const auto& arguments :
          {train(folder.path / "plain", "train.steps=1"),
-          train(folder.path / "free", "train.steps=1 avatar.surfels.free=true", data)}) {
+          train(folder.path / "free",
+                "train.steps=1 avatar.surfels.free=true avatar.skinning.type=table "
+                "avatar.skinning.extra_joint=true avatar.pose_projection.components=2 "
+                "avatar.blendshapes.shape=true avatar.blendshapes.pose=true "
+                "avatar.blendshapes.betas=true",
+                data)}) {
         const auto done = run(arguments);
         INFO(done.text);
         REQUIRE(done.code == 0);

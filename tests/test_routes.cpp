@@ -83,8 +83,8 @@ TEST_CASE("every loss reaches the columns of its row, and no other", "[losses]")
         const auto reaches = routing_table(table).rows;
         for (const auto& row : routing::kRows) {
             const std::string name = row.loss;
-            if (name == "lpips" || name == "skin")
-                continue;  // lpips needs weights; skin reads no surfel
+            // lpips needs weights; the others read no surfel
+            if (name == "lpips" || name == "skin" || name == "blendshapes") continue;
             const auto s = probe();
             const auto found = gradients(evaluate(only({name}, table), s).total, s);
             const Reach& reach = reaches.at(name);
@@ -165,6 +165,8 @@ TEST_CASE("the tables are the rules of §4.5", "[losses]") {
     const auto strict = routing_table("strict").rows, measured = routing_table("measured").rows,
                literal = routing_table("literal").rows;
     REQUIRE(printed.size() == table_rows().size());
+    for (const auto& table : {strict, measured, literal, routing_table("off").rows})
+        REQUIRE(geometry(table.at("blendshapes")) == none);
     for (const auto& [name, open] : printed) {
         INFO(name);
         REQUIRE(geometry(strict.at(name)) == open);
@@ -196,7 +198,7 @@ TEST_CASE("every term of the paper has a row, and an unknown row is an error", "
     }};
     LossOptions losses;
     losses.visit(each);
-    REQUIRE(terms == table_rows().size() + 1);  // and lpips, which needs weights
+    REQUIRE(terms == table_rows().size() + 2);  // and lpips and blendshapes
     REQUIRE_FALSE(has_row("photometrik"));
     REQUIRE(throws_error([&] { table.reach("photometrik"); },
                          "routing table: there is no row 'photometrik'; the nearest is "

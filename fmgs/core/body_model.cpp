@@ -115,6 +115,7 @@ BodyModelImpl::BodyModelImpl(const TensorDict& buffers) {
     check_shape(shaped, {-1, 3}, "shaped template of the body");
     check_shape(parents, {-1}, "parents of the body");
     const int64_t vertices = shaped.size(0), count = parents.size(0);
+    const auto* shape = buffers.find("shape_directions");
     const auto* directions = buffers.find("pose_directions");
     const auto* turns = buffers.find("rest_rotations");
     check_body(
@@ -123,10 +124,13 @@ BodyModelImpl::BodyModelImpl(const TensorDict& buffers) {
          .weights = buffers.at("weights"),
          .joint_regressor = torch::full({count, vertices}, 1.0 / static_cast<double>(vertices)),
          .parents = parents,
-         .shape_directions = torch::zeros({vertices, 3, 0}),
+         .shape_directions = shape ? *shape : torch::zeros({vertices, 3, 0}),
          .pose_directions = directions ? *directions : torch::Tensor(),
          .rest_rotations = turns ? *turns : torch::Tensor()});
     check_shape(buffers.at("betas"), {-1}, "betas of the body");
+    if (shape && shape->size(2) < buffers.at("betas").size(0))
+        throw Error(fmt::format("shape directions of the body: expected {} or more, got {}",
+                                buffers.at("betas").size(0), shape->size(2)));
     check_shape(buffers.at("joints"), {count, 3}, "joints of the body");
     check_shape(buffers.at("canonical_inverse"), {count, 4, 4}, "canonical transforms of the body");
     for (const auto* name : {"betas", "joints", "canonical_inverse"}) {
@@ -147,6 +151,7 @@ void BodyModelImpl::keep(const TensorDict& buffers) {
     weights_ = buffer("weights");
     joints_ = buffer("joints");
     parents_ = buffer("parents");
+    if (buffers.contains("shape_directions")) buffer("shape_directions");  // bases_of() reads them
     if (buffers.contains("pose_directions")) pose_directions_ = buffer("pose_directions");
     if (buffers.contains("rest_rotations")) rest_rotations_ = buffer("rest_rotations");
     canonical_inverse_ = buffer("canonical_inverse");

@@ -13,6 +13,7 @@ namespace fmgs {
 
 struct SkinningFieldOptions {
     std::string type = "field";
+    bool extra_joint = false;  ///< of the table
     HashGridOptions volume{.levels = 8,
                            .features_per_level = 2,
                            .base_resolution = 16,
@@ -28,7 +29,9 @@ struct SkinningFieldOptions {
 
     template <class V>
     void visit(V& v) {
-        v("type", type, "field: the paper's (eq. 9)");
+        v("type", type, "field: the paper's (eq. 9); table: weights of each surfel (HRAvatar)");
+        v("extra_joint", extra_joint,
+          "table: a further joint, of weight 0 at first, that goes with the root and never turns");
         v.group("volume", volume);
         v("hidden", hidden, Range::of(1, 4096), "width of the hidden layers");
         v("layers", layers, Range::of(1, 32), "hidden layers");
@@ -46,6 +49,9 @@ class Skinning : public Module, public ParameterGroups {
     using Module::Module;
     /// x: [N,3] canonical positions, metres; gradient to x. Returns [N,J]; rows sum to one.
     virtual torch::Tensor forward(const torch::Tensor& x) = 0;
+    /// The transforms that the columns of forward() belong to: [J,4,4] from the body's, which they
+    /// are by default.
+    virtual torch::Tensor bones(const torch::Tensor& body) const { return body; }
     std::string parameter_group(const std::string&) const override { return "skinning"; }
 };
 

@@ -3,6 +3,7 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/config/config.h>
 #include <fmgs/core/names.h>
+#include <fmgs/losses/blendshapes.h>
 #include <fmgs/losses/iso.h>
 #include <fmgs/losses/mask.h>
 #include <fmgs/losses/normal.h>
@@ -150,7 +151,12 @@ Objective paper_objective(const AvatarParts& parts, const ObjectiveOptions& opti
     terms.add<SemanticSmoothnessLoss>("semantic_smoothness", l.semantic_smoothness);      // (20)
     terms.add<IsoPositionLoss>("iso_position", l.iso_position, surfels);                  // L_iso
     terms.add<IsoCovarianceLoss>("iso_covariance", l.iso_covariance, surfels);            // L_iso
-    terms.add<SkinLoss>("skin", l.skin, parts.skinning, body);                            // L_skin
+    if (const auto own = std::dynamic_pointer_cast<SkinningTableImpl>(parts.skinning))
+        terms.add<SkinningTableLoss>("skin", l.skin, own);  // L_skin
+    else
+        terms.add<SkinLoss>("skin", l.skin, parts.skinning, body);  // L_skin
+    if (parts.blendshapes && parts.blendshapes->penalty().defined())
+        terms.add<BlendshapeLoss>("blendshapes", l.blendshapes, parts.blendshapes);
     for (const auto& [name, term] : l.others) terms.add_other(name, term);
 
     if (options.static_shapes == "true" || options.static_shapes == "false") {

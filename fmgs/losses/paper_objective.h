@@ -46,6 +46,7 @@ struct LossOptions {
     Term<> iso_position{1.0};
     Term<> iso_covariance{0.0};
     Term<> skin{0.1};
+    Term<> blendshapes{1e3};
     std::map<std::string, Term<MapLossOptions>> others;  ///< on modalities of one's own, by name
 
     template <class V>
@@ -62,6 +63,8 @@ struct LossOptions {
         v.group("iso_position", iso_position, "L_iso, of centres");
         v.group("iso_covariance", iso_covariance, "L_iso, of covariances");
         v.group("skin", skin, "L_skin");
+        v.group("blendshapes", blendshapes,
+                "mean square of what is learned of blendshapes (avatar.blendshapes)");
         v.others(others);
         v.renamed("depth", "depth_ranking");
         v.renamed("normal_self", "normal_consistency");

@@ -36,7 +36,8 @@ inline constexpr Row kRows[] = {
     {"semantic_smoothness",  _,       _,       _,    _,      _,        "semantic.latent",  false},  // eq. 20
     {"iso_position",         X,       _,       _,    _,      X,        "",                 false},
     {"iso_covariance",       X,       X,       X,    _,      X,        "",                 false},  // reads no centre: position is w(μ′)'s
-    {"skin",                 _,       _,       _,    _,      _,        "",                 false},  // reads the SkinningField itself
+    {"skin",                 _,       _,       _,    _,      _,        "",                 false},  // reads the skinning itself
+    {"blendshapes",          _,       _,       _,    _,      _,        "",                 false},  // reads the blendshapes themselves
 };
 // clang-format on
 

@@ -20,4 +20,13 @@ torch::Tensor SkinLoss::forward(const LossInput& input) {
     return (found - wanted).square().sum(1).mean();
 }
 
+SkinningTableLoss::SkinningTableLoss(std::shared_ptr<SkinningTableImpl> table)
+    : table_(std::move(table)) {
+    if (!table_) throw Error("skin loss: expected a skinning table, got null");
+}
+
+torch::Tensor SkinningTableLoss::forward(const LossInput& input) {
+    return (table_->forward(input.canonical.position) - table_->born()).square().sum(1).mean();
+}
+
 }  // namespace fmgs

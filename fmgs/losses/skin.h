@@ -1,7 +1,7 @@
 #pragma once
 /// L_skin (§4.4, after 3DGS-Avatar): what keeps the skinning near the body's.
 #include <fmgs/core/body.h>
-#include <fmgs/fields/skinning.h>
+#include <fmgs/fields/skinning_table.h>
 #include <fmgs/losses/loss.h>
 
 namespace fmgs {
@@ -21,6 +21,18 @@ class SkinLoss : public Loss {
     std::shared_ptr<Skinning> field_;
     std::shared_ptr<const Body> body_;
     int64_t points_;
+};
+
+/// L_skin of a skinning table, which has weights at its surfels only: the mean over the surfels of
+/// Σ_j (w_j - w₀_j)², w₀ the template's. Reads the table itself, and no surfel.
+class SkinningTableLoss : public Loss {
+  public:
+    /// The table stays the caller's. Error when it is null.
+    explicit SkinningTableLoss(std::shared_ptr<SkinningTableImpl> table);
+    torch::Tensor forward(const LossInput& input) override;
+
+  private:
+    std::shared_ptr<SkinningTableImpl> table_;
 };
 
 }  // namespace fmgs

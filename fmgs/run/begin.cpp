@@ -91,8 +91,9 @@ bool may_change(const std::string& key) {
     static const std::set<std::string> kTraining = {
         "avatar.appearance.view_noise",  "avatar.encoder.noise",
         "avatar.encoder.noise_share",    "avatar.geometry.start",
-        "avatar.skinning.prefit",        "avatar.skinning.prefit_steps",
-        "avatar.skinning.prefit_points", "avatar.skinning.prefit_shell"};
+        "avatar.pose_projection.sigmas", "avatar.skinning.prefit",
+        "avatar.skinning.prefit_steps",  "avatar.skinning.prefit_points",
+        "avatar.skinning.prefit_shell"};
     return kTraining.contains(key) ||
            !(key.starts_with("avatar.") || key.starts_with("modalities."));
 }

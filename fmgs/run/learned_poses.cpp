@@ -142,7 +142,8 @@ Objective pose_objective(const Run& run, const Objective& objective) {
 
 Surfels still_surfels(const Run& run, const Surfels& surfels, int64_t index) {
     auto out = surfels.restricted(Reach::nothing());
-    out.bones = run.avatar->parts().body->bones(run.poses.ptr()->forward(index));
+    const auto& parts = run.avatar->parts();
+    out.bones = parts.skinning->bones(parts.body->bones(run.poses.ptr()->forward(index)));
     return out;
 }
 

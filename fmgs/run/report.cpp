@@ -96,15 +96,27 @@ void add_losses(Page& page, const Csv& table, const RunOptions& options) {
     page.chart(plain);
 }
 
+/// The groups of parameters that a run has.
+std::vector<std::string> groups_of(const RunOptions& options) {
+    const auto& avatar = options.avatar;
+    const bool has_table = avatar.skinning.type == "table";
+    std::vector<std::string> out{"volume",  "feature_volume",
+                                 "network", has_table ? "skinning_table" : "skinning",
+                                 "scale",   "opacity"};
+    const auto add = [&](std::initializer_list<const char*> names) {
+        out.insert(out.end(), names.begin(), names.end());
+    };
+    if (options.pose.learn) add({"pose_root", "pose_joints", "pose_translation"});
+    if (avatar.surfels.free) add({"offset", "turn"});
+    if (avatar.blendshapes.shape || avatar.blendshapes.pose) add({"blendshapes"});
+    if (avatar.blendshapes.betas) add({"betas"});
+    return out;
+}
+
 void add_rates(Page& page, const RunOptions& options) {
     constexpr int kPoints = 200;
     Chart rates{"Learning rates", {}, true};
-    for (const auto* group : {"volume", "feature_volume", "network", "skinning", "pose", "scale",
-                              "opacity", "offset", "turn", "loss"}) {
-        const bool is_free = std::string(group) == "offset" || std::string(group) == "turn";
-        if ((std::string(group) == "pose" && !options.pose.learn) ||
-            (is_free && !options.avatar.surfels.free) || std::string(group) == "loss")
-            continue;
+    for (const auto& group : groups_of(options)) {
         Series series{group, {}, {}};
         for (int k = 0; k <= kPoints; ++k) {
             const double progress = static_cast<double>(k) / kPoints;

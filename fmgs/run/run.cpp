@@ -83,6 +83,12 @@ Run open_run(const RunOptions& options, const CaptureParts& parts) {
     run.capture.description += fmt::format("\n{}", describe_body(run.options.data.body, *body));
     run.body = with_template(BodyModel(*body, run.capture.betas, options.avatar.star_degrees),
                              options.avatar.shape);
+    if (options.avatar.blendshapes.any() && options.avatar.shape.type != "body")
+        throw Error(
+            "avatar.blendshapes: they move the vertices of the body's own template; set "
+            "avatar.template.type to body");
+    if (options.avatar.blendshapes.shape || options.avatar.blendshapes.betas)
+        run.body = with_shape(run.body, body->shape_directions);
     run.options.avatar.subdivisions = subdivisions_for(options, run.capture, run.body);
     const auto seed = static_cast<uint64_t>(options.train.seed);
     run.avatar = Avatar(paper_parts(run.body, run.options.avatar, seed));
@@ -112,7 +118,8 @@ Frame take(const Run& run, const Frame& frame, double progress) {
 }
 
 void prefit(Run& run, std::ostream& progress) {
-    if (!run.options.avatar.skinning.prefit) return;
+    // A table is born with the template's weights.
+    if (!run.options.avatar.skinning.prefit || run.options.avatar.skinning.type == "table") return;
     const auto seed = Random{static_cast<uint64_t>(run.options.train.seed)}.number("prefit");
     const auto canonical = run.body->canonical();
     prefit_skinning(*run.avatar->parts().skinning,
@@ -126,11 +133,19 @@ void prefit(Run& run, std::ostream& progress) {
     progress << "\n" << std::flush;
 }
 
+void fit_projection(const Run& run) {
+    std::vector<BodyPose> poses;
+    for (const auto& frame : run.capture.splits.at("train").heads())
+        poses.push_back(take(run, frame).pose);
+    run.avatar.ptr()->fit_projection(poses);
+}
+
 int64_t load_latest(Run& run, const RunFolder& folder) {
     const auto last = latest_checkpoint(folder.checkpoints());
     if (!last)
         throw Error(fmt::format("{}: there is no checkpoint; train it first",
                                 folder.checkpoints().string()));
+    run.avatar->eval();
     return load_checkpoint(last->folder, named_tensors(*run.root)).step;
 }
 

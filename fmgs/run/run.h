@@ -34,8 +34,10 @@ Frame take(const Run& run, const Frame& frame, double progress = 1);
 
 /// Fits the skinning field to the template's weights when the options ask for it, and says so.
 void prefit(Run& run, std::ostream& progress);
-/// Reads the avatar and the poses of the folder's last checkpoint; returns its step. Error when
-/// there is none.
+/// Fits the avatar's pose projection, where it has one, to the training poses as they are now.
+void fit_projection(const Run& run);
+/// Reads the avatar and the poses of the folder's last checkpoint, to be drawn: the avatar is in
+/// eval() mode then. Returns its step. Error when there is none.
 int64_t load_latest(Run& run, const RunFolder& folder);
 /// What the avatar file keeps of the capture, with the poses as they are learned now.
 AvatarScene scene_of(const Run& run);

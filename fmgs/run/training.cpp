@@ -93,6 +93,7 @@ TensorDict moments_of(Optimizer& optimizer, const PoseGuard& guard) {
 }
 
 void write_checkpoint(Training& training) {
+    fit_projection(training.run);
     save_checkpoint(training.folder.checkpoints(), training.state, training.model,
                     moments_of(training.optimizer, training.guard));
 }
@@ -240,6 +241,7 @@ Training start(Run run, Objective objective, RunFolder folder, std::ostream& pro
     } else {
         write_whole(folder.config(), config_text(run.options));
         prefit(run, progress);
+        fit_projection(run);
         save_checkpoint(folder.checkpoints(), state, model, moments_of(optimizer, guard));
         save_results(run, folder);
     }

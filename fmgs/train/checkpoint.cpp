@@ -249,7 +249,10 @@ TrainState load_checkpoint(const fs::path& checkpoint, const TensorDict& model,
     };
     TensorDict saved_model, saved_optimizer;
     for (const auto& [name, tensor] : with_root_apart(read("model.safetensors"))) {
-        if (optimizer || !name.starts_with("losses.")) saved_model.set(name, tensor);
+        const bool can_do_without =
+            name.starts_with("losses.") ||
+            (name.starts_with("avatar.projection.") && !model.contains(name));
+        if (optimizer || !can_do_without) saved_model.set(name, tensor);
     }
     if (optimizer) saved_optimizer = read("optimizer.safetensors");
     const auto list =

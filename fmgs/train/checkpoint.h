@@ -36,10 +36,10 @@ std::vector<Checkpoint> list_checkpoints(const std::filesystem::path& checkpoint
 /// The newest. Error when its state.json is damaged, with the way back to the one before.
 std::optional<Checkpoint> latest_checkpoint(const std::filesystem::path& checkpoints);
 /// Reads a checkpoint into tensors of the same names (named_tensors, Optimizer::state). Without
-/// `optimizer`, for drawing, only the model is read, and what its losses own (losses.…) is left
-/// out. Error: a newer format, with both versions; bytes that are not those that were saved, with
-/// the way back to an earlier checkpoint; every mismatch of model and optimizer at once. Nothing is
-/// copied then.
+/// `optimizer`, for drawing, only the model is read; what its losses own (losses.…) is left out,
+/// and a pose projection that `model` does not have. Error: a newer format, with both versions;
+/// bytes that are not those that were saved, with the way back to an earlier checkpoint; every
+/// mismatch of model and optimizer at once. Nothing is copied then.
 TrainState load_checkpoint(const std::filesystem::path& checkpoint, const TensorDict& model,
                            const TensorDict* optimizer = nullptr);
 

@@ -15,6 +15,9 @@ struct OptimOptions {
     Schedule feature_volume = 5e-2;    ///< V_s and those of other modalities
     Schedule network = 2e-3;           ///< every MLP and the pose encoder
     Schedule skinning = 1e-4;          ///< the skinning field
+    Schedule skinning_table = 1e-2;    ///< logits of the skinning table
+    Schedule blendshapes = 1e-5;       ///< what is learned of blendshapes, metres
+    Schedule betas = 1e-2;             ///< learned shape coefficients
     Schedule pose_root = 2e-3;         ///< root orientations of the pose table
     Schedule pose_joints = 2e-3;       ///< its other joints
     Schedule pose_translation = 2e-3;  ///< its translations
@@ -34,6 +37,11 @@ struct OptimOptions {
           "learning rate of the volumes of semantics and other modalities");
         v("network", network, Range::at_least(0), "learning rate of the networks");
         v("skinning", skinning, Range::at_least(0), "learning rate of the skinning field");
+        v("skinning_table", skinning_table, Range::at_least(0),
+          "learning rate of the skinning table: logits of a step");
+        v("blendshapes", blendshapes, Range::at_least(0),
+          "learning rate of what is learned of the blendshapes: metres of a step (HRAvatar: 1e-6)");
+        v("betas", betas, Range::at_least(0), "learning rate of learned shape coefficients");
         v("pose_root", pose_root, Range::at_least(0),
           "learning rate of the root orientation of learned poses: radians of a step");
         v("pose_joints", pose_joints, Range::at_least(0),
@@ -60,9 +68,11 @@ struct OptimOptions {
 };
 
 /// Textbook Adam (β 0.9 and 0.999, ε 1e-15), one multi-threaded pass over memory per parameter; the
-/// same bits for any number of threads. A parameter without a gradient is skipped and its step
-/// count stays. So is each row of a pose table, the groups pose_…, whose gradient is all zero:
-/// a frame that a step does not draw keeps its pose, its moments and its own step count.
+/// same bits for any number of threads. ε is that small for gradients that are: that of a skinning
+/// table's logit has its weight as a factor, and with ε 1e-8 a weight of 1e-5 would stay asleep. A
+/// parameter without a gradient is skipped and its step count stays. So is each row of a pose
+/// table, the groups pose_…, whose gradient is all zero: a frame that a step does not draw keeps
+/// its pose, its moments and its own step count.
 ///   m ← β₁m + (1-β₁)g,  v ← β₂v + (1-β₂)g²,  p ← p - lr · (m/(1-β₁ᵗ)) / (√(v/(1-β₂ᵗ)) + ε)
 class Optimizer {
   public:

@@ -67,11 +67,13 @@ inline Term<MapLossOptions> map_term(double weight, const std::string& type,
     return term;
 }
 
-/// The rows of the table that a loss of the library has.
+/// The rows of the table that the paper's avatar has a loss for: lpips needs weights, blendshapes
+/// an avatar that has them.
 inline std::vector<std::string> table_rows() {
     std::vector<std::string> names;
     for (const auto& row : routing::kRows) {
-        if (std::string(row.loss) != "lpips") names.push_back(row.loss);
+        const std::string name = row.loss;
+        if (name != "lpips" && name != "blendshapes") names.push_back(name);
     }
     return names;
 }
