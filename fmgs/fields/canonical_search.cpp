@@ -18,7 +18,7 @@ struct Skinned {
 
 Skinned skinned(const Tensor& x, const Tensor& bones, Skinning& skinning) {
     const torch::AutoGradMode guard(true);
-    const auto at = x.detach().requires_grad_();
+    const auto at = x.clone().requires_grad_();
     const auto T = blend_bones(skinning.forward(at), bones).narrow(1, 0, 3);
     const auto position =
         torch::matmul(T.narrow(2, 0, 3), at.unsqueeze(2)).squeeze(2) + T.select(2, 3);
@@ -27,7 +27,7 @@ Skinned skinned(const Tensor& x, const Tensor& bones, Skinning& skinning) {
         rows.push_back(
             torch::autograd::grad({position.select(1, k).sum()}, {at}, {}, /*retain_graph=*/k < 2)
                 .front());
-    return {position.detach(), torch::stack(rows, 1)};
+    return {position, torch::stack(rows, 1)};
 }
 
 }  // namespace
@@ -47,11 +47,10 @@ CanonicalPoints CanonicalSearchImpl::forward(const Tensor& posed, const Tensor& 
     check_shape(start, {posed.size(0), 3}, "CanonicalSearch: start");
     check_shape(bones, {-1, 4, 4}, "CanonicalSearch: bones");
     const torch::NoGradGuard guard;
-    const auto transforms = bones.detach();
-    auto x = start.detach().clone(), best = x.clone();
+    auto x = start.clone(), best = x.clone();
     auto least = torch::full({x.size(0), 1}, INFINITY, x.options());
     for (int64_t k = 0; k <= options_.iterations; ++k) {
-        const auto at = skinned(x, transforms, skinning);
+        const auto at = skinned(x, bones, skinning);
         const auto missed = at.position - posed;
         const auto distance = missed.square().sum(1, /*keepdim=*/true).sqrt();
         const auto closer = distance < least;
