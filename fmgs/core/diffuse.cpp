@@ -102,7 +102,7 @@ Tensor sample(const Volume& volume, const Tensor& x) {
 Volume diffuse_weights(const Tensor& points, const Tensor& weights, const Tensor& box,
                        const DiffusionOptions& options) {
     check_arguments(points, weights, box, options);
-    const torch::NoGradGuard guard;
+    const torch::NoGradGuard guard;  // weights of a surface are constants
     std::vector<int64_t> sizes{options.resolution};
     while (sizes.back() > 8) sizes.push_back((sizes.back() + 1) / 2);
     std::reverse(sizes.begin(), sizes.end());

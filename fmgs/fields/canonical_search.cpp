@@ -17,7 +17,7 @@ struct Skinned {
 };
 
 Skinned skinned(const Tensor& x, const Tensor& bones, Skinning& skinning) {
-    const torch::AutoGradMode guard(true);
+    const torch::AutoGradMode guard(true);  // for the Jacobian alone
     const auto at = x.clone().requires_grad_();
     const auto T = blend_bones(skinning.forward(at), bones).narrow(1, 0, 3);
     const auto position =
@@ -46,7 +46,7 @@ CanonicalPoints CanonicalSearchImpl::forward(const Tensor& posed, const Tensor& 
     check_shape(posed, {-1, 3}, "CanonicalSearch: posed");
     check_shape(start, {posed.size(0), 3}, "CanonicalSearch: start");
     check_shape(bones, {-1, 4, 4}, "CanonicalSearch: bones");
-    const torch::NoGradGuard guard;
+    const torch::NoGradGuard guard;  // no gradient flows through the search
     auto x = start.clone(), best = x.clone();
     auto least = torch::full({x.size(0), 1}, INFINITY, x.options());
     for (int64_t k = 0; k <= options_.iterations; ++k) {
@@ -70,7 +70,7 @@ std::shared_ptr<torch::nn::Module> CanonicalSearchImpl::clone(
 
 Tensor nearest_start(const Tensor& posed, const Body& body, const BodyPose& pose) {
     check_shape(posed, {-1, 3}, "nearest_start: posed");
-    const torch::NoGradGuard guard;
+    const torch::NoGradGuard guard;  // no gradient flows through the search
     const auto vertices = body.posed(pose).to(posed.scalar_type());
     std::vector<Tensor> nearest;
     for (const auto& part : posed.split(2048))
