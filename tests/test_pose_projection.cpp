@@ -1,19 +1,11 @@
 // The pose that conditions the fields is held near the training poses; the bones keep the true one.
 #include <fmgs/bake.h>
-#include <fmgs/core/io/files.h>
-#include <fmgs/core/io/safetensors.h>
-#include <fmgs/run/draw.h>
-#include <fmgs/run/training.h>
-
-#include <sstream>
 
 #include "support/ball.h"
-#include "support/small_run.h"
 #include "support/tiny_avatar.h"
 
 using namespace fmgs;
 using namespace fmgs::test;
-namespace fs = std::filesystem;
 
 namespace {
 
@@ -39,17 +31,6 @@ Avatar ball_avatar(int64_t components, const std::string& geometry = "field") {
 
 const BodyPose kFar{exp_map(torch::tensor({{0.2F, 0.F, 0.F}, {1.5F, 0.F, 1.F}, {0.F, -2.F, 0.F}})),
                     torch::tensor({0.F, 0.F, 2.F})};
-
-std::string train_through(const fs::path& folder, const std::vector<std::string>& more,
-                          int64_t stop_at = 4) {
-    std::ostringstream progress;
-    auto run = open_run(options(more));
-    auto objective = paper_objective(run.avatar->parts(), run.options.objective);
-    auto training = start(std::move(run), objective, RunFolder{folder}, progress);
-    while (training.state.step < stop_at) record(training, training_step(training));
-    finish(training);
-    return read_whole(folder / "metrics.csv");
-}
 
 }  // namespace
 
@@ -125,49 +106,6 @@ TEST_CASE("an avatar without a projection has no such part", "[projection]") {
     REQUIRE_FALSE(avatar->parts().blendshapes);
     for (const auto& item : avatar->named_buffers())
         REQUIRE(item.key().find("projection") == std::string::npos);
-}
-
-TEST_CASE("training is the same with a projection; its run and its file have one", "[projection]") {
-    const TemporaryFolder folder;
-    const auto plain = folder.path / "plain", on = folder.path / "on", cut = folder.path / "cut";
-    const std::vector<std::string> learned = {"pose.learn=true", "pose.start=0",
-                                              "train.steps=4"};  // with the guard's checks
-    auto keys = learned;
-    keys.emplace_back("avatar.pose_projection={components: 2, sigmas: 0.5}");
-    REQUIRE(train_through(plain, learned) == train_through(on, keys));
-    // resumed: to the bit
-    train_through(cut, keys, 2);
-    train_through(cut, keys);
-    for (const auto* file : {"checkpoints/000004/model.safetensors", "avatar.safetensors"})
-        REQUIRE(read_whole(cut / file) == read_whole(on / file));
-
-    // It is fitted to the poses as they were learned, and the file draws what the run draws.
-    auto run = open_run(options(keys), CaptureParts());
-    load_latest(run, RunFolder{on});
-    const auto before = run.avatar->parts().projection->subspace().mean().clone();
-    fit_projection(run);
-    REQUIRE_CLOSE(run.avatar->parts().projection->subspace().mean(), before, 1e-6);
-    auto of_file = open_run(options(keys));
-    of_file.options.pose.learn = false;
-    fit_projection(of_file);
-    REQUIRE(distance(of_file.avatar->parts().projection->subspace().mean(), before) > 1e-5);
-    REQUIRE(distance(before, torch::zeros_like(before)) > 0.1);
-    const auto& frame = run.capture.splits.at("novel_motion").heads().front();
-    const auto saved = load_avatar(on / "avatar.safetensors");
-    const auto picture = draw(run.avatar, frame.camera, frame.pose).at("color");
-    REQUIRE(torch::equal(draw(saved.avatar, frame.camera, frame.pose).at("color"), picture));
-
-    // The same run is drawn without it where the options say so.
-    keys.back() = "avatar.pose_projection.components=0";
-    auto without = open_run(options(keys));
-    load_latest(without, RunFolder{on});
-    const auto other = draw(without.avatar, frame.camera, frame.pose).at("color");
-    REQUIRE(distance(other, picture) > 1e-4);
-    saved.avatar.ptr()->train();
-    REQUIRE(torch::equal(draw(saved.avatar, frame.camera, frame.pose).at("color"), other));
-    keys.back() = "avatar.pose_projection.components=3";
-    auto wider = open_run(options(keys));
-    REQUIRE(throws_error([&] { load_latest(wider, RunFolder{on}); }, "does not fit this model"));
 }
 
 TEST_CASE("a projected avatar is baked only where that is asked for, without the projection",
