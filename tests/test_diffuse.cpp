@@ -22,7 +22,8 @@ torch::Tensor plane(double x, int64_t n) {
 /// Points on a sphere of radius 0.3 about the box's centre with random smooth weights of 3 joints.
 std::pair<torch::Tensor, torch::Tensor> weighted_sphere() {
     torch::manual_seed(4);
-    const auto directions = torch::nn::functional::normalize(torch::randn({4000, 3}, kDouble));
+    const auto drawn = torch::randn({4000, 3}, kDouble);
+    const auto directions = drawn / drawn.norm(2, 1, true);
     const auto weights = torch::softmax(3 * directions.matmul(torch::randn({3, 3}, kDouble)), 1);
     return {0.5 + 0.3 * directions, weights};
 }
