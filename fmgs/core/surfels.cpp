@@ -131,11 +131,10 @@ PosedSurfels Surfels::posed(const Reach& reach) const {
     const auto directions = torch::matmul(T3, s.rotation.narrow(2, 0, 2));
     const auto cross = torch::cross(directions.select(2, 0), directions.select(2, 1), 1);
     const auto normal = cross / (cross.square().sum(1, true) + 1e-24).sqrt();
-    PosedSurfels posed{center,  directions * s.scale.unsqueeze(1),
-                       normal,  s.opacity,
-                       {},      cut_unless(reach.position && reach.rotation, T),
-                       far_side,
-                       mip};
+    PosedSurfels posed{center,   directions * s.scale.unsqueeze(1),
+                       normal,   s.opacity,
+                       {},       cut_unless(reach.position && reach.rotation, T),
+                       far_side, mip};
     Maps columns = s.features;
     for (const auto& [name, shader] : s.shaded) columns.set(name, shader(s, posed));
     posed.features = std::move(columns);

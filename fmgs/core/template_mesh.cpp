@@ -19,6 +19,9 @@ void check_place(const Mesh& mesh, const Mesh& body) {
     check_shape(mesh.vertices, {-1, 3}, "vertices of the template");
     check_shape(mesh.faces, {-1, 3}, "faces of the template");
     if (mesh.faces.size(0) == 0) throw Error("template: the mesh has no face");
+    const int64_t count = mesh.vertices.size(0);
+    if (((mesh.faces < 0) | (mesh.faces >= count)).any().item<bool>())
+        throw Error(fmt::format("template: expected corners of faces in [0,{})", count));
     if (!mesh.vertices.isfinite().all().item<bool>())
         throw Error("template: expected finite vertices, got NaN or infinity");
     const auto own = box_of(mesh.vertices), other = box_of(body.vertices);
