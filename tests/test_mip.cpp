@@ -60,8 +60,10 @@ double total(const PosedSurfels& s, double low_pass) {
 
 TEST_CASE("opacity falls by the area that the low-pass adds", "[mip]") {
     const auto camera = camera_of(0.7);
-    for (const double angle : {0.0, 0.6, 1.2, 1.5}) {
-        const auto s = surfel(turned(0.06, 0.03, angle));
+    const auto skewed = torch::tensor({{0.05, -0.03}, {0.02, 0.04}, {0.01, 0.03}});
+    for (const auto& tangents : {turned(0.06, 0.03, 0), turned(0.06, 0.03, 0.6),
+                                 turned(0.06, 0.03, 1.2), turned(0.06, 0.03, 1.5), skewed}) {
+        const auto s = surfel(tangents);
         auto plain = s;
         plain.mip = false;
         plain.opacity = 0.9 * torch::full({1, 1}, expected_share(s, camera), torch::kDouble);
