@@ -13,14 +13,7 @@ namespace fmgs {
 
 namespace {
 
-/// First and last+1 index of what is set, with a margin; everything when nothing is.
-std::pair<int64_t, int64_t> extent(const torch::Tensor& set) {
-    constexpr int64_t kMargin = 8;
-    const auto at = set.nonzero();
-    if (at.numel() == 0) return {0, set.size(0)};
-    return {std::max<int64_t>(0, at[0].item<int64_t>() - kMargin),
-            std::min(set.size(0), at[-1].item<int64_t>() + 1 + kMargin)};
-}
+constexpr int64_t kMargin = 8;  // pixels around the subject
 
 torch::Tensor joined(const std::vector<torch::Tensor>& images, int64_t gap, int64_t dim) {
     if (images.empty()) throw Error("a sheet needs at least one picture");
@@ -57,8 +50,8 @@ struct Cut {
 Cut around_subject(const Frame& frame, const torch::Tensor& where) {
     const auto* mask = frame.maps.find("mask");
     const auto subject = (mask ? where | (*mask > 0.5).to(where.device()) : where)[0];
-    const auto [top, bottom] = extent(subject.any(1));
-    const auto [left, right] = extent(subject.any(0));
+    const auto [top, bottom] = extent(subject.any(1), kMargin);
+    const auto [left, right] = extent(subject.any(0), kMargin);
     return {top, bottom, left, right};
 }
 
@@ -97,6 +90,13 @@ torch::Tensor number_picture(const std::string& text) {
 }
 
 }  // namespace
+
+std::pair<int64_t, int64_t> extent(const torch::Tensor& set, int64_t margin) {
+    const auto at = set.nonzero();
+    if (at.numel() == 0) return {0, set.size(0)};
+    return {std::max<int64_t>(0, at[0].item<int64_t>() - margin),
+            std::min(set.size(0), at[-1].item<int64_t>() + 1 + margin)};
+}
 
 torch::Tensor sheet_row(const Frame& frame, const Maps& rendered) {
     const torch::NoGradGuard guard;  // pictures only

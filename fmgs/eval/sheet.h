@@ -15,6 +15,9 @@ torch::Tensor error_row(const Frame& frame, const Maps& rendered, double most);
 /// What the colours of error_row mean: the ramp from `most`, above, to 0, with numbers at five
 /// steps. [3,height,W'].
 torch::Tensor error_legend(double most, int64_t height);
+/// First and last+1 index of what is set in [N] bool, `margin` further where there is room;
+/// everything when nothing is.
+std::pair<int64_t, int64_t> extent(const torch::Tensor& set, int64_t margin);
 /// Pictures [3,H,W] side by side (or below each other), top left aligned, on grey.
 torch::Tensor beside(const std::vector<torch::Tensor>& images, int64_t gap = 2);
 torch::Tensor below(const std::vector<torch::Tensor>& images, int64_t gap = 2);

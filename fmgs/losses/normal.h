@@ -18,8 +18,8 @@ DepthNormals normal_from_depth(const torch::Tensor& depth, const Camera& camera,
                                const torch::Tensor& inside);
 
 /// L_sn = mean over F of ‖N - N̂‖₁, N̂ from the rendered depth, where all four neighbours are in F. N̂
-/// is a constant unless `live_target`: the normal rows may not move surfels, and depth is a
-/// function of position.
+/// is a constant unless `live_target`, which it is where the row of the loss may move surfels:
+/// depth is a function of position.
 class NormalConsistencyLoss : public Loss {
   public:
     explicit NormalConsistencyLoss(bool live_target = false) : live_target_(live_target) {}

@@ -47,13 +47,13 @@ inline constexpr Row kRows[] = {
 //
 // The other cuts of the library, each where it is made:
 //   N̂, the normal of the rendered depth (losses/normal.cpp): it is a function of position, which
-//   (2) closes; live where the row of normal_consistency opens it, as in `off`. view direction and
-//   the position that a field is told (avatar.cpp): colour must not move surfels or turn bones to
-//   change what it sees. pose encoder input (avatar.cpp): the bones are the only path to θ_p. class
-//   of a surfel in L_reg (losses/semantic.cpp): an argmax, which has no gradient. values in a
-//   LossReport (losses/objective.cpp): they outlive the step and must not hold its graph. alpha and
-//   depth of a route that reaches features only (raster/render.cpp), and a map that a loss only
-//   looks at (losses/render_plan.cpp): they are another route's.
+//   (2) closes; live where the row of normal_consistency opens it (`measured`, `off`). view
+//   direction and the position that a field is told (avatar.cpp): colour must not move surfels or
+//   turn bones to change what it sees. pose encoder input (avatar.cpp): the bones are the only path
+//   to θ_p. class of a surfel in L_reg (losses/semantic.cpp): an argmax, which has no gradient.
+//   values in a LossReport (losses/objective.cpp): they outlive the step and must not hold its
+//   graph. alpha and depth of a route that reaches features only (raster/render.cpp), and a map
+//   that a loss only looks at (losses/render_plan.cpp): they are another route's.
 
 }  // namespace routing
 

@@ -12,14 +12,7 @@ namespace fmgs {
 
 namespace {
 
-/// First and last+1 index of what is set, with a margin; everything when nothing is.
-std::pair<int64_t, int64_t> extent(const torch::Tensor& set) {
-    constexpr int64_t kMargin = 4;
-    const auto at = set.nonzero();
-    if (at.numel() == 0) return {0, set.size(0)};
-    return {std::max<int64_t>(0, at[0].item<int64_t>() - kMargin),
-            std::min(set.size(0), at[-1].item<int64_t>() + 1 + kMargin)};
-}
+constexpr int64_t kMargin = 4;  // pixels around the person
 
 /// [C,H,W] in the top left of zeros, at least this large.
 torch::Tensor padded(const torch::Tensor& x, int64_t height, int64_t width) {
@@ -62,8 +55,8 @@ torch::Tensor Grid::picture() const {
         numbers.push_back(text_picture(fmt::format("{}", column.number)));
     }
     for (const auto& [name, picture] : columns_.front().maps) names.push_back(text_picture(name));
-    const auto [top, bottom] = extent(drawn.any(1));
-    const auto [left, right] = extent(drawn.any(0));
+    const auto [top, bottom] = extent(drawn.any(1), kMargin);
+    const auto [left, right] = extent(drawn.any(0), kMargin);
     const int64_t cell = std::max(right - left, widest(numbers)), label = widest(names);
 
     std::vector<torch::Tensor> row = {torch::zeros({3, numbers[0].size(1), label})}, rows;
