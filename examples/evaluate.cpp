@@ -10,6 +10,7 @@
 #include <fmgs/run/process.h>
 #include <fmgs/run/program.h>
 #include <fmgs/run/progress.h>
+#include <fmgs/run/relight.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
@@ -189,6 +190,7 @@ int run_program(const std::string& folder_name, const std::vector<std::string>& 
     auto run = open_run(options, parts);
     const auto splits = parts.splits.empty() ? held_out_splits(run) : parts.splits;
     const auto step = load_latest(run, folder);
+    if (!options.eval.light.empty()) relight(run.avatar, scene_of(run), options.eval.light);
     Evaluator evaluator(run, presets, fit_test_poses);
     say(fmt::format("step {}, {} surfels\n{}", step, run.avatar->parts().surfels->size(),
                     evaluator.note()));

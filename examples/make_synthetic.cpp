@@ -1,11 +1,12 @@
 // Writes the embedded capture as files: pictures, masks, priors, exact maps, poses and cameras of a
-// clothed person whose geometry is known, beside the body file (body.npz) and a contact sheet
-// (overview.png).
+// clothed person whose geometry is known, beside the body file (body.npz), the light that the
+// person stands in (light.hdr) and a contact sheet (overview.png).
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/files.h>
 #include <fmgs/data/capture_writer.h>
 #include <fmgs/data/image_io.h>
+#include <fmgs/data/radiance_file.h>
 #include <fmgs/data/synthetic/procedural_body.h>
 #include <fmgs/data/synthetic/synthetic.h>
 #include <fmgs/eval/colors.h>
@@ -73,6 +74,7 @@ void make(const fs::path& folder, const std::string& body_file,
     std::fprintf(stderr, "\nwriting %s\n", folder.c_str());
     fmgs::write_capture(folder, capture);
     fmgs::write_body(folder / "body.npz", body);
+    fmgs::write_radiance(folder / "light.hdr", fmgs::synthetic_light(options.light).picture());
     if (meshes) write_meshes(folder, body, options, capture);
     fmgs::write_color(folder / "overview.png", overview(capture));
     fmgs::PriorQuality mean;
@@ -99,6 +101,9 @@ struct CommandLine {
         std::replace(flag.begin(), flag.end(), '_', '-');
         app.add_option(flag, value, fmt::format("{} ({})", help, range.text()))
             ->capture_default_str();
+    }
+    void operator()(const char* name, std::string& value, const char* help) {
+        app.add_option("--" + std::string(name), value, help)->capture_default_str();
     }
 };
 

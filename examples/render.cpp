@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 using namespace fmgs;
 
 struct Arguments {
-    std::string avatar, out, size;
+    std::string avatar, out, size, light;
     std::vector<std::string> keys;
     SequenceOptions sequence;
     PictureOptions pictures;
@@ -48,7 +48,8 @@ struct DrawOptions {
     }
 };
 
-Drawable open_avatar(const fs::path& file, const std::vector<std::string>& keys) {
+Drawable open_avatar(const fs::path& file, const std::vector<std::string>& keys,
+                     const fs::path& light) {
     if (!is_there(file)) {
         throw Error(
             fmt::format("{}: there is no such file; a run has it from its first checkpoint on, and "
@@ -59,7 +60,7 @@ Drawable open_avatar(const fs::path& file, const std::vector<std::string>& keys)
     for (const auto& key : keys) config.add_argument(key);
     DrawOptions options;
     config.read(options);  // before the file, so that a wrong key costs no time
-    auto avatar = load_drawable(file, device_of(options.train.device));
+    auto avatar = load_drawable(file, device_of(options.train.device), light);
     options.render.low_pass = avatar.scene.camera.low_pass;
     config.read(options);
     avatar.scene.camera.low_pass = options.render.low_pass;
@@ -75,7 +76,8 @@ void draw_sequence(const Drawable& avatar, const Sequence& sequence, const fs::p
     const auto note = write_pictures(
         folder, count,
         [&](int64_t k) {
-            const auto& [camera, pose] = sequence.shots[static_cast<size_t>(k)];
+            const auto& [camera, pose, turn] = sequence.shots[static_cast<size_t>(k)];
+            if (avatar.turn_light) avatar.turn_light(turn);
             return with_depth_normal(draw(avatar.surfels(camera, pose), camera), camera);
         },
         [&](int64_t done) { progress.show(done); }, options);
@@ -86,8 +88,8 @@ int run_program(Arguments arguments) {
     if (!arguments.size.empty()) arguments.sequence.size = PictureSize::of(arguments.size);
     const bool is_run = is_there(arguments.avatar) && fs::is_directory(arguments.avatar);
     const auto run = is_run ? RunFolder::open(arguments.avatar) : RunFolder{};
-    const auto avatar =
-        open_avatar(is_run ? run.avatar() : fs::path(arguments.avatar), arguments.keys);
+    const auto avatar = open_avatar(is_run ? run.avatar() : fs::path(arguments.avatar),
+                                    arguments.keys, arguments.light);
     const fs::path out = !arguments.out.empty() ? fs::path(arguments.out)
                          : is_run               ? run.render()
                                                 : fs::path(arguments.avatar + "_render");
@@ -98,6 +100,19 @@ int run_program(Arguments arguments) {
     say(fmt::format("{} pictures of each modality in {}\n", sequence.shots.size(),
                     folder.string()));
     return 0;
+}
+
+/// The light of an avatar of materials.
+void add_light_options(CLI::App& app, Arguments& a) {
+    app.add_option(
+           "--light", a.light,
+           "a panorama (Radiance .hdr) that lights the person, upright behind them, instead "
+           "of the light that was learned")
+        ->check(CLI::ExistingFile);
+    app.add_option("--rotate-light", a.sequence.rotate_light,
+                   "turn the light once around the person in so many pictures; without --orbit, "
+                   "--motion or --camera the rest stands still")
+        ->check(CLI::Range(1, 10000));
 }
 
 /// What is drawn: poses and cameras.
@@ -156,6 +171,7 @@ int main(int argc, char** argv) {
     app.add_option("--out", a.out,
                    "folder for the pictures (default: RUN/render, or FILE_render beside the file)");
     add_sequence_options(app, a.sequence);
+    add_light_options(app, a);
     app.add_option("--size", a.size,
                    "pixels: N for the longer side, or WxH; 16 to 8192 (default: as the cameras "
                    "have it)");

@@ -4,6 +4,7 @@
 #include <fmgs/core/config/config.h>
 #include <fmgs/core/names.h>
 #include <fmgs/core/rotation.h>
+#include <fmgs/fields/material.h>
 #include <fmgs/fields/skinning_table.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -31,6 +32,13 @@ torch::Tensor canonical_direction(const torch::Tensor& observed, const torch::Te
 
 std::optional<Random> value_of(const Random* random) {
     return random ? std::optional(*random) : std::nullopt;
+}
+
+/// What the appearance made of its layers are features by now.
+Maps layers_of(const Appearance& appearance, const Maps& features) {
+    Maps out;
+    for (const auto& name : appearance.layer_names()) out.set(name, features.at(name));
+    return out;
 }
 
 void check_type(const torch::Tensor& x, const torch::Tensor& avatar, const char* name) {
@@ -90,7 +98,8 @@ Surfels AvatarImpl::forward(const Camera& camera, const BodyPose& pose, const Ra
     in.position = s.position.detach();           // likewise
     s.skinning = skinning->forward(s.position);  // (9)
     s.bones = skinning->bones(body->bones(pose));
-    s = seen_from(std::move(s), camera, random);  // (7)
+    for (const auto& [name, value] : appearance->layers(in)) s.features.set(name, value);
+    s = seen_from(std::move(s), camera, random, progress);  // (7)
     for (const auto& [name, field] : features) {
         if (field->reads_posed()) continue;
         const auto sample = field->forward(in);  // (8)
@@ -100,7 +109,8 @@ Surfels AvatarImpl::forward(const Camera& camera, const BodyPose& pose, const Ra
     return s;
 }
 
-Surfels AvatarImpl::seen_from(Surfels s, const Camera& camera, const Random* random) const {
+Surfels AvatarImpl::seen_from(Surfels s, const Camera& camera, const Random* random,
+                              double progress) const {
     check_type(camera.rotation, centers_.centers(), "rotation of the camera");
     if (!s.pose_code.defined() || !s.geometry_code.defined())
         throw Error("seen_from: expected surfels that this avatar's forward() returned");
@@ -116,8 +126,11 @@ Surfels AvatarImpl::seen_from(Surfels s, const Camera& camera, const Random* ran
                         .geometry_code = s.geometry_code,
                         .direction = canonical_direction(observed, T, eye),
                         .eye = eye,
-                        .random = value_of(random)};
+                        .layers = layers_of(*parts_.appearance, s.features),
+                        .random = value_of(random),
+                        .progress = progress};
     s.shaded.clear();
+    s.pixel_shaders = parts_.appearance->pixel_shaders(in);
     // What reads the posed surfel waits for the reach at which it is posed.
     const auto shade = [&](const std::string& name, auto evaluate) {
         s.shaded.emplace_back(name, [=](const Surfels& canonical, const PosedSurfels& posed) {
@@ -155,6 +168,10 @@ AvatarImpl::AvatarImpl(AvatarParts parts) : parts_(std::move(parts)) {
     add("appearance", "appearance", parts_.appearance);
     for (const auto& [name, field] : parts_.features) {
         check_name("modality", name);
+        const auto layers = parts_.appearance->layer_names();
+        if (std::find(layers.begin(), layers.end(), name) != layers.end())
+            throw Error(fmt::format(
+                "modality '{}': the appearance has a map of this name; take another name", name));
         add("feature_" + name, "features: '" + name + "'", field);
     }
     centers_ = LocatedPoints(parts_.surfels->center());
@@ -209,7 +226,7 @@ void check_options(const AvatarOptions& options) {
         throw Error(
             "avatar.skinning.extra_joint: only a table has one; set avatar.skinning.type "
             "to table");
-    expect("avatar.appearance", options.appearance.type, {"field"});
+    expect("avatar.appearance", options.appearance.type, {"field", "material"});
 
     check_grid(options.geometry.volume, "avatar.geometry.volume");
     check_grid(options.skinning.volume, "avatar.skinning.volume");
@@ -254,9 +271,14 @@ AvatarParts paper_parts(std::shared_ptr<Body> body, const AvatarOptions& options
         parts.skinning = std::make_shared<SkinningFieldImpl>(
             options.skinning, box, body->joint_count(), seed_of("skinning"));
     }
-    parts.appearance = std::make_shared<AppearanceFieldImpl>(
-        options.appearance, box, has_geometry ? options.geometry.code : 0, options.encoder.width,
-        seed_of("appearance"));
+    if (options.appearance.type == "material") {
+        parts.appearance = std::make_shared<MaterialAppearanceImpl>(options.appearance, box,
+                                                                    seed_of("appearance"));
+    } else {
+        parts.appearance = std::make_shared<AppearanceFieldImpl>(
+            options.appearance, box, has_geometry ? options.geometry.code : 0,
+            options.encoder.width, seed_of("appearance"));
+    }
     for (const auto& [name, modality] : options.modalities) {
         parts.features.emplace_back(
             name, std::make_shared<FeatureFieldImpl>(modality, box, seed_of(name)));

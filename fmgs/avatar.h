@@ -112,7 +112,8 @@ class AvatarImpl : public Module {
     /// The same surfels, of which geometry, skinning and features stay, coloured for another
     /// camera. So a step over several cameras costs one forward() and one seen_from() for each
     /// further camera; add up the totals of the objective and go backward once.
-    Surfels seen_from(Surfels surfels, const Camera& camera, const Random* random = nullptr) const;
+    Surfels seen_from(Surfels surfels, const Camera& camera, const Random* random = nullptr,
+                      double progress = 1) const;
     const AvatarParts& parts() const { return parts_; }
     /// Fits the pose projection, where there is one, to these poses: those of the training.
     void fit_projection(const std::vector<BodyPose>& poses);

@@ -5,6 +5,7 @@
 #include <fmgs/core/io/safetensors.h>
 #include <fmgs/core/named_tensors.h>
 #include <fmgs/fields/hash/hash_levels.h>
+#include <fmgs/fields/material.h>
 #include <fmgs/fields/skinning_table.h>
 #include <fmt/format.h>
 
@@ -67,6 +68,12 @@ void check_options(const AvatarOptions& o, const TensorDict& avatar) {
             "options: {} subdivisions do not make the surfels of the file, {}, from its faces, {}",
             o.subdivisions, shape_text(centers.sizes()), shape_text(faces.sizes())));
     }
+    if (const auto* light = avatar.find("appearance.light.log_radiance")) {
+        const int64_t rows = o.appearance.material.light_rows;
+        if (light->sizes() != torch::IntArrayRef{rows, 2 * rows, 3})
+            throw Error(fmt::format("options: a light of {} rows is not that of the file, {}", rows,
+                                    shape_text(light->sizes())));
+    }
     double wanted = network_size(o.encoder.width, 1, 1);
     if (avatar.contains("geometry.volume.table"))
         wanted += table_size(o.geometry.volume) +
@@ -117,7 +124,9 @@ std::string part_of_ones_own(const AvatarParts& parts) {
     if (parts.geometry && !is<GeometryFieldImpl>(*parts.geometry)) return "geometry";
     if (!is<SkinningFieldImpl>(*parts.skinning) && !is<SkinningTableImpl>(*parts.skinning))
         return "skinning";
-    if (!is<AppearanceFieldImpl>(*parts.appearance)) return "appearance";
+    if (!is<AppearanceFieldImpl>(*parts.appearance) &&
+        !is<MaterialAppearanceImpl>(*parts.appearance))
+        return "appearance";
     for (const auto& [name, field] : parts.features) {
         if (!is<FeatureFieldImpl>(*field)) return name;
     }

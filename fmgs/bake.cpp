@@ -64,6 +64,17 @@ torch::Tensor labels_of(const Maps& features) {
     return logits->slice(1, 1).argmax(1) + 1;
 }
 
+/// Error for colours that only pixels have.
+void check_colors(const Surfels& surfels) {
+    for (const auto& [name, shader] : surfels.pixel_shaders) {
+        if (name != "color") continue;
+        throw Error(
+            "bake: pixels of this avatar are shaded, not its surfels "
+            "(avatar.appearance.material.deferred), and a baked avatar has colours of its surfels; "
+            "train with avatar.appearance.material.deferred=false");
+    }
+}
+
 Samples sample(const Avatar& avatar, const AvatarScene& scene, const BakeOptions& options,
                const std::function<void(int64_t, int64_t)>& progress) {
     const auto& body = avatar->parts().body;
@@ -77,6 +88,7 @@ Samples sample(const Avatar& avatar, const AvatarScene& scene, const BakeOptions
         auto pose = scene.pose(k * known / count).to(center.scalar_type());
         const auto cameras = around(scene, pose.translation + body->joints()[0], options.views);
         const auto s = avatar.ptr()->forward(cameras.front(), pose);
+        check_colors(s);
         out.attributes[k].copy_(
             torch::cat({s.position - center, s.scale.log(),
                         log_map(torch::matmul(frame.transpose(1, 2), s.rotation)),

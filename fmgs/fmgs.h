@@ -31,6 +31,7 @@
 #include <fmgs/fields/geometry.h>
 #include <fmgs/fields/hash_grid.h>
 #include <fmgs/fields/located_points.h>
+#include <fmgs/fields/material.h>
 #include <fmgs/fields/mlp.h>
 #include <fmgs/fields/pose_encoder.h>
 #include <fmgs/fields/pose_projection.h>

@@ -81,7 +81,7 @@ TEST_CASE("a checkpoint holds the tensors of docs/checkpoints.md", "[checkpoint]
                 "train.steps=1 avatar.surfels.free=true avatar.skinning.type=table "
                 "avatar.skinning.extra_joint=true avatar.pose_projection.components=2 "
                 "avatar.blendshapes.shape=true avatar.blendshapes.pose=true "
-                "avatar.blendshapes.betas=true",
+                "avatar.blendshapes.betas=true avatar.appearance.type=material",
                 data)}) {
         const auto done = run(arguments);
         INFO(done.text);

@@ -71,12 +71,16 @@ TEST_CASE("every overlay of the seminar trains, resumes to the bit and is drawn"
         };
         if (name == "pose_projection")
             REQUIRE(throws_error(make, "bake --unprojected"));
+        else if (name == "material_deferred")
+            REQUIRE(throws_error(make, "avatar.appearance.material.deferred=false"));
         else
             REQUIRE(make()->size() == saved.avatar->parts().surfels->size());
     }
     REQUIRE(seen.contains("pose_projection"));
     REQUIRE(seen.contains("skinning_table"));
     REQUIRE(seen.contains("blendshapes"));
+    REQUIRE(seen.contains("material"));
+    REQUIRE(seen.contains("material_deferred"));
 }
 
 TEST_CASE("training is the same with a projection; its run and its file have one", "[seminar]") {

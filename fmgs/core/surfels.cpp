@@ -60,6 +60,12 @@ bool Reach::same_geometry(const Reach& other) const {
            opacity == other.opacity && skinning == other.skinning;
 }
 
+PixelShader closed(PixelShader shader) {
+    return [shader = std::move(shader)](const torch::Tensor& own, const Maps& drawn,
+                                        const Camera& camera,
+                                        bool) { return shader(own, drawn, camera, false); };
+}
+
 torch::Tensor blend_bones(const torch::Tensor& skinning, const torch::Tensor& bones) {
     return torch::matmul(skinning, bones.reshape({-1, 16})).view({-1, 4, 4});
 }
@@ -88,6 +94,12 @@ std::vector<std::pair<std::string, Shader>> cut_unless(
     return shaded;
 }
 
+PixelShaders cut_unless(const Reach& reach, PixelShaders shaders) {
+    for (auto& [name, shader] : shaders)
+        if (!reach.feature(name)) shader = closed(std::move(shader));
+    return shaders;
+}
+
 torch::Tensor cut_code(bool open, const torch::Tensor& code) {
     return code.defined() ? cut_unless(open, code) : code;
 }
@@ -108,6 +120,7 @@ Surfels Surfels::restricted(const Reach& reach) const {
             .features = fmgs::restricted(features, reach),
             .latents = cut_unless(reach, latents, ".latent"),
             .shaded = cut_unless(reach, shaded),
+            .pixel_shaders = cut_unless(reach, pixel_shaders),
             .far_side = far_side,
             .mip = mip,
             // Codes are no column of a loss: only `everything` keeps them.
@@ -131,10 +144,15 @@ PosedSurfels Surfels::posed(const Reach& reach) const {
     const auto directions = torch::matmul(T3, s.rotation.narrow(2, 0, 2));
     const auto cross = torch::cross(directions.select(2, 0), directions.select(2, 1), 1);
     const auto normal = cross / (cross.square().sum(1, true) + 1e-24).sqrt();
-    PosedSurfels posed{center,   directions * s.scale.unsqueeze(1),
-                       normal,   s.opacity,
-                       {},       cut_unless(reach.position && reach.rotation, T),
-                       far_side, mip};
+    PosedSurfels posed{center,
+                       directions * s.scale.unsqueeze(1),
+                       normal,
+                       s.opacity,
+                       {},
+                       cut_unless(reach.position && reach.rotation, T),
+                       far_side,
+                       mip,
+                       s.pixel_shaders};
     Maps columns = s.features;
     for (const auto& [name, shader] : s.shaded) columns.set(name, shader(s, posed));
     posed.features = std::move(columns);

@@ -39,6 +39,16 @@ struct Reach {
     bool same_geometry(const Reach& other) const;
 };
 
+/// Makes the map of a feature, pixel by pixel, of what is drawn: `own` [C,H,W], the feature's
+/// channels Σ w f (undefined when the surfels have no such feature), and of `drawn` alpha [1,H,W]
+/// and normal [3,H,W] (camera frame). Returns [K,H,W] on black. What is not `open` takes no
+/// gradient beyond these maps.
+using PixelShader = std::function<torch::Tensor(const torch::Tensor& own, const Maps& drawn,
+                                                const Camera& camera, bool open)>;
+using PixelShaders = std::vector<std::pair<std::string, PixelShader>>;
+/// The same shader, never open.
+PixelShader closed(PixelShader shader);
+
 /// Surfels in the observed (world) frame, ready to render.
 struct PosedSurfels {
     torch::Tensor center;  ///< [N,3] μ_o, metres
@@ -48,8 +58,9 @@ struct PosedSurfels {
     Maps features;          ///< name → [N,C]
     /// [N,4,4] T (eq. 10); carries a gradient where both position and rotation are open
     torch::Tensor transform{};
-    double far_side = 1;  ///< as in Surfels
-    bool mip = false;     ///< as in Surfels
+    double far_side = 1;           ///< as in Surfels
+    bool mip = false;              ///< as in Surfels
+    PixelShaders pixel_shaders{};  ///< as in Surfels
 };
 
 struct Surfels;
@@ -70,6 +81,8 @@ struct Surfels {
     /// Further features by name, evaluated by posed(): once for each reach, so that a shader moves
     /// the surfel only as far as that reach allows.
     std::vector<std::pair<std::string, Shader>> shaded{};
+    /// Maps that are made of those that are drawn (deferred shading), by the name of their feature.
+    PixelShaders pixel_shaders{};
     /// Share of its opacity that a surfel keeps in depth and normal maps where its normal points
     /// away from the camera: the far side of a closed body, which shines through otherwise. In
     /// (0,1]; 1 where surfels have no inside.

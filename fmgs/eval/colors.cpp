@@ -50,7 +50,9 @@ torch::Tensor along_ramp(const torch::Tensor& share) {
 torch::Tensor colorize(const std::string& name, const torch::Tensor& map,
                        const torch::Tensor& alpha) {
     const auto where = alpha > 0.5;
-    if (name == "color" || name == "alpha")
+    const bool is_picture = map.dim() == 3 && (map.size(0) == 1 || map.size(0) == 3);
+    if (name == "color" || name == "alpha" ||
+        (is_picture && (name == "albedo" || name == "roughness" || name == "shading")))
         return map.to(torch::kCPU, torch::kFloat32).clamp(0, 1).expand({3, -1, -1});
     if (name == "depth") return colorize_depth(map, where);
     if (name == "normal" || name == "depth_normal")

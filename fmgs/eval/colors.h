@@ -4,10 +4,10 @@
 
 namespace fmgs {
 
-/// The map as a picture [3,H,W] in [0,1], coloured by what its name stands for: color and alpha as
-/// they are; depth, normal, depth_normal (normals of the depth), semantic (logits, or labels [H,W])
-/// and any other feature as below. Black where alpha [1,H,W] is not above ½, and where a normal is
-/// 0.
+/// The map as a picture [3,H,W] in [0,1], coloured by what its name stands for: color, alpha,
+/// and albedo, roughness and shading of one or three channels, as they are; depth, normal,
+/// depth_normal (normals of the depth), semantic (logits, or labels [H,W]) and any other feature as
+/// below. Black where alpha [1,H,W] is not above ½, and where a normal is 0.
 torch::Tensor colorize(const std::string& name, const torch::Tensor& map,
                        const torch::Tensor& alpha);
 /// A picture [3,H,W] on black and its alpha [1,H,W] → [4,H,W] red, green, blue and alpha, straight

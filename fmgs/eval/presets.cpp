@@ -30,6 +30,7 @@ const std::vector<Preset> kPresets = {
     {"instantavatar-ps",     Psnr::joint,    {gaussian, inside, false, 1}, {kRawAlex},    Region::whole,    0,   Background::white, Values::eight_bits},
     {"gauhuman",             Psnr::channels, {gaussian, zero,   false, 1}, {kRawVgg},     Region::body_box, 0,   Background::black, Values::float32},
     {"animatable-gaussians", Psnr::joint,    {uniform,  inside, true,  1}, {kVgg},        Region::whole,    512, Background::white, Values::float32},
+    {"relit",                Psnr::joint,    {gaussian, zero,   false, 1}, {kVgg, kAlex}, Region::whole,    0,   Background::black, Values::float32, true},
 };
 // clang-format on
 
@@ -63,6 +64,13 @@ torch::Tensor crop_of(const torch::Tensor& picture, const std::array<int64_t, 4>
                                                   .align_corners(false))[0];
 }
 
+/// [3,1,1] Σ image·truth / Σ image² inside the mask: the least squared error of each channel.
+torch::Tensor channel_factors(const torch::Tensor& image, const torch::Tensor& truth,
+                              const torch::Tensor& mask) {
+    const auto seen = image * mask;
+    return (seen * truth).sum({1, 2}, true) / (seen * image).sum({1, 2}, true).clamp_min(1e-12);
+}
+
 /// On the preset's background and in its values, [3,H,W] float in [0,1].
 torch::Tensor shown(const Preset& preset, const torch::Tensor& color, const torch::Tensor& cover) {
     auto out = color.to(torch::kCPU, torch::kFloat32);
@@ -91,7 +99,7 @@ std::string describe(const Preset& p) {
                              use.network == LpipsNetwork::vgg ? "VGG16" : "AlexNet",
                              use.scaled ? "[-1,1]" : "[0,1]");
     return fmt::format(
-        "{}: PSNR {}; SSIM with {}, {}, range {}; LPIPS with {}{}; {} background{}{}", p.name,
+        "{}: PSNR {}; SSIM with {}, {}, range {}; LPIPS with {}{}; {} background{}{}{}", p.name,
         p.psnr == Psnr::joint ? "of all channels" : "as the mean of the channels",
         p.ssim.window == gaussian ? "a Gaussian 11 × 11 window" : "a uniform 7 × 7 window",
         p.ssim.border == zero ? "zeros outside" : "windows inside the picture", p.ssim.data_range,
@@ -99,7 +107,8 @@ std::string describe(const Preset& p) {
         p.person_crop ? fmt::format(" in a crop of the person, {0} × {0}", p.person_crop) : "",
         p.background == Background::black ? "black" : "white",
         p.region == Region::whole ? "" : "; nothing drawn outside the body's box",
-        p.values == Values::float32 ? "" : "; values rounded to 8 bits");
+        p.values == Values::float32 ? "" : "; values rounded to 8 bits",
+        p.channels_fitted ? "; each channel times the factor that fits it best" : "");
 }
 
 MetricValues measure(const Preset& p, const Compared& in, const LpipsNetworks& networks) {
@@ -112,6 +121,11 @@ MetricValues measure(const Preset& p, const Compared& in, const LpipsNetworks& n
     }
     auto image = shown(p, color, alpha), truth = shown(p, in.true_color, in.mask);
     MetricValues out;
+    if (p.channels_fitted) {
+        const auto mask = in.mask.to(image.options());
+        image = (image * channel_factors(image, truth, mask)).clamp(0, 1);
+        out.emplace_back("psnr_person", psnr(image, truth, mask));
+    }
     out.emplace_back("psnr",
                      p.psnr == Psnr::joint ? psnr(image, truth) : channel_psnr(image, truth));
     out.emplace_back("ssim", mean_ssim(image, truth, p.ssim));

@@ -32,6 +32,10 @@ struct Preset {
     int64_t person_crop;
     Background background;
     Values values;
+    /// Each channel of the picture is first multiplied by the factor that brings it closest to the
+    /// true one inside the mask: of an albedo times a light the scale is not known. Adds
+    /// psnr_person.
+    bool channels_fitted = false;
 };
 
 /// All presets; the first, "clean", is how this library measures where nothing else is said.

@@ -4,6 +4,7 @@
 #include <fmgs/core/config/range.h>
 #include <fmgs/core/module.h>
 #include <fmgs/fields/field_input.h>
+#include <fmgs/fields/material_options.h>
 #include <fmgs/fields/mlp.h>
 
 namespace fmgs {
@@ -17,6 +18,14 @@ class Appearance : public Module, public ParameterGroups {
     /// Does forward need input.posed? Then it is evaluated once for each route of the objective,
     /// with that route's posed surfel, and moves the surfel as far as the route allows.
     virtual bool reads_posed() const { return false; }
+    /// What the colour is made of where that is maps of its own, such as albedo: their names,
+    virtual std::vector<std::string> layer_names() const { return {}; }
+    /// and themselves, name → [N,C], the same from everywhere. They are features of the surfels,
+    /// and come back to forward() as input.layers.
+    virtual Maps layers(const FieldInput&) { return {}; }
+    /// Maps made pixel by pixel of what is drawn. One that is called color has the channels [N,C]
+    /// that forward() gives, whatever they are.
+    virtual PixelShaders pixel_shaders(const FieldInput&) { return {}; }
     /// Parameters that it owns directly; submodules speak for theirs.
     std::string parameter_group(const std::string& name) const override {
         return own_group(name, "network");
@@ -29,14 +38,16 @@ struct AppearanceFieldOptions {
     int64_t hidden = 64;
     /// degrees: the training-time turn of all view directions (3DGS-Avatar)
     double view_noise = 45;
+    MaterialOptions material = {};
 
     template <class V>
     void visit(V& v) {
-        v("type", type, "field: the paper's (eq. 7)");
+        v("type", type, "field: the paper's (eq. 7); material: what a light makes of materials");
         v.group("volume", volume);
         v("hidden", hidden, Range::of(1, 4096), "width of the hidden layer");
         v("view_noise", view_noise, Range::of(0, 180),
           "training noise on the view direction, degrees");
+        v.group("material", material, "of the type material alone");
     }
 };
 

@@ -24,6 +24,8 @@ struct FieldInput {
     torch::Tensor direction;
     /// [3] centre of the camera in the world, metres; no gradient
     torch::Tensor eye;
+    /// what the appearance's layers() gave; empty for all but its colour
+    Maps layers;
     /// the draws of a training step; none when the avatar is only drawn
     std::optional<Random> random;
     /// step / steps of the training, for what starts later; 1 when the avatar is only drawn

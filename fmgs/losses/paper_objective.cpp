@@ -7,6 +7,7 @@
 #include <fmgs/losses/iso.h>
 #include <fmgs/losses/mask.h>
 #include <fmgs/losses/normal.h>
+#include <fmgs/losses/roughness.h>
 #include <fmgs/losses/routes.h>
 #include <fmgs/losses/semantic.h>
 #include <fmgs/losses/skin.h>
@@ -45,6 +46,7 @@ std::shared_ptr<Loss> map_loss(const std::string& name, const std::string& type,
 class Terms {
   public:
     Terms(const AvatarParts& parts, const RoutingTable& table) : table_(table) {
+        if (parts.appearance) modalities_ = parts.appearance->layer_names();
         for (const auto& [name, field] : parts.features) modalities_.push_back(name);
     }
 
@@ -72,6 +74,11 @@ class Terms {
                                       : map_reach(map));
     }
 
+    /// Is there a modality or a layer of the appearance of this name?
+    bool has_map(const std::string& map) const {
+        return std::find(modalities_.begin(), modalities_.end(), map) != modalities_.end();
+    }
+
     Objective objective;
 
   private:
@@ -97,9 +104,7 @@ class Terms {
     }
 
     void check_map(const std::string& term, const std::string& map) const {
-        const bool there =
-            std::find(modalities_.begin(), modalities_.end(), map) != modalities_.end();
-        if (map == "color" || is_geometry(map) || there) return;
+        if (map == "color" || is_geometry(map) || has_map(map)) return;
         throw Error(fmt::format(
             "losses.{}: it reads the map '{}', but the avatar has no such modality (it has: {}); "
             "add modalities.{} or set losses.{}.weight to 0",
@@ -157,6 +162,8 @@ Objective paper_objective(const AvatarParts& parts, const ObjectiveOptions& opti
         terms.add<SkinLoss>("skin", l.skin, parts.skinning, body);  // L_skin
     if (parts.blendshapes && parts.blendshapes->penalty().defined())
         terms.add<BlendshapeLoss>("blendshapes", l.blendshapes, parts.blendshapes);
+    terms.add<MapL1Loss>("albedo", l.albedo, std::string("albedo"));
+    if (terms.has_map("roughness")) terms.add<RoughnessTvLoss>("roughness_tv", l.roughness_tv);
     for (const auto& [name, term] : l.others) terms.add_other(name, term);
 
     if (options.static_shapes == "true" || options.static_shapes == "false") {

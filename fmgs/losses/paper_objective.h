@@ -47,6 +47,8 @@ struct LossOptions {
     Term<> iso_covariance{0.0};
     Term<> skin{0.1};
     Term<> blendshapes{1e3};
+    Term<> albedo{0.0};
+    Term<> roughness_tv{Schedule({{0.0, 0.0}, {0.1, 0.02}})};
     std::map<std::string, Term<MapLossOptions>> others;  ///< on modalities of one's own, by name
 
     template <class V>
@@ -65,6 +67,10 @@ struct LossOptions {
         v.group("skin", skin, "L_skin");
         v.group("blendshapes", blendshapes,
                 "mean square of what is learned of blendshapes (avatar.blendshapes)");
+        v.group("albedo", albedo,
+                "L1 of the albedo to priors/albedo (avatar.appearance: material)");
+        v.group("roughness_tv", roughness_tv,
+                "mean square of the roughness' differences (avatar.appearance: material)");
         v.others(others);
         v.renamed("depth", "depth_ranking");
         v.renamed("normal_self", "normal_consistency");

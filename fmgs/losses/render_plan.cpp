@@ -107,6 +107,9 @@ std::string RenderPlan::column(const Term& term, const std::string& feature) {
             "the surfels",
             term.name, feature));
     const bool open = term.reach.feature(feature);
+    const auto& shaders = surfels_.pixel_shaders;
+    const auto shader = std::find_if(shaders.begin(), shaders.end(),
+                                     [&](const auto& each) { return each.first == feature; });
     int64_t uses = 0;
     for (const auto& known : columns_) {
         if (known.feature != feature) continue;
@@ -115,7 +118,11 @@ std::string RenderPlan::column(const Term& term, const std::string& feature) {
     }
     const auto drawn_as = uses == 0 ? feature : fmt::format("{}#{}", feature, uses);
     columns_.push_back({feature, term.group, open, drawn_as});
-    groups_[term.group].posed.features.set(drawn_as, *value);
+    auto& posed = groups_[term.group].posed;
+    posed.features.set(drawn_as, *value);
+    if (shader != shaders.end())  // in front of the open one of that name
+        posed.pixel_shaders.insert(posed.pixel_shaders.begin(),
+                                   {drawn_as, open ? shader->second : closed(shader->second)});
     return drawn_as;
 }
 

@@ -38,6 +38,8 @@ inline constexpr Row kRows[] = {
     {"iso_covariance",       X,       X,       X,    _,      X,        "",                 false},  // reads no centre: position is w(μ′)'s
     {"skin",                 _,       _,       _,    _,      _,        "",                 false},  // reads the skinning itself
     {"blendshapes",          _,       _,       _,    _,      _,        "",                 false},  // reads the blendshapes themselves
+    {"albedo",               _,       _,       o,    o,      _,        "albedo",           true},   // as (3)
+    {"roughness_tv",         _,       _,       o,    o,      _,        "roughness",        true},   // as (3)
 };
 // clang-format on
 
@@ -53,7 +55,9 @@ inline constexpr Row kRows[] = {
 //   to θ_p. class of a surfel in L_reg (losses/semantic.cpp): an argmax, which has no gradient.
 //   values in a LossReport (losses/objective.cpp): they outlive the step and must not hold its
 //   graph. alpha and depth of a route that reaches features only (raster/render.cpp), and a map
-//   that a loss only looks at (losses/render_plan.cpp): they are another route's.
+//   that a loss only looks at (losses/render_plan.cpp): they are another route's. normal and place
+//   of what a light shades (fields/material.cpp), unless shape_from_shading; and the light itself
+//   where the colour is closed (fields/environment_light.cpp).
 
 }  // namespace routing
 

@@ -246,6 +246,51 @@ void fade_far_side(PosedSurfels& surfels, const Camera& camera) {
     surfels.opacity = torch::where(away, surfels.opacity * surfels.far_side, surfels.opacity);
 }
 
+/// All maps that are drawn, in one pass, or two where the far side of depth and normals fades.
+std::vector<Maps> drawn_maps(const std::vector<Route>& routes, const Camera& camera,
+                             const Tiles* tiles) {
+    if (routes.front().surfels.far_side == 1) return draw(routes, camera, tiles);
+    auto surface = with_maps(routes, is_surface);
+    if (!draws_something(surface)) return draw(routes, camera, tiles);
+    for (auto& route : surface) fade_far_side(route.surfels, camera);
+    const auto of_surface = draw(surface, camera, nullptr);
+    const auto rest = with_maps(routes, std::not_fn(is_surface));
+    if (!draws_something(rest)) return of_surface;
+    const auto of_rest = draw(rest, camera, tiles);
+    std::vector<Maps> out(routes.size());
+    for (size_t r = 0; r < routes.size(); ++r) {
+        for (const auto& name : routes[r].names)
+            out[r].set(name, (is_surface(name) ? of_surface : of_rest)[r].at(name));
+    }
+    return out;
+}
+
+/// What makes this map pixel by pixel, or null.
+const PixelShader* shader_of(const PosedSurfels& surfels, const std::string& map) {
+    for (const auto& [name, shader] : surfels.pixel_shaders)
+        if (name == map) return &shader;
+    return nullptr;
+}
+
+bool is_shaded(const Route& route) {
+    return std::any_of(route.names.begin(), route.names.end(),
+                       [&](const auto& name) { return shader_of(route.surfels, name); });
+}
+
+/// The routes with what their pixel shaders read in the place of what has no channels.
+std::vector<Route> with_ingredients(std::vector<Route> routes) {
+    for (auto& route : routes) {
+        if (!is_shaded(route)) continue;
+        auto& names = route.names;
+        std::erase_if(names, [&](const std::string& name) {
+            return shader_of(route.surfels, name) && !route.surfels.features.contains(name);
+        });
+        for (const auto* map : {"alpha", "normal"})
+            if (std::find(names.begin(), names.end(), map) == names.end()) names.emplace_back(map);
+    }
+    return routes;
+}
+
 }  // namespace
 
 bool is_geometry(std::string_view map) {
@@ -273,18 +318,18 @@ std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera,
                          const Tiles* tiles) {
     if (routes.empty()) throw Error("render: expected at least one route, got none");
     if (tiles) check_tiles(*tiles, camera);
-    if (routes.front().surfels.far_side == 1) return draw(routes, camera, tiles);
-    auto surface = with_maps(routes, is_surface);
-    if (!draws_something(surface)) return draw(routes, camera, tiles);
-    for (auto& route : surface) fade_far_side(route.surfels, camera);
-    const auto of_surface = draw(surface, camera, nullptr);
-    const auto rest = with_maps(routes, std::not_fn(is_surface));
-    if (!draws_something(rest)) return of_surface;
-    const auto of_rest = draw(rest, camera, tiles);
+    if (std::none_of(routes.begin(), routes.end(), is_shaded))
+        return drawn_maps(routes, camera, tiles);
+    const auto drawn = drawn_maps(with_ingredients(routes), camera, tiles);
     std::vector<Maps> out(routes.size());
     for (size_t r = 0; r < routes.size(); ++r) {
-        for (const auto& name : routes[r].names)
-            out[r].set(name, (is_surface(name) ? of_surface : of_rest)[r].at(name));
+        for (const auto& name : routes[r].names) {
+            const auto* own = drawn[r].find(name);
+            const auto* shader = shader_of(routes[r].surfels, name);
+            out[r].set(
+                name,
+                !shader ? *own : (*shader)(own ? *own : Tensor(), drawn[r], camera, /*open=*/true));
+        }
     }
     return out;
 }

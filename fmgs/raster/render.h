@@ -23,7 +23,8 @@ struct Route {
 
 /// Renders the named maps: alpha [1,H,W]; depth [1,H,W] = Σwz / max(α, 1e-6), metres; normal
 /// [3,H,W] = Σwn normalised (0 where nothing is drawn), camera frame, each surfel's normal flipped
-/// towards the camera; any other name: Σ w f, [C,H,W] on black. In depth and normal surfels that
+/// towards the camera; any other name: Σ w f, [C,H,W] on black, or what
+/// a pixel shader of the surfels makes of it. In depth and normal surfels that
 /// face away count by surfels.far_side of their opacity: a second pass, with the α of its own.
 /// Error when a name is neither of
 /// these nor a feature, and for tiles of another camera. `tiles` as found by find_tiles for the

@@ -89,10 +89,11 @@ void try_frame(const ObjectiveImpl& objective, const Entries& entries,
 /// not what it is.
 bool may_change(const std::string& key) {
     static const std::set<std::string> kTraining = {
-        "avatar.appearance.view_noise",  "avatar.encoder.noise",
-        "avatar.encoder.noise_share",    "avatar.geometry.start",
-        "avatar.pose_projection.sigmas", "avatar.skinning.prefit",
-        "avatar.skinning.prefit_steps",  "avatar.skinning.prefit_points",
+        "avatar.appearance.material.warm_up", "avatar.appearance.material.shape_from_shading",
+        "avatar.appearance.view_noise",       "avatar.encoder.noise",
+        "avatar.encoder.noise_share",         "avatar.geometry.start",
+        "avatar.pose_projection.sigmas",      "avatar.skinning.prefit",
+        "avatar.skinning.prefit_steps",       "avatar.skinning.prefit_points",
         "avatar.skinning.prefit_shell"};
     return kTraining.contains(key) ||
            !(key.starts_with("avatar.") || key.starts_with("modalities."));

@@ -1,7 +1,10 @@
 #include <fmgs/run/draw.h>
 
+#include <fmgs/core/check.h>
 #include <fmgs/losses/normal.h>
 #include <fmgs/raster/render.h>
+#include <fmgs/run/relight.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -18,6 +21,8 @@ Maps draw(const PosedSurfels& posed, const Camera& camera) {
     std::vector<std::string> names = {"alpha", "depth", "normal"};
     for (const auto& [name, feature] : posed.features)
         names.insert(name == "color" ? names.begin() : names.end(), name);
+    for (const auto& [name, shader] : posed.pixel_shaders)
+        if (!posed.features.contains(name)) names.push_back(name);
     return render(posed, camera.to(posed.center.device()), names).to(torch::kCPU);
 }
 
@@ -38,23 +43,43 @@ Maps with_depth_normal(const Maps& maps, const Camera& camera) {
 
 Drawable drawable(const SavedAvatar& saved) {
     const auto& avatar = saved.avatar;
-    return {avatar->parts().body, saved.scene,
-            [avatar](const Camera& camera, const BodyPose& pose) {
-                return posed_surfels(avatar, camera, pose);
-            }};
+    Drawable out{avatar->parts().body, saved.scene,
+                 [avatar](const Camera& camera, const BodyPose& pose) {
+                     return posed_surfels(avatar, camera, pose);
+                 }};
+    if (has_light(avatar)) {
+        out.turn_light = [avatar, scene = saved.scene, turned = 0.0](double degrees) mutable {
+            turn_light(avatar, scene, degrees - turned);
+            turned = degrees;
+        };
+    }
+    return out;
 }
 
 Drawable drawable(const SavedBaked& saved) {
     const auto& avatar = saved.avatar;
-    return {avatar->body().ptr(), saved.scene, [avatar](const Camera&, const BodyPose& pose) {
+    return {avatar->body().ptr(),
+            saved.scene,
+            [avatar](const Camera&, const BodyPose& pose) {
                 const torch::NoGradGuard guard;
                 return avatar->forward(pose.to(avatar->parts().center.device()));
-            }};
+            },
+            {}};
 }
 
-Drawable load_drawable(const std::filesystem::path& file, torch::Device device) {
-    return is_baked_file(file) ? drawable(load_baked(file, device))
-                               : drawable(load_avatar(file, device));
+Drawable load_drawable(const std::filesystem::path& file, torch::Device device,
+                       const std::filesystem::path& light) {
+    if (is_baked_file(file)) {
+        if (!light.empty())
+            throw Error(fmt::format(
+                "{}: a baked avatar has its colours with the light in them; draw the avatar that "
+                "it was baked from",
+                file.string()));
+        return drawable(load_baked(file, device));
+    }
+    const auto saved = load_avatar(file, device);
+    if (!light.empty()) relight(saved.avatar, saved.scene, light);
+    return drawable(saved);
 }
 
 std::vector<BodyPose> placed(const Motion& motion, const AvatarScene& scene, const Body& body) {

@@ -26,11 +26,15 @@ struct Drawable {
     AvatarScene scene;
     /// the surfels of one view, as posed_surfels finds them
     std::function<PosedSurfels(const Camera&, const BodyPose&)> surfels;
+    /// turns the light about `up` by so many degrees from where it was; null where there is none
+    std::function<void(double)> turn_light{};
 };
 Drawable drawable(const SavedAvatar& saved);
 Drawable drawable(const SavedBaked& saved);
-/// Of either kind. Errors as load_avatar's and load_baked's.
-Drawable load_drawable(const std::filesystem::path& file, torch::Device device = torch::kCPU);
+/// Of either kind, in the light of a Radiance .hdr where one is given. Errors as load_avatar's,
+/// load_baked's and relight's.
+Drawable load_drawable(const std::filesystem::path& file, torch::Device device = torch::kCPU,
+                       const std::filesystem::path& light = {});
 
 /// A motion in the world of the capture: it starts where the person stood and faces the camera.
 std::vector<BodyPose> placed(const Motion& motion, const AvatarScene& scene, const Body& body);

@@ -72,6 +72,7 @@ struct EvalOptions {
     std::vector<std::string> presets;  ///< of eval/presets.h, beside those of the protocol
     std::string lpips_vgg, lpips_alex;
     std::string true_poses;
+    std::string light;
     int64_t worst = 3;
     int64_t fit_epochs = 20;
     double fit_rate = 1e-5;
@@ -82,12 +83,15 @@ struct EvalOptions {
           "zju-mocap (Table 1), people-snapshot (Table 2) or synthetic: splits, presets and table");
         v("presets", presets,
           "further evaluators to measure as: 3dgs-avatar-zju, humannerf, instantavatar-ps, "
-          "gauhuman, animatable-gaussians");
+          "gauhuman, animatable-gaussians, relit");
         v.path("lpips_vgg", lpips_vgg, "VGG16 for LPIPS: a file that tools/export_lpips.py makes");
         v.path("lpips_alex", lpips_alex, "AlexNet for LPIPS: likewise");
         v.path("true_poses", true_poses,
                "poses of the train frames that are known to be right: learned ones are held "
                "against them");
+        v.path("light", light,
+               "a Radiance .hdr under which an avatar of materials is drawn, in the place of its "
+               "own light");
         v("worst", worst, Range::of(0, 100), "pictures per split whose errors are drawn");
         v("fit_epochs", fit_epochs, Range::at_least(1),
           "steps on each picture of evaluate --fit-test-poses");

@@ -110,6 +110,7 @@ std::vector<std::string> groups_of(const RunOptions& options) {
     if (avatar.surfels.free) add({"offset", "turn"});
     if (avatar.blendshapes.shape || avatar.blendshapes.pose) add({"blendshapes"});
     if (avatar.blendshapes.betas) add({"betas"});
+    if (avatar.appearance.type == "material") add({"light"});
     return out;
 }
 

@@ -25,9 +25,10 @@ int64_t subdivisions_for(const RunOptions& options, const Capture& capture, cons
     return choose_subdivisions(*body, options.avatar.surfels, frame.camera, frame.pose);
 }
 
-std::map<std::string, std::string> modality_folders(const AvatarOptions& options) {
+std::map<std::string, std::string> modality_folders(const RunOptions& options) {
     std::map<std::string, std::string> folders;
-    for (const auto& [name, modality] : options.modalities) {
+    if (!options.objective.losses.albedo.weight.zero()) folders["albedo"] = "priors/albedo";
+    for (const auto& [name, modality] : options.avatar.modalities) {
         if (name != "semantic")
             folders[name] = modality.folder.empty() ? "priors/" + name : modality.folder;
     }
@@ -74,7 +75,7 @@ Run open_run(const RunOptions& options, const CaptureParts& parts) {
     Run run;
     run.options = options;
     run.options.data.body = body_file(options.data);
-    run.capture = read_capture(run.options.data, modality_folders(options.avatar), parts);
+    run.capture = read_capture(run.options.data, modality_folders(options), parts);
     follow_classes(run);
     for (auto& [split, frames] : run.capture.splits) {
         for (auto& head : frames.heads()) head.camera.low_pass = options.render.low_pass;

@@ -27,9 +27,9 @@ std::string name_of(const SequenceOptions& options) {
     std::string name = options.rest ? "rest" : stem_of(options.motion);
     if (!name.empty() && !options.camera.empty()) name += '_';
     name += stem_of(options.camera);
-    if (name.empty()) return "orbit";
+    if (name.empty()) return options.rotate_light > 0 ? "light" : "orbit";
     // Those are the folders of turntables.
-    if ((name == "orbit" || name == "rest") && !options.rest)
+    if ((name == "orbit" || name == "rest" || name == "light") && !options.rest)
         name += options.camera.empty() ? "_motion" : "_camera";
     return name;
 }
@@ -143,6 +143,10 @@ Sequence plan_sequence(const Drawable& avatar, const SequenceOptions& options) {
     const auto& scene = avatar.scene;
     if (options.fps && !(*options.fps >= 1 && *options.fps <= 1000))  // NaN, too
         throw Error(fmt::format("--fps: expected a number from 1 to 1000, got {}", *options.fps));
+    if (options.rotate_light > 0 && !avatar.turn_light)
+        throw Error(
+            "--rotate-light: this avatar has its colours with the light in them; train one of "
+            "materials (configs/seminar/material.yaml)");
     Sequence out;
     out.name = name_of(options);
     auto list = options.camera.empty() ? CameraList{} : view_cameras(options.camera, options.view);
@@ -159,6 +163,8 @@ Sequence plan_sequence(const Drawable& avatar, const SequenceOptions& options) {
         poses = {options.rest ? canonical_pose(scene, *avatar.body) : scene.pose(0)};
         const auto pivot =
             options.rest ? scene.root : poses[0].translation + avatar.body->joints()[0];
+        if (cameras.empty() && options.rotate_light > 0)
+            cameras.assign(static_cast<size_t>(options.rotate_light), scene.camera);
         if (cameras.empty()) cameras = turntable(scene.camera, pivot, scene.up, options.orbit);
     }
     const size_t count = cameras.size() == 1 ? poses.size()
@@ -174,7 +180,11 @@ Sequence plan_sequence(const Drawable& avatar, const SequenceOptions& options) {
         camera.near = scene.camera.near;
         camera.low_pass = scene.camera.low_pass;
         if (options.size) camera = options.size->applied(camera);
-        out.shots.push_back({camera, poses[poses.size() == 1 ? 0 : k]});
+        const double turn =
+            options.rotate_light == 0
+                ? 0
+                : 360 * static_cast<double>(k) / static_cast<double>(options.rotate_light);
+        out.shots.push_back({camera, poses[poses.size() == 1 ? 0 : k], turn});
     }
     out.fps = rate / static_cast<double>(options.stride);
     check_room(out.shots);

@@ -33,6 +33,7 @@ BodyPose canonical_pose(const AvatarScene& scene, const Body& body);
 struct Shot {
     Camera camera;
     BodyPose pose;
+    double light = 0;  ///< degrees by which the light is turned
 };
 
 struct SequenceOptions {
@@ -42,6 +43,9 @@ struct SequenceOptions {
     /// for view_cameras; empty: the avatar's own, with one pose a turntable of `orbit` views
     std::filesystem::path camera{};
     int64_t view = -1, orbit = 48;
+    /// above 0: instead of a turntable, so many pictures over a full turn of the light; with more
+    /// cameras or poses than one it turns once in so many pictures
+    int64_t rotate_light = 0;
     int64_t stride = 1;                 ///< every so many pictures are drawn,
     int64_t frames = INT64_MAX;         ///< at most so many
     std::optional<PictureSize> size{};  ///< none: as the cameras have it
@@ -49,7 +53,7 @@ struct SequenceOptions {
 };
 
 struct Sequence {
-    std::string name;  ///< of its folder: after motion and camera; "rest", "orbit"
+    std::string name;  ///< of its folder: after motion and camera; "rest", "orbit", "light"
     std::vector<Shot> shots;
     double fps = 24;                 ///< pictures a second
     std::vector<std::string> notes;  ///< what a user should know, a line each

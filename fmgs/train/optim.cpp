@@ -139,6 +139,7 @@ double OptimOptions::rate(const std::string& group, double progress) const {
         {"skinning_table", &skinning_table},
         {"blendshapes", &blendshapes},
         {"betas", &betas},
+        {"light", &light},
         {"pose_root", &pose_root},
         {"pose_joints", &pose_joints},
         {"pose_translation", &pose_translation},

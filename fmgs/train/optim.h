@@ -18,6 +18,7 @@ struct OptimOptions {
     Schedule skinning_table = 1e-2;    ///< logits of the skinning table
     Schedule blendshapes = 1e-5;       ///< what is learned of blendshapes, metres
     Schedule betas = 1e-2;             ///< learned shape coefficients
+    Schedule light = 5e-2;             ///< log-radiance of a learned light
     Schedule pose_root = 2e-3;         ///< root orientations of the pose table
     Schedule pose_joints = 2e-3;       ///< its other joints
     Schedule pose_translation = 2e-3;  ///< its translations
@@ -42,6 +43,8 @@ struct OptimOptions {
         v("blendshapes", blendshapes, Range::at_least(0),
           "learning rate of what is learned of the blendshapes: metres of a step (HRAvatar: 1e-6)");
         v("betas", betas, Range::at_least(0), "learning rate of learned shape coefficients");
+        v("light", light, Range::at_least(0),
+          "learning rate of a learned light: log-radiance of a step");
         v("pose_root", pose_root, Range::at_least(0),
           "learning rate of the root orientation of learned poses: radians of a step");
         v("pose_joints", pose_joints, Range::at_least(0),

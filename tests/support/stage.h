@@ -68,12 +68,13 @@ inline Term<MapLossOptions> map_term(double weight, const std::string& type,
 }
 
 /// The rows of the table that the paper's avatar has a loss for: lpips needs weights, blendshapes
-/// an avatar that has them.
+/// and materials an avatar that has them.
 inline std::vector<std::string> table_rows() {
     std::vector<std::string> names;
     for (const auto& row : routing::kRows) {
         const std::string name = row.loss;
-        if (name != "lpips" && name != "blendshapes") names.push_back(name);
+        if (name != "lpips" && name != "blendshapes" && name != "albedo" && name != "roughness_tv")
+            names.push_back(name);
     }
     return names;
 }

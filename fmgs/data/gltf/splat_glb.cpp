@@ -1,8 +1,8 @@
 #include <fmgs/data/gltf/splat_glb.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/color_space.h>
 #include <fmgs/core/io/splat_file.h>
-#include <fmgs/data/gltf/color_space.h>
 #include <fmgs/data/gltf/glb.h>
 #include <fmt/format.h>
 

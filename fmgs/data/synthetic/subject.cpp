@@ -228,17 +228,9 @@ SurfaceLook ClothedSubject::look(const SurfacePoint& p) const {
                                       joint(smpl::kLeftShoulder), joint(smpl::kLeftKnee),
                                       joint(smpl::kLeftAnkle),    crown_};
     const auto color = detail::reflectance(label, x, landmarks);
-    // World axes: x right, y down, z away from the first camera. Towards the lights: high at the
-    // left front, and at the right.
-    const auto lambert = [&](float lx, float ly, float lz) {
-        return std::max(0.0F, lx * p.normal[0] + ly * p.normal[1] + lz * p.normal[2]);
-    };
-    const float key = 0.58F * lambert(-0.48F, -0.64F, -0.60F),
-                fill = 0.26F * lambert(0.80F, -0.36F, 0.48F);
     SurfaceLook out;
     out.label = label;
-    const std::array<float, 3> light = {0.36F + key + 0.90F * fill, 0.36F + 0.97F * key + fill,
-                                        0.38F + 0.92F * key + 1.05F * fill};
+    const auto light = options_.light.on(p.normal);
     for (size_t k = 0; k < 3; ++k) out.color[k] = std::min(1.0F, color[k] * light[k]);
     return out;
 }

@@ -2,6 +2,7 @@
 /// The person of the synthetic capture: a body in cloth of known thickness, with folds that follow
 /// the pose.
 #include <fmgs/core/body_model.h>
+#include <fmgs/data/synthetic/light.h>
 #include <fmgs/data/synthetic/mesh_renderer.h>
 
 namespace fmgs {
@@ -11,6 +12,7 @@ struct SubjectOptions {
     double largest_offset = 0.030;  ///< no cloth lies further outside the body, metres
     /// mean height of the folds that follow the pose, metres; 2/3 to 4/3 of it occurs
     double fold_height = 0.0045;
+    SyntheticLight light = synthetic_light("A");
 };
 
 /// A clothed body that can be posed and drawn. Cloth is an offset along the normals of the finely
@@ -29,7 +31,7 @@ class ClothedSubject {
     /// The clothed mesh in the world, V' vertices.
     Mesh posed(const BodyPose& pose) const;
     /// Colour, mask, depth, normals and labels of this pose (see render_mesh). Lambert shading by
-    /// two lights and an ambient one, fixed in the world, so that it moves over a turning person.
+    /// the lights of the options, fixed in the world, so that it moves over a turning person.
     Maps render(const BodyPose& pose, const Camera& camera, int64_t samples = 3) const;
 
   private:

@@ -103,7 +103,8 @@ torch::Tensor no_betas(const BodyData& body) {
 
 ClothedSubject synthetic_subject(const BodyData& body, const SyntheticOptions& options) {
     return {BodyModel(body, no_betas(body)), body_part_labels(body),
-            SubjectOptions{.subdivisions = options.subdivisions}};
+            SubjectOptions{.subdivisions = options.subdivisions,
+                           .light = synthetic_light(options.light)}};
 }
 
 Capture synthetic_capture(const BodyData& body, const SyntheticOptions& options,

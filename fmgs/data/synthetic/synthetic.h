@@ -21,6 +21,7 @@ struct SyntheticOptions {
     int64_t samples = 3;         ///< per pixel and axis, odd
     double height_share = 0.80;  ///< of the picture that the person fills
     int64_t seed = 7;            ///< of the errors of the priors
+    std::string light = "A";     ///< synthetic_light
 
     template <class V>
     void visit(V& v) {
@@ -35,6 +36,7 @@ struct SyntheticOptions {
         v("height_share", height_share, Range::inside(0.05, 0.95),
           "share of the picture's height that the person fills");
         v("seed", seed, Range::at_least(0), "seed of the errors of the priors");
+        v("light", light, "light that the person stands in: A or B");
     }
 };
 
@@ -49,7 +51,7 @@ ClothedSubject synthetic_subject(const BodyData& body, const SyntheticOptions& o
 /// also have the priors normal, depth and semantic, which are wrong as a network's are (see
 /// PriorErrors). A test_view frame carries its train frame's index; test and novel_motion carry -1.
 /// Same arguments, same bits, whatever the number of threads.
-/// Error: not 24 joints in SMPL's order.
+/// Error: not 24 joints in SMPL's order; no such light.
 Capture synthetic_capture(const BodyData& body, const SyntheticOptions& options = {},
                           const SyntheticProgress& progress = {});
 

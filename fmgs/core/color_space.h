@@ -10,4 +10,12 @@ inline torch::Tensor linear_color(const torch::Tensor& srgb) {
     return torch::where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055).pow(2.4));
 }
 
+/// Linear light ≥ 0, of any shape → sRGB; light above 1 stays above 1.
+inline torch::Tensor srgb_color(const torch::Tensor& linear) {
+    constexpr double kKnee = 0.0031308;
+    // The power is taken of the knee at least: its slope at 0 is infinite.
+    return torch::where(linear <= kKnee, 12.92 * linear,
+                        1.055 * linear.clamp_min(kKnee).pow(1 / 2.4) - 0.055);
+}
+
 }  // namespace fmgs
