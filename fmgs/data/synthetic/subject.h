@@ -11,6 +11,7 @@ struct SubjectOptions {
     double largest_offset = 0.030;  ///< no cloth lies further outside the body, metres
     /// mean height of the folds that follow the pose, metres; 2/3 to 4/3 of it occurs
     double fold_height = 0.0045;
+    std::string garment = "none";  ///< none, or skirt: worn over the other clothes
 };
 
 /// A clothed body that can be posed and drawn. Cloth is an offset along the normals of the finely
@@ -24,6 +25,9 @@ class ClothedSubject {
     ClothedSubject(BodyModel body, const torch::Tensor& labels, const SubjectOptions& options = {});
 
     const torch::Tensor& faces() const { return canonical_.faces; }
+    /// What the cloth lies on, in the body's canonical pose, with the garment: a template that has
+    /// it.
+    const Mesh& canonical() const { return canonical_; }
     /// Distance of the cloth outside the body [V'], metres, in this pose.
     torch::Tensor offset(const BodyPose& pose) const;
     /// The clothed mesh in the world, V' vertices.
@@ -35,6 +39,7 @@ class ClothedSubject {
   private:
     void dress(const torch::Tensor& classes);
     void fold();
+    void put_on_skirt();
     SurfaceLook look(const SurfacePoint& point) const;
 
     BodyModel body_;
