@@ -77,6 +77,8 @@ TEST_CASE("every overlay of the seminar trains, resumes to the bit and is drawn"
     REQUIRE(seen.contains("pose_projection"));
     REQUIRE(seen.contains("skinning_table"));
     REQUIRE(seen.contains("blendshapes"));
+    REQUIRE(seen.contains("template_offsets"));
+    REQUIRE(seen.contains("template_mesh"));
 }
 
 TEST_CASE("training is the same with a projection; its run and its file have one", "[seminar]") {
