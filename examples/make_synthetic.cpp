@@ -1,6 +1,7 @@
 // Writes the embedded capture as files: pictures, masks, priors, exact maps, poses and cameras of a
-// clothed person whose geometry is known, beside the body file (body.npz), the light that the
-// person stands in (light.hdr) and a contact sheet (overview.png).
+// clothed person whose geometry is known, beside the body file (body.npz), a template with the
+// garment (template.obj), the light that the person stands in (light.hdr) and a contact sheet
+// (overview.png).
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/files.h>
@@ -75,6 +76,7 @@ void make(const fs::path& folder, const std::string& body_file,
     fmgs::write_capture(folder, capture);
     fmgs::write_body(folder / "body.npz", body);
     fmgs::write_radiance(folder / "light.hdr", fmgs::synthetic_light(options.light).picture());
+    fmgs::write_obj(folder / "template.obj", fmgs::synthetic_template(body, options));
     if (meshes) write_meshes(folder, body, options, capture);
     fmgs::write_color(folder / "overview.png", overview(capture));
     fmgs::PriorQuality mean;
@@ -96,14 +98,14 @@ void make(const fs::path& folder, const std::string& body_file,
 struct CommandLine {
     CLI::App& app;
     template <class T>
-    void operator()(const char* name, T& value, const fmgs::Range& range, const char* help) {
+    void operator()(const char* name, T& value, const std::string& help) {
         std::string flag = "--" + std::string(name);
         std::replace(flag.begin(), flag.end(), '_', '-');
-        app.add_option(flag, value, fmt::format("{} ({})", help, range.text()))
-            ->capture_default_str();
+        app.add_option(flag, value, help)->capture_default_str();
     }
-    void operator()(const char* name, std::string& value, const char* help) {
-        app.add_option("--" + std::string(name), value, help)->capture_default_str();
+    template <class T>
+    void operator()(const char* name, T& value, const fmgs::Range& range, const char* help) {
+        (*this)(name, value, fmt::format("{} ({})", help, range.text()));
     }
 };
 

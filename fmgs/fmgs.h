@@ -22,6 +22,8 @@
 #include <fmgs/core/rotation.h>
 #include <fmgs/core/surfel_set.h>
 #include <fmgs/core/surfels.h>
+#include <fmgs/core/template_mesh.h>
+#include <fmgs/core/template_offsets.h>
 #include <fmgs/core/types.h>
 #include <fmgs/edit.h>
 #include <fmgs/fields/appearance.h>

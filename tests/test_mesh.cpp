@@ -166,3 +166,22 @@ TEST_CASE("a broken OBJ is named by file and line", "[mesh]") {
     REQUIRE(message("", "no face"));
     REQUIRE(test::throws_error([&] { read_obj(folder.path / "missing.obj"); }, "missing.obj"));
 }
+
+TEST_CASE("faces on both sides of an edge are paired, once for each edge that has two", "[mesh]") {
+    const auto square = torch::tensor({{0, 1, 2}, {0, 2, 3}}, torch::kInt64);
+    const auto sorted = [](const torch::Tensor& faces) {
+        return std::get<0>(adjacent_faces(faces).sort(1));
+    };
+    REQUIRE(torch::equal(sorted(square), torch::tensor({{0, 1}}, torch::kInt64)));
+    REQUIRE(adjacent_faces(square.slice(0, 0, 1)).size(0) == 0);
+    REQUIRE(adjacent_faces(square.slice(0, 0, 0)).size(0) == 0);
+    const auto solid = torch::tensor({{0, 1, 2}, {0, 3, 1}, {0, 2, 3}, {1, 3, 2}}, torch::kInt64);
+    const auto pairs = adjacent_faces(solid);
+    REQUIRE(pairs.size(0) == 6);  // each with each
+    const auto key = std::get<0>(pairs.min(1)) * 4 + std::get<0>(pairs.max(1));
+    REQUIRE(std::get<0>(at::_unique(key)).size(0) == 6);
+    REQUIRE((pairs.select(1, 0) != pairs.select(1, 1)).all().item<bool>());
+    // Three faces on one edge: the first with the second, the second with the third.
+    const auto fan = torch::tensor({{0, 1, 2}, {0, 1, 3}, {1, 0, 4}}, torch::kInt64);
+    REQUIRE(torch::equal(sorted(fan), torch::tensor({{0, 1}, {1, 2}}, torch::kInt64)));
+}

@@ -81,6 +81,8 @@ TEST_CASE("every overlay of the seminar trains, resumes to the bit and is drawn"
     REQUIRE(seen.contains("blendshapes"));
     REQUIRE(seen.contains("material"));
     REQUIRE(seen.contains("material_deferred"));
+    REQUIRE(seen.contains("template_offsets"));
+    REQUIRE(seen.contains("template_mesh"));
 }
 
 TEST_CASE("training is the same with a projection; its run and its file have one", "[seminar]") {

@@ -83,6 +83,24 @@ TEST_CASE("a mesh in the body's clothes stands where it stood and moves with it"
     CHECK(stretch(torn) >= 2 * stretch(moved));
 }
 
+TEST_CASE("moved vertices make another shape of the same body") {
+    auto data = procedural_body({.cell = 0.035});
+    data.pose_directions = torch::zeros({data.vertices.size(0), 3, 9 * 23});
+    const BodyModel body(data, torch::Tensor());
+    const auto canonical = body->canonical().vertices;
+    const auto same = with_vertices(*body, canonical);
+    CHECK((same->shaped() - body->shaped()).abs().max().item<double>() <= 1e-5);
+    const auto wanted = canonical + 0.02 * torch::sin(20 * canonical);
+    const auto moved = with_vertices(*body, wanted);
+    CHECK((moved->canonical().vertices - wanted).abs().max().item<double>() <= 1e-5);
+    for (const auto& item : body->named_buffers()) {
+        INFO(item.key());
+        const auto& now = moved->named_buffers()[item.key()];
+        CHECK(torch::equal(now, item.value()) == (item.key() != "shaped"));
+    }
+    CHECK(throws_error([&] { with_vertices(*body, wanted.slice(0, 1)); }, "canonical vertices"));
+}
+
 TEST_CASE("a template of another size, place or shape is refused by name") {
     const auto body = coarse_body();
     const auto mesh = body->canonical();

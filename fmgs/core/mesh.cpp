@@ -118,6 +118,16 @@ torch::Tensor unique_edges(const torch::Tensor& faces) {
     return split_keys(std::get<0>(at::_unique2(edge_keys(directed_edges(faces), bound))), bound);
 }
 
+torch::Tensor adjacent_faces(const torch::Tensor& faces) {
+    check_shape(faces, {-1, 3}, "faces");
+    const auto keys = edge_keys(directed_edges(faces), vertex_bound(faces));
+    const auto [sorted, order] = torch::sort(keys, /*stable=*/true, 0, /*descending=*/false);
+    const int64_t next = std::max<int64_t>(0, keys.size(0) - 1);
+    const auto same = (sorted.slice(0, 0, next) == sorted.slice(0, 1)).nonzero().squeeze(1);
+    const auto face = order.remainder(std::max<int64_t>(1, faces.size(0)));
+    return torch::stack({face.index_select(0, same), face.index_select(0, same + 1)}, 1);
+}
+
 bool is_closed_manifold(const torch::Tensor& faces) {
     check_shape(faces, {-1, 3}, "faces");
     if (faces.size(0) == 0) return false;

@@ -33,6 +33,9 @@ FaceFrames face_frames(const Mesh& mesh);
 torch::Tensor face_normals(const Mesh& mesh);
 /// Undirected edges [E,2] int64, each once, rows and columns sorted.
 torch::Tensor unique_edges(const torch::Tensor& faces);
+/// The faces on both sides of every edge that has two: [S,2] int64 (of one with more, each and the
+/// next).
+torch::Tensor adjacent_faces(const torch::Tensor& faces);
 /// Is every edge shared by exactly two faces, once in each direction?
 bool is_closed_manifold(const torch::Tensor& faces);
 /// The k nearest rows of each row by Euclidean distance, itself left out, nearest first: points

@@ -58,8 +58,9 @@ std::pair<Tensor, Tensor> dense(Mesh mesh, Tensor weights, double spacing) {
     return {mesh.vertices, weights};
 }
 
-/// x under (Σ w C)⁻¹: where it lies before the legs are spread.
-Tensor unspread(const Tensor& canonical, const Tensor& weights, const Tensor& spread) {
+/// x under (Σ w C)⁻¹: where it lies before the legs are spread. inverse: C⁻¹.
+Tensor unspread(const Tensor& canonical, const Tensor& weights, const Tensor& inverse) {
+    const auto spread = torch::inverse(inverse);
     const auto T = torch::matmul(weights, spread.reshape({-1, 16})).view({-1, 4, 4});
     const auto moved = canonical - T.narrow(1, 0, 3).select(2, 3);
     return torch::matmul(torch::inverse(T.narrow(1, 0, 3).narrow(2, 0, 3)), moved.unsqueeze(2))
@@ -84,21 +85,29 @@ BodyModel with_template(const BodyModelImpl& body, const Mesh& canonical,
     TensorDict buffers;
     for (const auto& item : body.named_buffers(/*recurse=*/false))
         if (item.key() != "pose_directions") buffers.set(item.key(), item.value());
-    const auto spread = torch::inverse(buffers.at("canonical_inverse"));
-    buffers.set("shaped", unspread(canonical.vertices, weights, spread));
+    buffers.set("shaped", unspread(canonical.vertices, weights, buffers.at("canonical_inverse")));
     buffers.set("faces", canonical.faces.clone());
     buffers.set("weights", weights);
     return BodyModel(buffers);
 }
 
+BodyModel with_vertices(const BodyModelImpl& body, const Tensor& canonical) {
+    check_shape(canonical, {body.shaped().size(0), 3}, "canonical vertices");
+    TensorDict buffers;
+    for (const auto& item : body.named_buffers(/*recurse=*/false))
+        buffers.set(item.key(), item.value());
+    buffers.set("shaped", unspread(canonical, body.weights(), buffers.at("canonical_inverse")));
+    return BodyModel(buffers);
+}
+
 BodyModel with_template(const BodyModel& body, const TemplateOptions& options) {
-    if (options.type == "body") {
+    if (options.type == "body" || options.type == "offsets") {
         if (options.file.empty()) return body;
         throw Error("avatar.template.file: set, but not used; set avatar.template.type to mesh");
     }
     if (options.type != "mesh")
-        throw Error(
-            fmt::format("avatar.template.type: expected body or mesh, got '{}'", options.type));
+        throw Error(fmt::format("avatar.template.type: expected body, mesh or offsets, got '{}'",
+                                options.type));
     if (options.file.empty())
         throw Error("avatar.template.file: not set; a template of type mesh needs one");
     const auto mesh = read_mesh(options.file);

@@ -95,12 +95,14 @@ bool may_change(const std::string& key) {
         "avatar.pose_projection.sigmas",      "avatar.skinning.prefit",
         "avatar.skinning.prefit_steps",       "avatar.skinning.prefit_points",
         "avatar.skinning.prefit_shell"};
-    return kTraining.contains(key) ||
+    return kTraining.contains(key) || key.starts_with("avatar.template.offsets.") ||
            !(key.starts_with("avatar.") || key.starts_with("modalities."));
 }
 
-void check_body(const TensorDict& before, const TensorDict& after) {
+/// `learned`: the vertices of its template are those that the run found.
+void check_body(const TensorDict& before, const TensorDict& after, bool learned) {
     for (const auto& [name, tensor] : after) {
+        if (learned && name == "shaped") continue;
         if (torch::equal(tensor, before.at(name))) continue;
         throw Error(fmt::format(
             "the body ({}) is not the one that this run was begun with: data.body, the betas of "
@@ -187,7 +189,7 @@ TrainState resume(const Run& run, const Checkpoint& checkpoint, const TensorDict
     const auto body = named_tensors(*run.body);
     const auto made = copied(body);
     const auto state = load_checkpoint(checkpoint.folder, model, &moments);
-    check_body(made, body);
+    check_body(made, body, run.options.avatar.shape.type == "offsets");
     return state;
 }
 

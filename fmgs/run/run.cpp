@@ -66,6 +66,20 @@ std::string body_file(const CaptureOptions& data) {
     return beside.string();
 }
 
+/// The template's options with the file that they mean.
+TemplateOptions template_of(const RunOptions& options) {
+    auto shape = options.avatar.shape;
+    if (shape.type != "mesh" || !shape.file.empty()) return shape;
+    const auto beside = fs::path(options.data.root) / "template.obj";
+    if (!fs::exists(beside))
+        throw Error(fmt::format(
+            "avatar.template.file: not set, and {} does not exist; a template of type mesh needs "
+            "one",
+            beside.string()));
+    shape.file = beside.string();
+    return shape;
+}
+
 }  // namespace
 
 Run open_run(const RunOptions& options, const CaptureParts& parts) {
@@ -83,7 +97,7 @@ Run open_run(const RunOptions& options, const CaptureParts& parts) {
     const auto body = std::move(run.capture.body);  // the model keeps what it needs of it
     run.capture.description += fmt::format("\n{}", describe_body(run.options.data.body, *body));
     run.body = with_template(BodyModel(*body, run.capture.betas, options.avatar.star_degrees),
-                             options.avatar.shape);
+                             template_of(options));
     if (options.avatar.blendshapes.any() && options.avatar.shape.type != "body")
         throw Error(
             "avatar.blendshapes: they move the vertices of the body's own template; set "

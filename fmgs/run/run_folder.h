@@ -1,6 +1,7 @@
 #pragma once
 /// One run is one folder: config.yaml, history.txt, metrics.csv, gradients.csv, timing.json,
-/// avatar.safetensors, poses.npz, report.html, sheets/, checkpoints/, eval/, render/, influence/.
+/// avatar.safetensors, poses.npz, template.obj, template.png, report.html, sheets/, checkpoints/,
+/// eval/, render/, influence/.
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -35,6 +36,8 @@ struct RunFolder {
     std::filesystem::path timing() const { return root / "timing.json"; }
     std::filesystem::path avatar() const { return root / "avatar.safetensors"; }
     std::filesystem::path poses() const { return root / "poses.npz"; }
+    std::filesystem::path template_mesh() const { return root / "template.obj"; }
+    std::filesystem::path template_picture() const { return root / "template.png"; }
     std::filesystem::path report() const { return root / "report.html"; }
     std::filesystem::path sheets() const { return root / "sheets"; }
     std::filesystem::path checkpoints() const { return root / "checkpoints"; }

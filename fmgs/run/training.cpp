@@ -8,6 +8,7 @@
 #include <fmgs/eval/sheet.h>
 #include <fmgs/run/begin.h>
 #include <fmgs/run/draw.h>
+#include <fmgs/run/fit_template.h>
 #include <fmgs/run/influence.h>
 #include <fmgs/version.h>
 #include <fmt/format.h>
@@ -240,6 +241,7 @@ Training start(Run run, Objective objective, RunFolder folder, std::ostream& pro
         state = resume(run, *last, model, moments_of(optimizer, guard));
     } else {
         write_whole(folder.config(), config_text(run.options));
+        fit_template(run, frames, folder, progress);
         prefit(run, progress);
         fit_projection(run);
         save_checkpoint(folder.checkpoints(), state, model, moments_of(optimizer, guard));

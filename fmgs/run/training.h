@@ -37,10 +37,11 @@ struct Training {
 };
 
 /// First evaluates every loss on every frame; then goes on from the folder's last checkpoint, or,
-/// where there is none, writes config.yaml, pre-fits the skinning and saves step 0. Either way
+/// where there is none, writes config.yaml, learns the template where the options want that,
+/// pre-fits the skinning and saves step 0. Either way
 /// history.txt is told what runs here, what was read, and the note. All parameters
 /// of the avatar and the losses are optimised, those of the poses where they are learned.
-/// `progress` gets the pre-fit and the progress line. Resuming, options that differ from
+/// `progress` gets both stages and the progress line. Resuming, options that differ from
 /// config.yaml are stored there and named in the note. Error: what is wrong with the capture for
 /// these losses, all at once, before anything is written; resuming, a change of what the avatar is
 /// made of.

@@ -22,6 +22,7 @@ inline const std::filesystem::path& capture() {
         options.samples = 1;
         write_capture(folder.path / "capture", synthetic_capture(body, options));
         write_body(folder.path / "capture/body.npz", body);
+        write_obj(folder.path / "capture/template.obj", synthetic_template(body, options));
         return folder.path / "capture";
     }();
     return path;
@@ -30,6 +31,8 @@ inline const std::filesystem::path& capture() {
 inline RunOptions options(const std::vector<std::string>& more = {}) {
     std::vector<std::string> arguments = {"data.root=" + capture().string(),
                                           "avatar.subdivisions=0",
+                                          "avatar.template.resolution=24",
+                                          "avatar.template.offsets.steps=3",
                                           "avatar.skinning.prefit_steps=2",
                                           "avatar.skinning.prefit_points=64",
                                           "avatar.skinning.volume.log2_hashmap_size=8",

@@ -3,6 +3,7 @@
 #include <fmgs/core/check.h>
 #include <fmgs/core/joints.h>
 #include <fmgs/core/surfels.h>
+#include <fmgs/data/synthetic/skirt.h>
 #include <fmgs/data/synthetic/texture.h>
 #include <fmt/format.h>
 #include <torch/nn/functional/normalization.h>
@@ -14,7 +15,8 @@
 namespace fmgs {
 namespace {
 
-constexpr int64_t kHair = 3, kLeftShoe = 8, kTrousers = 12, kRightShoe = 17, kShirt = 22;
+constexpr int64_t kSkirt = 1, kHair = 3, kLeftShoe = 8, kTrousers = 12, kRightShoe = 17,
+                  kShirt = 22;
 
 // Sapiens' classes of bare parts → what is worn there.
 int64_t worn(int64_t label) {
@@ -96,6 +98,8 @@ ClothedSubject::ClothedSubject(BodyModel body, const torch::Tensor& labels,
     if (options.subdivisions < 0 || options.subdivisions > 3) {
         throw Error(fmt::format("subdivisions: expected 0 to 3, got {}", options.subdivisions));
     }
+    if (options.garment != "none" && options.garment != "skirt")
+        throw Error(fmt::format("garment: expected none or skirt, got '{}'", options.garment));
     canonical_ = body_->canonical();
     canonical_.vertices = canonical_.vertices.to(torch::kFloat);
     rest_ = body_->shaped().to(torch::kFloat);
@@ -130,6 +134,7 @@ ClothedSubject::ClothedSubject(BodyModel body, const torch::Tensor& labels,
     crown_ = rest_.select(1, 1).max().item<float>();
     dress(smoothed(shares_, edges, 2));
     fold();
+    if (options.garment == "skirt") put_on_skirt();
 }
 
 void ClothedSubject::dress(const torch::Tensor& classes) {
@@ -173,6 +178,28 @@ void ClothedSubject::fold() {
     }
     fold_sin_ = torch::stack(sines, 1);
     fold_cos_ = torch::stack(cosines, 1);
+}
+
+void ClothedSubject::put_on_skirt() {
+    const auto skirt = detail::skirt(*body_, rest_, canonical_.faces, options_.subdivisions);
+    const int64_t bare = rest_.size(0), count = skirt.rest.size(0);
+    const auto seen = skirt.unseen.logical_not().nonzero().squeeze(1);
+    canonical_ = {
+        torch::cat({canonical_.vertices, skirt.canonical.vertices}),
+        torch::cat({canonical_.faces.index_select(0, seen), skirt.canonical.faces + bare})};
+    rest_ = torch::cat({rest_, skirt.rest});
+    weights_ = torch::cat({weights_, skirt.weights});
+    classes_.push_back(kSkirt);
+    shares_ = torch::constant_pad_nd(shares_, {0, 1, 0, count});
+    shares_.slice(0, bare).select(1, -1).fill_(1);
+    // No cloth lies on it.
+    const auto with_none = [&](const torch::Tensor& x) {
+        return torch::cat({x, x.new_zeros({count, x.size(1)})});
+    };
+    normals_ = with_none(normals_);
+    thickness_ = with_none(thickness_.unsqueeze(1)).squeeze(1);
+    fold_sin_ = with_none(fold_sin_);
+    fold_cos_ = with_none(fold_cos_);
 }
 
 torch::Tensor ClothedSubject::offset(const BodyPose& pose) const {

@@ -13,6 +13,7 @@ struct SubjectOptions {
     /// mean height of the folds that follow the pose, metres; 2/3 to 4/3 of it occurs
     double fold_height = 0.0045;
     SyntheticLight light = synthetic_light("A");
+    std::string garment = "none";  ///< none, or skirt: worn over the other clothes
 };
 
 /// A clothed body that can be posed and drawn. Cloth is an offset along the normals of the finely
@@ -26,6 +27,9 @@ class ClothedSubject {
     ClothedSubject(BodyModel body, const torch::Tensor& labels, const SubjectOptions& options = {});
 
     const torch::Tensor& faces() const { return canonical_.faces; }
+    /// What the cloth lies on, in the body's canonical pose, with the garment: a template that has
+    /// it.
+    const Mesh& canonical() const { return canonical_; }
     /// Distance of the cloth outside the body [V'], metres, in this pose.
     torch::Tensor offset(const BodyPose& pose) const;
     /// The clothed mesh in the world, V' vertices.
@@ -37,6 +41,7 @@ class ClothedSubject {
   private:
     void dress(const torch::Tensor& classes);
     void fold();
+    void put_on_skirt();
     SurfaceLook look(const SurfacePoint& point) const;
 
     BodyModel body_;

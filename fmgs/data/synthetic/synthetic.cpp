@@ -104,7 +104,14 @@ torch::Tensor no_betas(const BodyData& body) {
 ClothedSubject synthetic_subject(const BodyData& body, const SyntheticOptions& options) {
     return {BodyModel(body, no_betas(body)), body_part_labels(body),
             SubjectOptions{.subdivisions = options.subdivisions,
-                           .light = synthetic_light(options.light)}};
+                           .light = synthetic_light(options.light),
+                           .garment = options.garment}};
+}
+
+Mesh synthetic_template(const BodyData& body, const SyntheticOptions& options) {
+    auto coarse = options;
+    coarse.subdivisions = 0;
+    return synthetic_subject(body, coarse).canonical();
 }
 
 Capture synthetic_capture(const BodyData& body, const SyntheticOptions& options,

@@ -12,16 +12,17 @@
 namespace fmgs {
 
 struct SyntheticOptions {
-    int64_t size = 256;          ///< width and height of the pictures, pixels
-    int64_t train_frames = 40;   ///< over one full turn
-    int64_t test_frames = 10;    ///< held-out poses of the same motion
-    int64_t test_views = 8;      ///< train poses seen by other cameras
-    int64_t novel_frames = 8;    ///< poses of another motion
-    int64_t subdivisions = 2;    ///< of the body mesh that is dressed and drawn
-    int64_t samples = 3;         ///< per pixel and axis, odd
-    double height_share = 0.80;  ///< of the picture that the person fills
-    int64_t seed = 7;            ///< of the errors of the priors
-    std::string light = "A";     ///< synthetic_light
+    int64_t size = 256;            ///< width and height of the pictures, pixels
+    int64_t train_frames = 40;     ///< over one full turn
+    int64_t test_frames = 10;      ///< held-out poses of the same motion
+    int64_t test_views = 8;        ///< train poses seen by other cameras
+    int64_t novel_frames = 8;      ///< poses of another motion
+    int64_t subdivisions = 2;      ///< of the body mesh that is dressed and drawn
+    int64_t samples = 3;           ///< per pixel and axis, odd
+    double height_share = 0.80;    ///< of the picture that the person fills
+    int64_t seed = 7;              ///< of the errors of the priors
+    std::string light = "A";       ///< synthetic_light
+    std::string garment = "none";  ///< as SubjectOptions::garment
 
     template <class V>
     void visit(V& v) {
@@ -37,6 +38,7 @@ struct SyntheticOptions {
           "share of the picture's height that the person fills");
         v("seed", seed, Range::at_least(0), "seed of the errors of the priors");
         v("light", light, "light that the person stands in: A or B");
+        v("garment", garment, "worn over the other clothes: none, or skirt");
     }
 };
 
@@ -45,6 +47,10 @@ using SyntheticProgress = std::function<void(int64_t done, int64_t total)>;
 
 /// Who is seen in that capture. Error: not 24 joints in SMPL's order.
 ClothedSubject synthetic_subject(const BodyData& body, const SyntheticOptions& options = {});
+
+/// A mesh in the canonical pose of that body, as one would bring along for a template: the naked
+/// body, not subdivided, with the garment and without what it hides. Error as above.
+Mesh synthetic_template(const BodyData& body, const SyntheticOptions& options = {});
 
 /// Splits train, test, test_view and novel_motion. World = the first camera, OpenCV axes. Every
 /// frame has maps color and mask, and truth {color, mask, depth, normal, semantic}; train frames

@@ -47,6 +47,13 @@ Color trousers(const std::array<float, 3>& x, const Landmarks& at) {
     return {0.24F * tone, 0.26F * tone, 0.44F * tone};
 }
 
+Color skirt(const std::array<float, 3>& x, const Landmarks& at) {
+    if (x[1] < at.left_knee[1] + 0.06F) return {0.92F, 0.78F, 0.30F};  // a border at the hem
+    const float pleat = std::atan2(x[0], x[2]) * (15 / 3.14159265F);
+    const float tone = band(pleat, 1.0F, 0.5F) ? 1.0F : 0.78F;
+    return {0.72F * tone, 0.20F * tone, 0.30F * tone};
+}
+
 Color skin(int64_t label, const std::array<float, 3>& x, const Landmarks& at) {
     if (label == 23 || label == 24) return {0.70F, 0.33F, 0.32F};
     if (label == 2 && x[2] > at.head[2] + 0.03F) {
@@ -74,6 +81,8 @@ std::array<float, 3> reflectance(int64_t label, const std::array<float, 3>& x,
             return shirt(x, at);
         case 12:
             return trousers(x, at);
+        case 1:
+            return skirt(x, at);
         case 8:
         case 17:
             return shoe(x, at);
