@@ -1,12 +1,13 @@
 // Writes the embedded capture as files: pictures, masks, priors, exact maps, poses and cameras of a
-// clothed person whose geometry is known, beside the body file (body.npz) and a contact sheet
-// (overview.png).
+// clothed person whose geometry is known, beside the body file (body.npz), a contact sheet
+// (overview.png) and a network to read poses with (backbone.pt).
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/files.h>
 #include <fmgs/data/capture_writer.h>
 #include <fmgs/data/image_io.h>
 #include <fmgs/data/synthetic/procedural_body.h>
+#include <fmgs/data/synthetic/stand_in_backbone.h>
 #include <fmgs/data/synthetic/synthetic.h>
 #include <fmgs/eval/colors.h>
 #include <fmgs/run/program.h>
@@ -73,6 +74,7 @@ void make(const fs::path& folder, const std::string& body_file,
     std::fprintf(stderr, "\nwriting %s\n", folder.c_str());
     fmgs::write_capture(folder, capture);
     fmgs::write_body(folder / "body.npz", body);
+    fmgs::write_stand_in_backbone(folder / "backbone.pt");
     if (meshes) write_meshes(folder, body, options, capture);
     fmgs::write_color(folder / "overview.png", overview(capture));
     fmgs::PriorQuality mean;

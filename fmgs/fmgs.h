@@ -26,12 +26,15 @@
 #include <fmgs/edit.h>
 #include <fmgs/fields/appearance.h>
 #include <fmgs/fields/blendshapes.h>
+#include <fmgs/fields/encoded_poses.h>
 #include <fmgs/fields/feature.h>
 #include <fmgs/fields/field_input.h>
 #include <fmgs/fields/geometry.h>
 #include <fmgs/fields/hash_grid.h>
 #include <fmgs/fields/located_points.h>
 #include <fmgs/fields/mlp.h>
+#include <fmgs/fields/picture_backbone.h>
+#include <fmgs/fields/pose_correction.h>
 #include <fmgs/fields/pose_encoder.h>
 #include <fmgs/fields/pose_projection.h>
 #include <fmgs/fields/pose_table.h>

@@ -34,7 +34,7 @@ Training begin(Run run, const fs::path& folder, std::ostream& progress) {
 void disturb(Run& run, const std::vector<int64_t>& rows, double radians, double metres,
              uint64_t seed = 1) {
     const torch::NoGradGuard guard;
-    for (auto& parameter : run.poses.ptr()->named_parameters()) {
+    for (auto& parameter : run.poses->named_parameters()) {
         const double size = parameter.key() == "translation" ? metres : radians;
         auto x = parameter.value();
         const auto noise = torch::randn(x.sizes(), Random{seed}.generator(parameter.key()));
@@ -57,15 +57,15 @@ FrameList drawn_by_itself(const Run& run) {
 /// First moments of ones, as Optimizer::state has them.
 TensorDict moments_of(const Run& run) {
     TensorDict out;
-    for (const auto& parameter : run.poses.ptr()->named_parameters())
+    for (const auto& parameter : run.poses->named_parameters())
         out.set("poses." + parameter.key() + ".first",
                 torch::ones_like(parameter.value()).detach());
     return out;
 }
 
 bool same_row(const Run& run, const torch::Tensor& angles, const torch::Tensor& places, int64_t k) {
-    return torch::equal(run.poses->axis_angle()[k], angles[k]) &&
-           torch::equal(run.poses->translation()[k], places[k]);
+    return torch::equal(run.poses->rows().axis_angle[k], angles[k]) &&
+           torch::equal(run.poses->rows().translation[k], places[k]);
 }
 
 Frame named(const std::string& name) {
@@ -154,8 +154,7 @@ TEST_CASE("the guard takes back the poses that show hidden pixels worse, and kee
           "[learned_poses]") {
     auto run = learning({"pose.held_out=0.5"});
     const auto frames = drawn_by_itself(run);  // the capture's poses show exactly these
-    const auto angles = run.poses->axis_angle().detach().clone(),
-               places = run.poses->translation().detach().clone();
+    const auto angles = run.poses->rows().axis_angle, places = run.poses->rows().translation;
     PoseGuard guard(run);
     disturb(run, {1, 2}, 0.1, 0.05);
     auto moments = moments_of(run);
@@ -168,7 +167,7 @@ TEST_CASE("the guard takes back the poses that show hidden pixels worse, and kee
     }
     // A guard that begins with wrong poses keeps the right ones once it has seen them.
     disturb(run, {0, 3}, 0.1, 0.05);
-    const auto wrong = run.poses->translation()[0].detach().clone();
+    const auto wrong = run.poses->rows().translation[0];
     PoseGuard second(run);
     {
         const torch::NoGradGuard no_grad;
@@ -190,14 +189,14 @@ TEST_CASE("a check takes back what all frames moved by along their lines of sigh
           "[learned_poses]") {
     auto run = learning({"pose.held_out=0.5"});
     const auto frames = run.capture.splits.at("train");
-    const auto places = run.poses->translation().detach().clone();
+    const auto places = run.poses->rows().translation;
     // Each frame somewhere else, from what the guard keeps, so that no frame goes back.
     disturb(run, {0, 1, 2, 3}, 0, 0.02);
     PoseGuard moved(run);
-    const auto before = run.poses->translation().detach().clone();
+    const auto before = run.poses->rows().translation;
     auto moments = moments_of(run);
     REQUIRE(moved.check(run, frames, moments, 1) == 0);
-    const auto after = run.poses->translation().detach();
+    const auto after = run.poses->rows().translation;
     std::vector<torch::Tensor> sight;
     for (const auto& head : frames.heads()) sight.push_back(head.camera.rotation[2]);
     const auto d = torch::stack(sight);

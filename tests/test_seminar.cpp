@@ -75,6 +75,8 @@ TEST_CASE("every overlay of the seminar trains, resumes to the bit and is drawn"
             REQUIRE(make()->size() == saved.avatar->parts().surfels->size());
     }
     REQUIRE(seen.contains("pose_projection"));
+    REQUIRE(seen.contains("pose_encoder"));
+    REQUIRE(seen.contains("pose_scripted"));
     REQUIRE(seen.contains("skinning_table"));
     REQUIRE(seen.contains("blendshapes"));
 }

@@ -10,7 +10,7 @@ namespace fmgs {
 
 /// What a module that owns parameters also is. The groups are the learning rates of OptimOptions
 /// (train/optim.h): volume, feature_volume, network, skinning, skinning_table, blendshapes, betas,
-/// pose_root, pose_joints, pose_translation, scale, opacity, offset, turn, loss.
+/// pose_root, pose_joints, pose_translation, picture_encoder, scale, opacity, offset, turn, loss.
 class ParameterGroups {
   public:
     virtual ~ParameterGroups() = default;

@@ -5,6 +5,7 @@
 #include <fmgs/core/random.h>
 #include <fmgs/core/rotation.h>
 #include <fmgs/data/file_names.h>
+#include <fmgs/losses/pose_anchor.h>
 #include <fmgs/raster/render.h>
 #include <fmt/format.h>
 #include <torch/types.h>
@@ -57,6 +58,7 @@ torch::Tensor joint_positions(const Body& body, const BodyPose& pose, const torc
 PoseGuard::PoseGuard(const Run& run) {
     const auto& options = run.options;
     if (!options.pose.learn || options.pose.checks == 0 || options.pose.held_out == 0) return;
+    if (options.pose.source != "table") return;  // a network has no rows to take back
     share_ = options.pose.held_out;
     checks_ = options.pose.checks;
     steps_ = options.train.steps;
@@ -107,7 +109,7 @@ int64_t PoseGuard::check(const Run& run, const FrameList& frames, const TensorDi
             torch::cat({kept_.at("poses.root.kept").unsqueeze(1), kept_.at("poses.joints.kept")},
                        1),
             kept_.at("poses.translation.kept"));
-        const double now = hidden_error(run, frame, run.poses.ptr()->forward(k), looks, progress);
+        const double now = hidden_error(run, frame, run.poses->forward(k), looks, progress);
         const bool worse = hidden_error(run, frame, kept.ptr()->forward(k), looks, progress) < now;
         for (const auto& [name, row] : rows) {
             auto mine = row[k], best = kept_.at(name + ".kept")[k];
@@ -132,10 +134,16 @@ Objective pose_objective(const Run& run, const Objective& objective) {
         throw Error(
             "pose.learn: poses are learned from the photometric and the mask loss, and neither is "
             "there; give losses.photometric.weight or losses.mask.weight, or set pose.learn=false");
+    if (pose.anchor > 0) {
+        std::vector<BodyPose> file;
+        for (const auto& head : run.capture.splits.at("train").heads()) file.push_back(head.pose);
+        out->add("pose_anchor", std::make_shared<PoseAnchorLoss>(run.poses, std::move(file)),
+                 pose.anchor, Reach::nothing());
+    }
     if (pose.smoothness > 0)
         out->add("pose_smoothness",
                  std::make_shared<PoseSmoothnessLoss>(
-                     run.poses.ptr(), time_neighbours(run.capture.splits.at("train").heads())),
+                     run.poses, time_neighbours(run.capture.splits.at("train").heads())),
                  pose.smoothness, Reach::nothing());
     return out;
 }
@@ -143,7 +151,7 @@ Objective pose_objective(const Run& run, const Objective& objective) {
 Surfels still_surfels(const Run& run, const Surfels& surfels, int64_t index) {
     auto out = surfels.restricted(Reach::nothing());
     const auto& parts = run.avatar->parts();
-    out.bones = parts.skinning->bones(parts.body->bones(run.poses.ptr()->forward(index)));
+    out.bones = parts.skinning->bones(parts.body->bones(run.poses->forward(index)));
     return out;
 }
 
@@ -172,7 +180,7 @@ PoseChange pose_change(const Run& run) {
     PoseChange out;
     out.drift = torch::zeros({3});
     for (const auto& head : heads) {
-        const auto before = head.pose.to(run.device), now = run.poses.ptr()->forward(head.index);
+        const auto before = head.pose.to(run.device), now = run.poses->forward(head.index);
         const auto moved =
             (joint_positions(*run.body, now, rest) - joint_positions(*run.body, before, rest))
                 .cpu();

@@ -46,8 +46,8 @@ class PoseGuard {
 };
 
 /// The objective that poses are learned with: of the terms of `objective` the photometric and the
-/// mask loss, which compare the person with what was seen; and, where pose.smoothness asks for it,
-/// PoseSmoothnessLoss. Empty where poses are not learned. Error when neither loss is there.
+/// mask loss, which compare the person with what was seen; and, where pose.smoothness and
+/// pose.anchor ask for them, PoseSmoothnessLoss and PoseAnchorLoss. Empty where poses are not learned. Error when neither loss is there.
 Objective pose_objective(const Run& run, const Objective& objective);
 /// The surfels in the learned pose of row `index`, of which alone they carry a gradient.
 Surfels still_surfels(const Run& run, const Surfels& surfels, int64_t index);

@@ -35,6 +35,7 @@ struct RunFolder {
     std::filesystem::path timing() const { return root / "timing.json"; }
     std::filesystem::path avatar() const { return root / "avatar.safetensors"; }
     std::filesystem::path poses() const { return root / "poses.npz"; }
+    std::filesystem::path pose_encoder() const { return root / "pose_encoder.safetensors"; }
     std::filesystem::path report() const { return root / "report.html"; }
     std::filesystem::path sheets() const { return root / "sheets"; }
     std::filesystem::path checkpoints() const { return root / "checkpoints"; }
