@@ -52,6 +52,8 @@
 #include <fmgs/losses/objective.h>
 #include <fmgs/losses/paper_objective.h>
 #include <fmgs/losses/photometric.h>
+#include <fmgs/losses/pose_anchor.h>
+#include <fmgs/losses/pose_smoothness.h>
 #include <fmgs/losses/routes.h>
 #include <fmgs/losses/semantic.h>
 #include <fmgs/losses/skin.h>
