@@ -2,7 +2,10 @@
 #include <fmgs/core/random.h>
 #include <fmgs/core/rotation.h>
 #include <fmgs/fields/encoded_poses.h>
+#include <torch/nn/functional/normalization.h>
 #include <torch/optim/adam.h>
+
+#include <fstream>
 
 #include "support/gradcheck.h"
 #include "support/module.h"
@@ -147,7 +150,8 @@ TEST_CASE("a scripted network is read as it is, and only its head learns", "[pos
     save_network(folder.path / "maps.pt", "return x[:, :2] * 2.0");
     const ScriptedBackbone maps(folder.path / "maps.pt", 32);
     REQUIRE_CLOSE(maps.ptr()->forward(seen), 2 * seen.slice(1, 0, 2).mean({2, 3}), 1e-6);
-    const PoseCorrection by_options({.backbone = file.string(), .size = 32}, kJoints);
+    const PoseCorrection by_options(PoseCorrectionOptions{.backbone = file.string(), .size = 32},
+                                    kJoints);
     REQUIRE(by_options.ptr()->forward(seen).abs().max().item<double>() == 0);
 }
 
