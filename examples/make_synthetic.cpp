@@ -1,7 +1,7 @@
 // Writes the embedded capture as files: pictures, masks, priors, exact maps, poses and cameras of a
 // clothed person whose geometry is known, beside the body file (body.npz), a template with the
-// garment (template.obj), the light that the person stands in (light.hdr) and a contact sheet
-// (overview.png).
+// garment (template.obj), the light that the person stands in (light.hdr), a network to read poses
+// with (backbone.pt) and a contact sheet (overview.png).
 #include <fmgs/core/body_model.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/files.h>
@@ -9,6 +9,7 @@
 #include <fmgs/data/image_io.h>
 #include <fmgs/data/radiance_file.h>
 #include <fmgs/data/synthetic/procedural_body.h>
+#include <fmgs/data/synthetic/stand_in_backbone.h>
 #include <fmgs/data/synthetic/synthetic.h>
 #include <fmgs/eval/colors.h>
 #include <fmgs/run/program.h>
@@ -77,6 +78,7 @@ void make(const fs::path& folder, const std::string& body_file,
     fmgs::write_body(folder / "body.npz", body);
     fmgs::write_radiance(folder / "light.hdr", fmgs::synthetic_light(options.light).picture());
     fmgs::write_obj(folder / "template.obj", fmgs::synthetic_template(body, options));
+    fmgs::write_stand_in_backbone(folder / "backbone.pt");
     if (meshes) write_meshes(folder, body, options, capture);
     fmgs::write_color(folder / "overview.png", overview(capture));
     fmgs::PriorQuality mean;

@@ -1,10 +1,13 @@
 // Draws a trained avatar:
-//   render RUN|FILE.safetensors [--orbit N | --motion FILE | --rest] [--camera FILE] [key=value…]
+//   render RUN|FILE.safetensors [--orbit N | --motion FILE | --rest | --drive FOLDER] [--camera
+//   FILE]
+//          [key=value…]
 #include <fmgs/core/check.h>
 #include <fmgs/core/config/config.h>
 #include <fmgs/core/io/files.h>
 #include <fmgs/run/map_values.h>
 #include <fmgs/run/picture_sequence.h>
+#include <fmgs/run/pose_reading.h>
 #include <fmgs/run/process.h>
 #include <fmgs/run/program.h>
 #include <fmgs/run/progress.h>
@@ -21,7 +24,8 @@ namespace fs = std::filesystem;
 using namespace fmgs;
 
 struct Arguments {
-    std::string avatar, out, size, light;
+    std::string avatar, out, size, light, encoder;
+    CaptureOptions drive;
     std::vector<std::string> keys;
     SequenceOptions sequence;
     PictureOptions pictures;
@@ -84,6 +88,20 @@ void draw_sequence(const Drawable& avatar, const Sequence& sequence, const fs::p
     if (!note.empty()) say(fmt::format("note: {}\n", note));
 }
 
+/// Poses read off new pictures by the encoder that is named, or else the run's.
+Sequence drive(const Arguments& arguments, const Drawable& avatar, const fs::path& trained) {
+    const fs::path file = arguments.encoder.empty() ? trained : fs::path(arguments.encoder);
+    if (file.empty() || !is_there(file))
+        throw Error(fmt::format(
+            "--drive: {}; a run with pose.source=encoder leaves pose_encoder.safetensors, which "
+            "--encoder FILE names",
+            file.empty() ? "an avatar file has no encoder" : file.string() + " does not exist"));
+    const auto encoder = load_pose_encoder(file, avatar.body->joint_count());
+    auto data = arguments.drive;
+    if (data.body.empty()) data.body = (fs::path(data.root) / "body.npz").string();
+    return driven_sequence(avatar, encoder, data, arguments.sequence);
+}
+
 int run_program(Arguments arguments) {
     if (!arguments.size.empty()) arguments.sequence.size = PictureSize::of(arguments.size);
     const bool is_run = is_there(arguments.avatar) && fs::is_directory(arguments.avatar);
@@ -93,7 +111,9 @@ int run_program(Arguments arguments) {
     const fs::path out = !arguments.out.empty() ? fs::path(arguments.out)
                          : is_run               ? run.render()
                                                 : fs::path(arguments.avatar + "_render");
-    const auto sequence = plan_sequence(avatar, arguments.sequence);
+    const auto sequence = arguments.drive.root.empty()
+                              ? plan_sequence(avatar, arguments.sequence)
+                              : drive(arguments, avatar, is_run ? run.pose_encoder() : fs::path());
     for (const auto& note : sequence.notes) say(note + "\n");
     const auto folder = out / sequence.name;
     draw_sequence(avatar, sequence, folder, arguments.pictures);
@@ -112,11 +132,13 @@ void add_light_options(CLI::App& app, Arguments& a) {
     app.add_option("--rotate-light", a.sequence.rotate_light,
                    "turn the light once around the person in so many pictures; without --orbit, "
                    "--motion or --camera the rest stands still")
-        ->check(CLI::Range(1, 10000));
+        ->check(CLI::Range(1, 10000))
+        ->excludes(app.get_option("--drive"));
 }
 
 /// What is drawn: poses and cameras.
-void add_sequence_options(CLI::App& app, SequenceOptions& s) {
+void add_sequence_options(CLI::App& app, Arguments& a) {
+    auto& s = a.sequence;
     auto* orbit = app.add_option("--orbit", s.orbit, "views around the person (default: 48)")
                       ->check(CLI::Range(1, 10000));
     auto* motion =
@@ -126,8 +148,8 @@ void add_sequence_options(CLI::App& app, SequenceOptions& s) {
                        "(default: the first training pose)")
             ->check(CLI::ExistingPath)
             ->excludes(orbit);
-    app.add_flag("--rest", s.rest, "the canonical pose instead: arms and legs spread")
-        ->excludes(motion);
+    auto* rest = app.add_flag("--rest", s.rest, "the canonical pose instead: arms and legs spread")
+                     ->excludes(motion);
     app.add_option(
            "--person", s.reading.person,
            "which person of the motion, by its number there (default: the one seen longest)")
@@ -148,6 +170,21 @@ void add_sequence_options(CLI::App& app, SequenceOptions& s) {
     app.add_option("--view", s.view, "the only one of these, for all poses, counted from 0")
         ->check(CLI::NonNegativeNumber)
         ->needs(camera);
+    auto* drive =
+        app.add_option("--drive", a.drive.root,
+                       "a capture whose pictures drive the avatar: the poses fitted to them, as an "
+                       "encoder corrects them (pose.source=encoder)")
+            ->check(CLI::ExistingDirectory)
+            ->excludes(orbit)
+            ->excludes(motion)
+            ->excludes(rest)
+            ->excludes(camera);
+    app.add_option("--encoder", a.encoder, "its encoder (default: RUN/pose_encoder.safetensors)")
+        ->check(CLI::ExistingFile)
+        ->needs(drive);
+    app.add_option("--drive-body", a.drive.body, "its body file (default: body.npz in its folder)")
+        ->check(CLI::ExistingFile)
+        ->needs(drive);
     auto* stride = app.add_option("--stride", s.stride, "draw every so many pictures of all")
                        ->check(CLI::Range(1, 1000000));
     app.add_option("--frames", s.frames, "draw at most so many")->check(CLI::Range(1, 1000000));
@@ -170,7 +207,7 @@ int main(int argc, char** argv) {
     app.add_option("keys", a.keys, "train.device=…, render.low_pass=…");
     app.add_option("--out", a.out,
                    "folder for the pictures (default: RUN/render, or FILE_render beside the file)");
-    add_sequence_options(app, a.sequence);
+    add_sequence_options(app, a);
     add_light_options(app, a);
     app.add_option("--size", a.size,
                    "pixels: N for the longer side, or WxH; 16 to 8192 (default: as the cameras "

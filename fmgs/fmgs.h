@@ -28,6 +28,7 @@
 #include <fmgs/edit.h>
 #include <fmgs/fields/appearance.h>
 #include <fmgs/fields/blendshapes.h>
+#include <fmgs/fields/encoded_poses.h>
 #include <fmgs/fields/feature.h>
 #include <fmgs/fields/field_input.h>
 #include <fmgs/fields/geometry.h>
@@ -35,6 +36,8 @@
 #include <fmgs/fields/located_points.h>
 #include <fmgs/fields/material.h>
 #include <fmgs/fields/mlp.h>
+#include <fmgs/fields/picture_backbone.h>
+#include <fmgs/fields/pose_correction.h>
 #include <fmgs/fields/pose_encoder.h>
 #include <fmgs/fields/pose_projection.h>
 #include <fmgs/fields/pose_table.h>
@@ -52,6 +55,8 @@
 #include <fmgs/losses/objective.h>
 #include <fmgs/losses/paper_objective.h>
 #include <fmgs/losses/photometric.h>
+#include <fmgs/losses/pose_anchor.h>
+#include <fmgs/losses/pose_smoothness.h>
 #include <fmgs/losses/routes.h>
 #include <fmgs/losses/semantic.h>
 #include <fmgs/losses/skin.h>

@@ -55,7 +55,7 @@ TEST_CASE("pose smoothness pulls the frame's own pose alone, and as its differen
         for (const int64_t k : {0, 2, 3}) REQUIRE(gradient[k].abs().sum().item<double>() == 0);
         if (parameter.key() != "root") REQUIRE(gradient[1].abs().sum().item<double>() > 0.1);
     }
-    const auto angles = poses->axis_angle().detach(), places = poses->translation().detach();
+    const auto [angles, places] = poses->rows();
     const double error = gradient_error(
         [&](const std::vector<torch::Tensor>& x) {
             const BodyPose own{exp_map(x[0]), x[1]};

@@ -57,11 +57,11 @@ TEST_CASE("the learned pose is drawn where poses are learned and the frame has a
     const auto run = open_run(options({"pose.learn=true", "pose.start=0.5"}), CaptureParts());
     {
         const torch::NoGradGuard guard;
-        for (auto& parameter : run.poses.ptr()->parameters()) parameter.add_(0.1);
+        for (auto& parameter : run.poses->parameters()) parameter.add_(0.1);
     }
     const auto& frame = run.capture.splits.at("train")[2];
     REQUIRE(frame.index == 2);
-    const auto learned = run.poses.ptr()->forward(2);
+    const auto learned = run.poses->forward(2);
     REQUIRE(same_pose(take(run, frame).pose, learned));
     REQUIRE(same_pose(take(run, frame, 0.5).pose, learned));
     REQUIRE(take(run, frame).pose.rotations.requires_grad());
@@ -69,7 +69,7 @@ TEST_CASE("the learned pose is drawn where poses are learned and the frame has a
     // A held-out camera of a training frame shows that frame's pose as it was learned.
     const auto& view = run.capture.splits.at("test_view").front();
     REQUIRE(view.index >= 0);
-    REQUIRE(same_pose(take(run, view).pose, run.poses.ptr()->forward(view.index)));
+    REQUIRE(same_pose(take(run, view).pose, run.poses->forward(view.index)));
     const auto& held_out = run.capture.splits.at("test").front();
     REQUIRE(held_out.index == -1);
     REQUIRE(same_pose(take(run, held_out).pose, held_out.pose));

@@ -77,6 +77,8 @@ TEST_CASE("every overlay of the seminar trains, resumes to the bit and is drawn"
             REQUIRE(make()->size() == saved.avatar->parts().surfels->size());
     }
     REQUIRE(seen.contains("pose_projection"));
+    REQUIRE(seen.contains("pose_encoder"));
+    REQUIRE(seen.contains("pose_scripted"));
     REQUIRE(seen.contains("skinning_table"));
     REQUIRE(seen.contains("blendshapes"));
     REQUIRE(seen.contains("material"));
@@ -88,7 +90,7 @@ TEST_CASE("every overlay of the seminar trains, resumes to the bit and is drawn"
 TEST_CASE("training is the same with a projection; its run and its file have one", "[seminar]") {
     const TemporaryFolder folder;
     const auto plain = folder.path / "plain", on = folder.path / "on";
-    const std::vector<std::string> learned = {"pose.learn=true", "pose.start=0"};  // with the guard
+    const std::vector<std::string> learned = {"pose.learn=true", "pose.start=0", "pose.checks=0"};
     auto keys = learned;
     keys.emplace_back("avatar.pose_projection={components: 2, sigmas: 0.5}");
     REQUIRE(train_through(plain, learned) == train_through(on, keys));

@@ -10,7 +10,8 @@ namespace fmgs {
 
 /// What a module that owns parameters also is. The groups are the learning rates of OptimOptions
 /// (train/optim.h): volume, feature_volume, network, skinning, skinning_table, blendshapes, betas,
-/// light, pose_root, pose_joints, pose_translation, scale, opacity, offset, turn, loss.
+/// light, pose_root, pose_joints, pose_translation, picture_encoder, scale, opacity, offset, turn,
+/// loss.
 class ParameterGroups {
   public:
     virtual ~ParameterGroups() = default;

@@ -2,17 +2,13 @@
 
 #include <ATen/core/ivalue.h>
 #include <c10/core/InferenceMode.h>
-#include <caffe2/serialize/inline_container.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/config/config.h>
-#include <fmgs/core/io/file_kind.h>
-#include <fmgs/core/io/files.h>
+#include <fmgs/core/io/torchscript.h>
 #include <fmgs/core/memory.h>
 #include <fmgs/core/vector_map.h>
 #include <fmgs/data/label_set.h>
 #include <fmt/format.h>
-#include <torch/csrc/jit/api/module.h>
-#include <torch/csrc/jit/serialization/import.h>
 #include <torch/cuda.h>
 
 #include <algorithm>
@@ -45,66 +41,6 @@ struct PriorNetwork::State {
 };
 
 namespace {
-
-// The last reason that LibTorch gives: what is before it is a trace of the network's code.
-std::string reason_of(const std::exception_ptr& exception) {
-    auto text = message_of(exception);
-    if (const auto at = text.rfind("Error: "); at != text.npos) text = text.substr(at + 7);
-    const auto end = text.find('\n');
-    return end == text.npos ? text : text.substr(0, end);
-}
-
-bool is_want_of_memory(const std::string& reason) {
-    for (const char* words :
-         {"out of memory", "can't allocate memory", "enough memory", "bad_alloc"}) {
-        if (reason.find(words) != reason.npos) return true;
-    }
-    return false;
-}
-
-[[noreturn]] void refuse_archive(const std::string& file, const std::string& what) {
-    throw Error(
-        fmt::format("{}: expected a TorchScript archive (of Sapiens: …_torchscript.pt2), got {}; "
-                    "make one with torch.jit.trace(network.eval(), pictures).save(FILE)",
-                    file, what));
-}
-
-void check_archive(const fs::path& file) {
-    const auto kind = detail::kind_of(read_first(file, 4096));
-    if (kind == detail::FileKind::kUnknown) refuse_archive(file.string(), "something else");
-    if (kind != detail::FileKind::kZip)
-        refuse_archive(file.string(), std::string(detail::words_of(kind)));
-    std::string what = "a zip archive that is cut short, or none of torch";
-    try {
-        caffe2::serialize::PyTorchStreamReader reader(file.string());
-        if (reader.hasRecord("constants.pkl")) return;
-        what = reader.hasRecord("data.pkl") ? "a checkpoint of weights without the network"
-                                            : "a program of torch.export, which is another format";
-    } catch (const std::exception&) {
-        // `what` says it
-    }
-    refuse_archive(file.string(), what);
-}
-
-torch::jit::Module load_module(const std::string& file, torch::Device device, bool half) {
-    try {
-        const c10::InferenceMode guard;
-        auto module = torch::jit::load(file, device);
-        module.eval();
-        module.to(device);
-        if (half) module.to(torch::kHalf);
-        return module;
-    } catch (const std::exception&) {
-        const auto reason = reason_of(std::current_exception());
-        if (is_want_of_memory(reason))
-            throw Error(fmt::format("{}: too large for the memory of {}: {}; use a smaller network",
-                                    file, device.str(), reason));
-        throw Error(
-            fmt::format("{}: cannot be loaded ({}); was it copied whole, and made by a torch "
-                        "no newer than this LibTorch?",
-                        file, reason));
-    }
-}
 
 Tensor rgb(const RgbOptions& color, torch::Device device) {
     return torch::tensor({color.red, color.green, color.blue}, torch::kDouble)
@@ -215,8 +151,8 @@ Tensor forward(PriorNetwork::State& s, const Tensor& input) {
     try {
         value = s.module.forward({s.half ? input.to(torch::kHalf) : input});
     } catch (const std::exception&) {
-        const auto reason = reason_of(std::current_exception());
-        const bool memory = is_want_of_memory(reason);
+        const auto reason = detail::torchscript_reason(std::current_exception());
+        const bool memory = detail::is_want_of_memory(reason);
         throw Error(fmt::format("{}: {} on {} pictures of {}x{}{}: {}; {}", s.file,
                                 memory ? "memory does not suffice" : "the network fails", count,
                                 input.size(3), input.size(2), s.half ? " in half precision" : "",
@@ -268,9 +204,8 @@ PriorNetwork::PriorNetwork(const fs::path& file, PriorTask task, const PriorNetw
         throw Error(
             "--device cuda: LibTorch sees no GPU (one for CPUs alone, or no driver); use --device "
             "cpu");
-    check_archive(file);
     state_.reset(new State{file.string(), task, options, device, half,
-                           load_module(file.string(), device, half)});
+                           detail::load_torchscript(file, device, half)});
 }
 
 PriorNetwork::~PriorNetwork() = default;

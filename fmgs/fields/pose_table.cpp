@@ -8,6 +8,22 @@
 
 namespace fmgs {
 
+PoseRows PoseSource::rows() {
+    const torch::NoGradGuard guard;  // values
+    std::vector<torch::Tensor> turns, places;
+    for (int64_t k = 0; k < size(); ++k) {
+        const auto pose = forward(k);
+        turns.push_back(log_map(pose.rotations));
+        places.push_back(pose.translation);
+    }
+    return {torch::stack(turns), torch::stack(places)};
+}
+
+void PoseSource::check_row(int64_t index) const {
+    if (index < 0 || index >= size())
+        throw Error(fmt::format("poses: index: expected a row in [0,{}), got {}", size(), index));
+}
+
 PoseTableImpl::PoseTableImpl(const std::vector<BodyPose>& poses) {
     if (poses.empty()) throw Error("PoseTable: poses: expected at least one, got none");
     check_shape(poses.front().rotations, {-1, 3, 3}, "rotations of pose 0");
@@ -38,20 +54,18 @@ void PoseTableImpl::keep(const torch::Tensor& axis_angle, const torch::Tensor& t
     translation_ = register_parameter("translation", translation.clone());
 }
 
-torch::Tensor PoseTableImpl::axis_angle() const {
-    return torch::cat({root_.unsqueeze(1), joints_}, 1);
+PoseRows PoseTableImpl::rows() {
+    const torch::NoGradGuard guard;  // values
+    return {torch::cat({root_.unsqueeze(1), joints_}, 1), translation_.clone()};
 }
 
 std::shared_ptr<torch::nn::Module> PoseTableImpl::clone(
     const std::optional<torch::Device>& device) const {
-    return cloned(*this, device, axis_angle(), translation_);
+    return cloned(*this, device, torch::cat({root_.unsqueeze(1), joints_}, 1), translation_);
 }
 
 BodyPose PoseTableImpl::forward(int64_t index) {
-    if (index < 0 || index >= size()) {
-        throw Error(
-            fmt::format("PoseTable: index: expected a row in [0,{}), got {}", size(), index));
-    }
+    check_row(index);
     return {exp_map(torch::cat({root_[index].unsqueeze(0), joints_[index]})), translation_[index]};
 }
 

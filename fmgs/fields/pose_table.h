@@ -6,6 +6,11 @@
 
 namespace fmgs {
 
+/// Poses as a file has them: [F,J,3] axis-angle, radians, the root first, and [F,3] metres.
+struct PoseRows {
+    torch::Tensor axis_angle, translation;
+};
+
 /// Where the poses of the training frames come from: derive from it for a source of your own (a
 /// network over time, say).
 class PoseSource : public Module, public ParameterGroups {
@@ -14,6 +19,12 @@ class PoseSource : public Module, public ParameterGroups {
     virtual int64_t size() const = 0;  ///< frames
     /// The pose of frame `index`. Error when out of range.
     virtual BodyPose forward(int64_t index) = 0;
+    /// All of them, without gradient.
+    virtual PoseRows rows();
+
+  protected:
+    /// Error when there is no such frame.
+    void check_row(int64_t index) const;
 };
 
 class PoseTableImpl : public PoseSource {
@@ -27,9 +38,7 @@ class PoseTableImpl : public PoseSource {
     int64_t size() const override { return translation_.size(0); }
     /// The learned pose of row `index`. Error when out of range.
     BodyPose forward(int64_t index) override;
-    /// [F,J,3] root and joints.
-    torch::Tensor axis_angle() const;
-    const torch::Tensor& translation() const { return translation_; }  ///< [F,3]
+    PoseRows rows() override;
     std::string parameter_group(const std::string& name) const override { return "pose_" + name; }
     std::shared_ptr<torch::nn::Module> clone(
         const std::optional<torch::Device>& device = std::nullopt) const override;

@@ -5,6 +5,11 @@
 
 namespace fmgs {
 
+torch::Tensor pose_distance(const BodyPose& a, const BodyPose& b) {
+    return 0.5 * (a.rotations - b.rotations).square().sum({1, 2}).mean() +
+           (a.translation - b.translation).square().sum();
+}
+
 PoseSmoothnessLoss::PoseSmoothnessLoss(std::shared_ptr<PoseSource> poses, TimeNeighbours neighbours)
     : poses_(std::move(poses)), neighbours_(std::move(neighbours)) {
     if (!poses_) throw Error("pose smoothness: expected poses, got null");
@@ -23,8 +28,7 @@ torch::Tensor PoseSmoothnessLoss::forward(const LossInput& input) {
     // The middle is a value: a step moves the pose of its own frame only.
     const auto turns = (0.5 * (a.rotations + b.rotations)).detach();      // likewise
     const auto place = (0.5 * (a.translation + b.translation)).detach();  // likewise
-    return 0.5 * (pose.rotations - turns).square().sum({1, 2}).mean() +
-           (pose.translation - place).square().sum();
+    return pose_distance(pose, {turns, place});
 }
 
 }  // namespace fmgs

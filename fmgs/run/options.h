@@ -3,6 +3,7 @@
 #include <fmgs/avatar.h>
 #include <fmgs/core/config/range.h>
 #include <fmgs/data/capture.h>
+#include <fmgs/fields/pose_correction.h>
 #include <fmgs/losses/paper_objective.h>
 #include <fmgs/train/optim.h>
 
@@ -12,23 +13,36 @@
 namespace fmgs {
 
 struct PoseOptions {
-    bool learn = false;      ///< refine the training poses
+    bool learn = false;  ///< refine the training poses
+    /// what they are learned as: rows of a "table", or what an "encoder" or the "scripted" network
+    /// of a user reads off the pictures
+    std::string source = "table";
+    PoseCorrectionOptions encoder = {};
     double start = 0.05;     ///< from this fraction of the run on
     int64_t steps = 4;       ///< of the drawn frame's pose in each step of the run
     double smoothness = 0;   ///< weight of PoseSmoothnessLoss
+    double anchor = 0;       ///< weight of PoseAnchorLoss
     int64_t checks = 5;      ///< of PoseGuard over the run; 0: no guard
     double held_out = 0.04;  ///< share of the pixels that the guard hides from all losses
 
     template <class V>
     void visit(V& v) {
         v("learn", learn, "refine the training poses (ZJU-MoCap: true; PeopleSnapshot: false)");
+        v("source", source,
+          "table: a pose for each frame; encoder: read off its picture by a small network; "
+          "scripted: "
+          "by a head on pose.encoder.backbone");
+        v.group("encoder", encoder);
         v("start", start, Range::of(0, 1), "fraction of the run after which poses are refined");
         v("steps", steps, Range::of(1, 100),
           "steps of the drawn frame's pose in each step of the run");
         v("smoothness", smoothness, Range::at_least(0),
           "weight of the acceleration of learned poses between neighbours in time");
+        v("anchor", anchor, Range::at_least(0),
+          "weight of the distance of learned poses from those of the file");
         v("checks", checks, Range::of(0, 1000),
-          "how often over the run each learned pose is held against the best so far; 0: never");
+          "how often over the run each pose of the table is held against the best so far; 0: "
+          "never");
         v("held_out", held_out, Range::of(0, 0.5),
           "share of the pixels that no loss sees while poses are learned, for these checks");
     }

@@ -6,6 +6,7 @@
 #include <fmgs/data/motion.h>
 #include <fmgs/data/pose_file.h>
 #include <fmgs/data/priors.h>
+#include <fmgs/run/pose_reading.h>
 #include <fmgs/train/checkpoint.h>
 #include <fmt/format.h>
 
@@ -80,16 +81,61 @@ TemplateOptions template_of(const RunOptions& options) {
     return shape;
 }
 
+/// Error for a source that there is not, or that the other options do not fit.
+void check_source(const PoseOptions& pose) {
+    const auto& source = pose.source;
+    if (source != "table" && source != "encoder" && source != "scripted")
+        throw Error(
+            fmt::format("pose.source: expected table, encoder or scripted, got '{}'", source));
+    if (source != "table" && !pose.learn)
+        throw Error(fmt::format(
+            "pose.source={}: an encoder is learned with the avatar; set pose.learn=true", source));
+    if (source != "scripted" && !pose.encoder.backbone.empty())
+        throw Error("pose.encoder.backbone: only pose.source=scripted takes one");
+}
+
+/// The network that the options name, or the one in the folder of the capture.
+std::string backbone_file(const RunOptions& options) {
+    const auto& file = options.pose.encoder.backbone;
+    if (options.pose.source != "scripted" || !file.empty()) return file;
+    const auto beside = fs::path(options.data.root) / "backbone.pt";
+    if (!fs::exists(beside))
+        throw Error(fmt::format(
+            "pose.encoder.backbone: not set, and {} does not exist; add pose.encoder.backbone=FILE",
+            beside.string()));
+    return beside.string();
+}
+
+/// What reads poses off pictures needs those of the train split, whatever else is opened.
+CaptureParts parts_for(const PoseOptions& pose, CaptureParts parts) {
+    if (pose.source == "table") return parts;
+    parts.train = true;
+    if (!parts.splits.empty()) parts.splits.emplace_back("train");
+    return parts;
+}
+
+std::shared_ptr<PoseSource> pose_source(const Run& run, const std::vector<BodyPose>& poses) {
+    const auto& pose = run.options.pose;
+    if (pose.source == "table") return std::make_shared<PoseTableImpl>(poses);
+    const auto seed = Random{static_cast<uint64_t>(run.options.train.seed)}.number("pose_encoder");
+    return encoded_poses(
+        run.capture.splits.at("train"), run.body.ptr(), pose.encoder.size,
+        std::make_shared<PoseCorrectionImpl>(pose.encoder, run.body->joint_count(), seed));
+}
+
 }  // namespace
 
 Run open_run(const RunOptions& options, const CaptureParts& parts) {
     check_ranges(options, "");
+    check_source(options.pose);
     if (options.data.root.empty())
         throw Error("data.root: the folder of the capture is not set; add data.root=FOLDER");
     Run run;
     run.options = options;
     run.options.data.body = body_file(options.data);
-    run.capture = read_capture(run.options.data, modality_folders(options), parts);
+    run.capture =
+        read_capture(run.options.data, modality_folders(options), parts_for(options.pose, parts));
+    run.options.pose.encoder.backbone = backbone_file(options);
     follow_classes(run);
     for (auto& [split, frames] : run.capture.splits) {
         for (auto& head : frames.heads()) head.camera.low_pass = options.render.low_pass;
@@ -110,7 +156,7 @@ Run open_run(const RunOptions& options, const CaptureParts& parts) {
 
     std::vector<BodyPose> poses;
     for (const auto& frame : run.capture.splits.at("train").heads()) poses.push_back(frame.pose);
-    run.poses = PoseTable(poses);
+    run.poses = pose_source(run, poses);
     run.root = std::make_shared<torch::nn::Module>("run");
     run.root->register_module("avatar", run.avatar);
     run.root->register_module("poses", run.poses);
@@ -128,7 +174,7 @@ void replace_avatar(Run& run, const Avatar& avatar) {
 Frame take(const Run& run, const Frame& frame, double progress) {
     auto taken = frame.to(run.device);
     if (run.options.pose.learn && progress >= run.options.pose.start && frame.index >= 0)
-        taken.pose = run.poses.ptr()->forward(frame.index);
+        taken.pose = run.poses->forward(frame.index);
     return taken;
 }
 
@@ -170,8 +216,9 @@ AvatarScene scene_of(const Run& run) {
     scene.camera = frames.front().camera;
     scene.up = -scene.camera.rotation[1];
     for (const auto& frame : frames) scene.frames.push_back(frame.name);
-    scene.axis_angle = run.poses->axis_angle().detach();
-    scene.translation = run.poses->translation().detach();
+    const auto learned = run.poses->rows();
+    scene.axis_angle = learned.axis_angle;
+    scene.translation = learned.translation;
     scene.root = median_root(scene.translation, run.body->joints()[0]);
     const auto semantic = run.options.avatar.modalities.find("semantic");
     const auto names = run.capture.label_set.empty() ? std::vector<std::string>()
@@ -195,6 +242,9 @@ void save_results(const Run& run, const RunFolder& folder) {
     poses.transl = scene.translation;
     poses.names = scene.frames;
     write_pose_file(folder.poses(), poses);
+    if (const auto* read = dynamic_cast<const EncodedPosesImpl*>(run.poses.get()))
+        save_pose_encoder(folder.pose_encoder(), *read->correction(), run.options.pose.encoder,
+                          run.body->joint_count());
 }
 
 }  // namespace fmgs

@@ -14,7 +14,7 @@ struct Run {
     Capture capture;
     BodyModel body{nullptr};
     Avatar avatar{nullptr};
-    PoseTable poses{nullptr};
+    std::shared_ptr<PoseSource> poses;
     /// "avatar", "poses" and, while it trains, "losses": what a checkpoint keeps
     std::shared_ptr<torch::nn::Module> root;
     torch::Device device{torch::kCPU};  ///< where all of these are; the capture stays on the CPU

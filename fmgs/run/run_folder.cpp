@@ -33,9 +33,9 @@ bool has_checkpoints(const fs::path& folder) {
 
 /// Files of a run besides those in its folders.
 std::vector<fs::path> files_of(const RunFolder& run) {
-    return {run.config(),        run.history(),         run.metrics(), run.gradients(),
-            run.timing(),        run.avatar(),          run.poses(),   run.report(),
-            run.template_mesh(), run.template_picture()};
+    return {run.config(), run.history(),       run.metrics(),         run.gradients(),
+            run.timing(), run.avatar(),        run.poses(),           run.pose_encoder(),
+            run.report(), run.template_mesh(), run.template_picture()};
 }
 
 /// Did a run write what is here? Before config.yaml had its first line, checkpoints have to tell.

@@ -38,6 +38,7 @@ struct RunFolder {
     std::filesystem::path poses() const { return root / "poses.npz"; }
     std::filesystem::path template_mesh() const { return root / "template.obj"; }
     std::filesystem::path template_picture() const { return root / "template.png"; }
+    std::filesystem::path pose_encoder() const { return root / "pose_encoder.safetensors"; }
     std::filesystem::path report() const { return root / "report.html"; }
     std::filesystem::path sheets() const { return root / "sheets"; }
     std::filesystem::path checkpoints() const { return root / "checkpoints"; }

@@ -53,7 +53,8 @@ Motion motion_at(const SequenceOptions& options, double fps, const Body& body,
     return resampled(motion, fps);
 }
 
-/// Room for the largest of these pictures.
+}  // namespace
+
 void check_room(const std::vector<Shot>& shots) {
     constexpr double kBytesPerPixel = 800;  // measured with 28 classes: 740
     int64_t width = 0, height = 0;
@@ -65,8 +66,6 @@ void check_room(const std::vector<Shot>& shots) {
     check_memory(kBytesPerPixel * static_cast<double>(width) * static_cast<double>(height),
                  fmt::format("pictures of {}x{}", width, height), "give a smaller --size");
 }
-
-}  // namespace
 
 PictureSize PictureSize::of(const std::string& text) {
     constexpr int64_t kLeast = 16, kMost = 8192;

@@ -36,6 +36,9 @@ struct Shot {
     double light = 0;  ///< degrees by which the light is turned
 };
 
+/// Error when there is no memory for the largest of these pictures.
+void check_room(const std::vector<Shot>& shots);
+
 struct SequenceOptions {
     std::filesystem::path motion{};  ///< poses to follow; empty: one pose,
     bool rest = false;               ///< canonical_pose, or that of the first training frame

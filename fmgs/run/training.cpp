@@ -137,7 +137,7 @@ LossReport step(Training& training, bool checked) {
     const double start = training.progress.seconds();
     const Frame drawn = draw_frame(training.frames, state.step, seed);
     training.waiting += training.progress.seconds() - start;
-    Frame frame = training.guard.hidden(take(run, drawn, progress));
+    Frame frame = training.guard.hidden(take(run, drawn, progress), state.step);
     const bool poses_move = frame.pose.rotations.requires_grad();
     // The pose's own steps, below, are all that moves it.
     frame.pose = {frame.pose.rotations.detach(), frame.pose.translation.detach(), frame.pose.bones};
@@ -155,7 +155,8 @@ LossReport step(Training& training, bool checked) {
         optimizer.step_unchecked(progress, report.total);
     else if (const auto name = optimizer.step(progress))
         throw not_finite(training, fmt::format("gradient of '{}'", *name), frame);
-    if (poses_move) refine_pose(training, surfels, frame, checked);
+    if (poses_move && !training.guard.rests(frame.index, state.step))
+        refine_pose(training, surfels, frame, checked);
     ++state.step;
     report.total = report.total.detach();
     report.rendered.set("target", frame.maps.at("color"));

@@ -143,6 +143,7 @@ double OptimOptions::rate(const std::string& group, double progress) const {
         {"pose_root", &pose_root},
         {"pose_joints", &pose_joints},
         {"pose_translation", &pose_translation},
+        {"picture_encoder", &picture_encoder},
         {"scale", &scale},
         {"opacity", &opacity},
         {"offset", &offset},

@@ -22,6 +22,7 @@ struct OptimOptions {
     Schedule pose_root = 2e-3;         ///< root orientations of the pose table
     Schedule pose_joints = 2e-3;       ///< its other joints
     Schedule pose_translation = 2e-3;  ///< its translations
+    Schedule picture_encoder = 1e-3;   ///< what reads poses off pictures
     Schedule scale = 5e-3;             ///< log-scale of the surfels, no decay
     Schedule opacity = 1e-2;           ///< opacity logit of the surfels, no decay
     Schedule offset = 5e-4;            ///< position of free surfels
@@ -52,6 +53,8 @@ struct OptimOptions {
         v("pose_translation", pose_translation, Range::at_least(0),
           "learning rate of the translation of learned poses: metres of a step");
         v.renamed("pose", "pose_joints");
+        v("picture_encoder", picture_encoder, Range::at_least(0),
+          "learning rate of the encoder that reads poses off pictures");
         v("scale", scale, Range::at_least(0),
           "learning rate of the surfels' log-scale, without decay");
         v("opacity", opacity, Range::at_least(0),

@@ -2,6 +2,7 @@
 /// A run on a small capture, and a loss of one's own for it.
 #include <fmgs/data/capture_writer.h>
 #include <fmgs/data/synthetic/procedural_body.h>
+#include <fmgs/data/synthetic/stand_in_backbone.h>
 #include <fmgs/data/synthetic/synthetic.h>
 #include <fmgs/run/options.h>
 
@@ -23,6 +24,7 @@ inline const std::filesystem::path& capture() {
         write_capture(folder.path / "capture", synthetic_capture(body, options));
         write_body(folder.path / "capture/body.npz", body);
         write_obj(folder.path / "capture/template.obj", synthetic_template(body, options));
+        write_stand_in_backbone(folder.path / "capture/backbone.pt");
         return folder.path / "capture";
     }();
     return path;
