@@ -9,14 +9,14 @@ namespace fmgs {
 
 /// The stage before training that finds the offsets: its steps, and the weights of its losses.
 struct TemplateOffsetsOptions {
-    int64_t steps = 600;
-    double rate = 1e-3;
+    int64_t steps = 300;
+    double rate = 2e-3;
     double mask = 1;
     double depth_ranking = 0.02;
     double normal = 0.1;
-    double laplacian = 0.2;
+    double laplacian = 1;
     double edge_length = 0.02;
-    double normal_consistency = 0.1;
+    double normal_consistency = 0.05;
 
     template <class V>
     void visit(V& v) {
