@@ -69,7 +69,7 @@ TEST_CASE(
     REQUIRE(torch::equal(take(fresh, head).pose.rotations, head.pose.rotations));
     REQUIRE(PoseGuard(fresh).state().empty());
 
-    auto run = open_run(encoding(), held_out_parts());
+    auto run = open_run(encoding(), {.splits = {"test_view"}, .priors = false});
     REQUIRE(load_latest(run, RunFolder{trained()}) == 2);
     // A view of a training frame is drawn in the pose that the training picture says, though its
     // split alone is measured.
@@ -79,6 +79,9 @@ TEST_CASE(
     REQUIRE(torch::equal(now.rotations, run.poses->forward(view.index).rotations));
     REQUIRE(distance(now.rotations, view.pose.rotations) > 1e-5);
     REQUIRE(distance(now.rotations, view.pose.rotations) < 0.1);
+    auto all = open_run(encoding(), held_out_parts());
+    load_latest(all, RunFolder{trained()});
+    REQUIRE(torch::equal(take(all, view).pose.rotations, now.rotations));
     const auto change = pose_change(run);
     REQUIRE(change.mean > 1e-6);
     REQUIRE(change.mean < 0.05);
