@@ -93,13 +93,20 @@ TEST_CASE("the picture of a synthetic light shades as the light does", "[radianc
         const auto n = any_directions(300);
         const auto cosine = n.matmul(towards.t()).clamp_min(0) * texel_solid_angles(rows) / M_PI;
         const auto seen = cosine.matmul(picture);
+        // Where a lamp sets it does so over the width of its two pixels: by a quarter of that width
+        // at most, 0.012, of a strength of 0.78.
+        double sum = 0;
         for (int64_t k = 0; k < n.size(0); ++k) {
             std::array<float, 3> normal{};
             for (size_t a = 0; a < 3; ++a) normal[a] = n[k][int64_t(a)].item<float>();
             const auto truth = light.on(normal);
-            for (size_t c = 0; c < 3; ++c)
-                REQUIRE(std::abs(seen[k][int64_t(c)].item<double>() - truth[c]) < 5e-3);
+            for (size_t c = 0; c < 3; ++c) {
+                const double error = std::abs(seen[k][int64_t(c)].item<double>() - truth[c]);
+                REQUIRE(error < 9.6e-3);
+                sum += error;
+            }
         }
+        REQUIRE(sum / 900 < 1e-3);
     }
     REQUIRE(throws_error([] { synthetic_light("C"); }, "expected A or B, got 'C'"));
 }

@@ -30,7 +30,7 @@ Avatar lit_ball(const std::string& type = "material") {
     return avatar;
 }
 
-EnvironmentLight light_of(const Avatar& avatar) {
+EnvironmentLight own_light(const Avatar& avatar) {
     return dynamic_cast<MaterialAppearanceImpl&>(*avatar->parts().appearance).light();
 }
 
@@ -61,7 +61,7 @@ TEST_CASE("in the light of a file the person is as bright as before, and lit fro
     write_radiance(file, truth.picture());
     const auto avatar = lit_ball();
     relight(avatar, ball_scene(), file);
-    const auto light = light_of(avatar);
+    const auto light = own_light(avatar);
     REQUIRE(light->level().mean().item<double>() == Approx(1).epsilon(1e-4));
     const auto n = any_directions(200).to(torch::kFloat);
     const auto seen = light->filtered().diffuse(n);
@@ -86,10 +86,10 @@ TEST_CASE("in the light of a file the person is as bright as before, and lit fro
 TEST_CASE("a light turns about up, to an angle and not by it", "[relight]") {
     const auto avatar = lit_ball();
     const auto scene = ball_scene();
-    light_of(avatar)->set(uneven_light().to(torch::kFloat), light_axes(scene));
+    own_light(avatar)->set(uneven_light().to(torch::kFloat), light_axes(scene));
     const auto n = any_directions(100).to(torch::kFloat);
     const auto seen = [&](const torch::Tensor& at) {
-        return light_of(avatar)->filtered().diffuse(at);
+        return own_light(avatar)->filtered().diffuse(at);
     };
     const auto before = seen(n);
     const auto saved = drawable(SavedAvatar{avatar, {}, scene});
