@@ -91,13 +91,13 @@ TEST_CASE("a table and an encoder find an elbow that is wrong by 0.1 rad", "[pos
 TEST_CASE("the picture that is read is the square around the posed body", "[pose_recovery]") {
     const Scene scene;
     auto frame = scene.frame(scene.bent(0), scene.bent(0));
-    const auto whole = person_picture(*scene.body, frame, 64);
-    REQUIRE(whole.sizes() == torch::IntArrayRef({3, 64, 64}));
+    const auto whole = person_picture(*scene.body, frame, 32);
+    REQUIRE(whole.sizes() == torch::IntArrayRef({3, 32, 32}));
     // The body's larger side takes 1/1.2 of it, in the middle.
     const auto columns = (whole.sum(0).amax(0) > 0.05).nonzero();
     const int64_t first = columns.min().item<int64_t>(), last = columns.max().item<int64_t>();
-    REQUIRE(std::abs(static_cast<double>(last + 1 - first) - 64 / 1.2) < 2.5);
-    REQUIRE(std::abs(first - (63 - last)) <= 2);
+    REQUIRE(std::abs(static_cast<double>(last + 1 - first) - 32 / 1.2) < 2.5);
+    REQUIRE(std::abs(first - (31 - last)) <= 2);
     // Another camera that sees the same at twice the size, and one that cuts it, show the same.
     auto twice = frame;
     twice.camera = frame.camera.scaled(2);
@@ -106,16 +106,16 @@ TEST_CASE("the picture that is read is the square around the posed body", "[pose
                                 .repeat_interleave(2, 1)
                                 .repeat_interleave(2, 2)
                                 .detach());
-    REQUIRE(distance(person_picture(*scene.body, twice, 64), whole) < 0.15);
+    REQUIRE(distance(person_picture(*scene.body, twice, 32), whole) < 0.15);
     auto moved = frame;
     moved.camera.intrinsics = frame.camera.intrinsics + torch::tensor({0.F, 0.F, 40.F, 0.F});
     moved.maps.set("color", torch::zeros_like(frame.maps.at("color")));
-    REQUIRE(person_picture(*scene.body, moved, 64).abs().max().item<double>() == 0);
+    REQUIRE(person_picture(*scene.body, moved, 32).abs().max().item<double>() == 0);
     auto behind = frame;
     behind.pose.translation = torch::tensor({0.F, 0.F, 9.F});
-    REQUIRE(throws_error([&] { person_picture(*scene.body, behind, 64); }, "not in front"));
+    REQUIRE(throws_error([&] { person_picture(*scene.body, behind, 32); }, "not in front"));
     auto close = frame;
     close.pose.translation = torch::tensor({0.29F, 0.1F, 2.6F});
     close.camera.intrinsics = frame.camera.intrinsics * torch::tensor({20.F, 20.F, 1.F, 1.F});
-    REQUIRE(throws_error([&] { person_picture(*scene.body, close, 64); }, "pixels large"));
+    REQUIRE(throws_error([&] { person_picture(*scene.body, close, 32); }, "pixels large"));
 }

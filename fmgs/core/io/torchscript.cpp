@@ -1,6 +1,6 @@
 #include <fmgs/core/io/torchscript.h>
 
-#include <c10/core/InferenceMode.h>
+#include <c10/core/InferenceMode.h>  // of what is taken as it is
 #include <caffe2/serialize/inline_container.h>
 #include <fmgs/core/check.h>
 #include <fmgs/core/io/file_kind.h>
@@ -58,7 +58,7 @@ torch::jit::Module load_torchscript(const fs::path& path, torch::Device device, 
     check_archive(path);
     const auto file = path.string();
     try {
-        const c10::InferenceMode guard;
+        const c10::InferenceMode guard;  // it is taken as it is
         auto module = torch::jit::load(file, device);
         module.eval();
         module.to(device);
