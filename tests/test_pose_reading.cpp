@@ -116,6 +116,9 @@ TEST_CASE("the saved encoder reads what the run reads, and drives the avatar", "
     REQUIRE(torch::equal(driven_sequence(avatar, saved, data, few).shots[1].pose.translation,
                          sequence.shots[2].pose.translation));
 
+    few.fps = 0;
+    REQUIRE(throws_error([&] { driven_sequence(avatar, saved, data, few); }, "--fps: expected"));
+
     REQUIRE(throws_error([&] { load_pose_encoder(file, 55); }, "expected an encoder of 55 joints"));
     REQUIRE(throws_error([&] { load_pose_encoder(trained() / "avatar.safetensors", 24); },
                          "avatar.safetensors"));

@@ -112,6 +112,7 @@ SavedPoseEncoder load_pose_encoder(const fs::path& file, int64_t joints) {
 
 Sequence driven_sequence(const Drawable& avatar, const SavedPoseEncoder& encoder,
                          const CaptureOptions& data, const SequenceOptions& options) {
+    check_rate(options);
     const auto capture =
         read_capture(data, {}, {.splits = {"train"}, .priors = false, .truth = false});
     const auto& frames = capture.splits.at("train");

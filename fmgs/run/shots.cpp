@@ -67,6 +67,11 @@ void check_room(const std::vector<Shot>& shots) {
                  fmt::format("pictures of {}x{}", width, height), "give a smaller --size");
 }
 
+void check_rate(const SequenceOptions& options) {
+    if (options.fps && !(*options.fps >= 1 && *options.fps <= 1000))  // NaN, too
+        throw Error(fmt::format("--fps: expected a number from 1 to 1000, got {}", *options.fps));
+}
+
 PictureSize PictureSize::of(const std::string& text) {
     constexpr int64_t kLeast = 16, kMost = 8192;
     const auto side = [&](const char* begin, const char* end) {
@@ -140,8 +145,7 @@ BodyPose canonical_pose(const AvatarScene& scene, const Body& body) {
 
 Sequence plan_sequence(const Drawable& avatar, const SequenceOptions& options) {
     const auto& scene = avatar.scene;
-    if (options.fps && !(*options.fps >= 1 && *options.fps <= 1000))  // NaN, too
-        throw Error(fmt::format("--fps: expected a number from 1 to 1000, got {}", *options.fps));
+    check_rate(options);
     if (options.rotate_light > 0 && !avatar.turn_light)
         throw Error(
             "--rotate-light: this avatar has its colours with the light in them; train one of "

@@ -55,6 +55,9 @@ struct SequenceOptions {
     std::optional<double> fps{};        ///< none: of the camera path, else of the motion, else 24
 };
 
+/// Error unless `fps`, where it is given, is from 1 to 1000.
+void check_rate(const SequenceOptions& options);
+
 struct Sequence {
     std::string name;  ///< of its folder: after motion and camera; "rest", "orbit", "light"
     std::vector<Shot> shots;
