@@ -88,6 +88,36 @@ TEST_CASE("a table and an encoder find an elbow that is wrong by 0.1 rad", "[pos
     REQUIRE(of_encoder < 0.05);
 }
 
+TEST_CASE("a picture changes with a joint as its gradient says", "[pose_recovery]") {
+    Scene scene;
+    scene.body->to(torch::kDouble);
+    scene.surfels->to(torch::kDouble);
+    scene.camera = scene.camera.to(torch::kDouble);
+    const auto weight =
+        torch::sin(torch::arange(3 * 48 * 48, torch::kDouble)).view({3, 48, 48}) + 0.5;
+    auto turns = torch::zeros({scene.body->joint_count(), 3}, torch::kDouble);
+    turns[kElbow][2] = 0.4;
+    const auto value = [&](const torch::Tensor& angles) {
+        const BodyPose pose{exp_map(angles), torch::zeros({3}, torch::kDouble)};
+        return (scene.draw(pose).at("color") * weight).sum();
+    };
+    auto leaf = turns.clone().requires_grad_();
+    value(leaf).backward();
+    const torch::NoGradGuard guard;
+    for (const int64_t axis : {0, 1, 2}) {
+        INFO(axis);
+        constexpr double kStep = 1e-6;
+        auto up = turns.clone(), down = turns.clone();
+        up[kElbow][axis] += kStep;
+        down[kElbow][axis] -= kStep;
+        const double numeric = (value(up) - value(down)).item<double>() / (2 * kStep);
+        const double analytic = leaf.grad()[kElbow][axis].item<double>();
+        CAPTURE(numeric, analytic);
+        REQUIRE(std::abs(numeric) > 0.1);
+        REQUIRE(std::abs(analytic - numeric) < 1e-6 * std::abs(numeric));  // measured 5e-8
+    }
+}
+
 TEST_CASE("the picture that is read is the square around the posed body", "[pose_recovery]") {
     const Scene scene;
     auto frame = scene.frame(scene.bent(0), scene.bent(0));
