@@ -74,6 +74,7 @@ TEST_CASE("a table and an encoder find an elbow that is wrong by 0.1 rad", "[pos
     OptimOptions rates;
     rates.pose_root = rates.pose_translation = 0;
     rates.pose_joints = 1e-2;
+    rates.picture_encoder = 1e-3;
     PoseTable table(std::vector<BodyPose>{frames[0].pose});
     learn(scene, *table, frames, 150, rates);
     const auto encoder = std::make_shared<PoseCorrectionImpl>(

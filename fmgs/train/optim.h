@@ -22,7 +22,7 @@ struct OptimOptions {
     Schedule pose_root = 2e-3;         ///< root orientations of the pose table
     Schedule pose_joints = 2e-3;       ///< its other joints
     Schedule pose_translation = 2e-3;  ///< its translations
-    Schedule picture_encoder = 1e-3;   ///< what reads poses off pictures
+    Schedule picture_encoder = 1e-4;   ///< what reads poses off pictures
     Schedule scale = 5e-3;             ///< log-scale of the surfels, no decay
     Schedule opacity = 1e-2;           ///< opacity logit of the surfels, no decay
     Schedule offset = 5e-4;            ///< position of free surfels
