@@ -49,11 +49,12 @@ void take_back_drift(const Run& run, torch::Tensor translation, const torch::Ten
     translation.sub_((moved * d).sum() / count * d);
 }
 
-/// The pose of row `k`.
-BodyPose pose_of(const TensorDict& rows, const std::string& suffix, int64_t k) {
-    const auto row = [&](const char* name) { return rows.at(name + suffix)[k]; };
-    return {exp_map(torch::cat({row("poses.root").unsqueeze(0), row("poses.joints")})),
-            row("poses.translation")};
+/// The table of the rows under these names with the suffix.
+PoseTable table_of(const TensorDict& rows, const std::string& suffix) {
+    return PoseTable(
+        torch::cat({rows.at("poses.root" + suffix).unsqueeze(1), rows.at("poses.joints" + suffix)},
+                   1),
+        rows.at("poses.translation" + suffix));
 }
 
 /// Positions of the joints [J,3].
@@ -132,6 +133,7 @@ int64_t PoseGuard::check(const Run& run, const FrameList& frames, const TensorDi
     constexpr double kWorth = 0.95;  // of the file's error: what a refined pose has to be below
     const torch::NoGradGuard guard;
     const auto rows = rows_of(run);
+    const auto kept = table_of(kept_, ".kept"), file = table_of(file_, "");
     std::map<int64_t, bool> goes_back;  // of the frames that do not rest yet
     std::vector<int64_t> not_worth;
     for (const auto& drawn : frames) {
@@ -139,15 +141,15 @@ int64_t PoseGuard::check(const Run& run, const FrameList& frames, const TensorDi
         const int64_t k = frame.index;
         if (!resting_.empty() && resting_[static_cast<size_t>(k)]) continue;
         const auto looks = seen(frame);
-        const auto pose = pose_of(rows, "", k);
+        const auto pose = run.poses->forward(k);
         // The networks, which most of the time goes into, are asked once.
         const auto surfels = run.avatar.ptr()->forward(frame.camera, pose, nullptr, progress);
         const auto error = [&](const BodyPose& of) {
             return hidden_error(run, frame, surfels, of, looks);
         };
-        const double now = error(pose), best = error(pose_of(kept_, ".kept", k));
+        const double now = error(pose), best = error(kept.ptr()->forward(k));
         goes_back[k] = best < now;
-        if (std::min(now, best) >= kWorth * error(pose_of(file_, "", k))) not_worth.push_back(k);
+        if (std::min(now, best) >= kWorth * error(file.ptr()->forward(k))) not_worth.push_back(k);
     }
     const auto at_rest = run.poses->size() - std::ssize(goes_back) + std::ssize(not_worth);
     if (2 * at_rest > run.poses->size())
@@ -161,9 +163,9 @@ int64_t PoseGuard::check(const Run& run, const FrameList& frames, const TensorDi
     for (const auto& [k, is_worse] : goes_back) {
         bool changed = false;
         for (const auto& [name, row] : rows) {
-            auto mine = row[k], kept = kept_.at(name + ".kept")[k];
-            changed = changed || (is_worse && !torch::equal(mine, kept));
-            is_worse ? mine.copy_(kept) : kept.copy_(mine);
+            auto mine = row[k], best = kept_.at(name + ".kept")[k];
+            changed = changed || (is_worse && !torch::equal(mine, best));
+            is_worse ? mine.copy_(best) : best.copy_(mine);
         }
         if (changed)
             for (const auto& [name, row] : rows) moments.at(name + ".first")[k].zero_();
