@@ -55,29 +55,30 @@ void follow_classes(Run& run) {
         fmt::format("modalities.semantic.channels is {}: the classes of priors.json", count));
 }
 
+/// The file of this name in the folder of the capture. Error, of the option `key`, when there is
+/// none.
+std::string beside_capture(const CaptureOptions& data, const char* name, const std::string& key,
+                           const std::string& cure) {
+    const auto file = fs::path(data.root) / name;
+    if (!fs::exists(file))
+        throw Error(
+            fmt::format("{}: not set, and {} does not exist; {}", key, file.string(), cure));
+    return file.string();
+}
+
 /// The body file that the options name, or the one in the folder of the capture.
 std::string body_file(const CaptureOptions& data) {
     if (!data.body.empty()) return data.body;
     if (!is_capture(data.root)) return {};  // read_capture says it
-    const auto beside = fs::path(data.root) / "body.npz";
-    if (!fs::exists(beside)) {
-        throw Error(fmt::format("data.body: not set, and {} does not exist; add data.body=FILE",
-                                beside.string()));
-    }
-    return beside.string();
+    return beside_capture(data, "body.npz", "data.body", "add data.body=FILE");
 }
 
 /// The template's options with the file that they mean.
 TemplateOptions template_of(const RunOptions& options) {
     auto shape = options.avatar.shape;
-    if (shape.type != "mesh" || !shape.file.empty()) return shape;
-    const auto beside = fs::path(options.data.root) / "template.obj";
-    if (!fs::exists(beside))
-        throw Error(fmt::format(
-            "avatar.template.file: not set, and {} does not exist; a template of type mesh needs "
-            "one",
-            beside.string()));
-    shape.file = beside.string();
+    if (shape.type == "mesh" && shape.file.empty())
+        shape.file = beside_capture(options.data, "template.obj", "avatar.template.file",
+                                    "a template of type mesh needs one");
     return shape;
 }
 
@@ -98,12 +99,8 @@ void check_source(const PoseOptions& pose) {
 std::string backbone_file(const RunOptions& options) {
     const auto& file = options.pose.encoder.backbone;
     if (options.pose.source != "scripted" || !file.empty()) return file;
-    const auto beside = fs::path(options.data.root) / "backbone.pt";
-    if (!fs::exists(beside))
-        throw Error(fmt::format(
-            "pose.encoder.backbone: not set, and {} does not exist; add pose.encoder.backbone=FILE",
-            beside.string()));
-    return beside.string();
+    return beside_capture(options.data, "backbone.pt", "pose.encoder.backbone",
+                          "add pose.encoder.backbone=FILE");
 }
 
 /// What reads poses off pictures needs those of the train split, whatever else is opened.
