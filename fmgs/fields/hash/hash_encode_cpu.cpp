@@ -28,7 +28,7 @@ Tensor hash_encode_cpu(const EncodeInputs& in) {
                             in.table.options());
     AT_DISPATCH_FLOATING_TYPES(in.table.scalar_type(), "hash_encode", [&] {
         with_features(features, [&](auto F) {
-            forward_kernel<scalar_t, F()>(in.levels, in.table, in.x, in.corners, out);
+            forward_kernel<scalar_t, F()>(in, out);
         });
     });
     return out;
@@ -42,13 +42,8 @@ std::tuple<Tensor, Tensor> hash_encode_cpu_backward(const EncodeInputs& in, cons
     AT_DISPATCH_FLOATING_TYPES(in.table.scalar_type(), "hash_encode_backward", [&] {
         with_features(in.table.size(1), [&](auto features) {
             constexpr int64_t F = features();
-            if (needs[0] && !in.corners.empty()) {
-                fixed_backward_kernel<scalar_t, F>(in.levels, grad, in.corners, grad_table);
-            } else if (needs[0]) {
-                live_backward_kernel<scalar_t, F>(in.levels, grad, in.x, grad_table);
-            }
-            if (needs[1])
-                position_backward_kernel<scalar_t, F>(in.levels, grad, in.table, in.x, grad_x);
+            if (needs[0]) table_backward_kernel<scalar_t, F>(in, grad, grad_table);
+            if (needs[1]) position_backward_kernel<scalar_t, F>(in, grad, grad_x);
         });
     });
     return {grad_table, grad_x};
