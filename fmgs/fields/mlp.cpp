@@ -2,6 +2,8 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/core/random.h>
+#include <fmgs/fields/mlp_blocks.h>
+#include <fmgs/fields/mlp_loops.h>
 #include <fmt/format.h>
 #include <torch/types.h>
 #include <torch/utils.h>
@@ -28,27 +30,33 @@ MlpImpl::MlpImpl(const std::vector<int64_t>& widths, uint64_t seed) {
     }
 }
 
-torch::Tensor MlpImpl::rest(torch::Tensor h) {
-    for (size_t k = 1; k < weights_.size(); ++k) {
+torch::Tensor MlpImpl::through(const torch::Tensor& x, std::vector<torch::Tensor> weights,
+                               std::vector<torch::Tensor> biases) const {
+    const auto own = x.scalar_type(), type = is_training() ? type_.value_or(own) : own;
+    if (x.is_cpu()) return detail::mlp_in_blocks(x, weights, biases, type);
+    auto h = x;
+    for (size_t k = 0; k < weights.size(); ++k) {
+        const auto of_layer = k + 1 < weights.size() ? type : own;
         // In place: the backward of LeakyReLU with a positive slope needs only the result.
-        h = torch::linear(torch::leaky_relu_(h, 0.01), weights_[k], biases_[k]);
+        if (k > 0) torch::leaky_relu_(h, detail::kMlpSlope);
+        h = torch::linear(h.to(of_layer), weights[k].to(of_layer), biases[k].to(of_layer));
     }
     return h;
 }
 
 torch::Tensor MlpImpl::forward(const torch::Tensor& x) {
     check_shape(x, {-1, weights_.front().size(1)}, "input of the Mlp");
-    return rest(torch::linear(x, weights_.front(), biases_.front()));
+    return through(x, weights_, biases_);
 }
 
 torch::Tensor MlpImpl::forward(const torch::Tensor& x, const torch::Tensor& constant) {
-    const auto& weight = weights_.front();
+    auto weights = weights_, biases = biases_;
     check_shape(constant, {-1}, "constant input of the Mlp");
-    const int64_t width = weight.size(1) - constant.size(0);
+    const int64_t width = weights[0].size(1) - constant.size(0);
     check_shape(x, {-1, width}, "input of the Mlp");
-    const auto bias =
-        torch::addmv(biases_.front(), weight.narrow(1, width, constant.size(0)), constant);
-    return rest(torch::linear(x, weight.narrow(1, 0, width), bias));
+    biases[0] = torch::addmv(biases[0], weights[0].narrow(1, width, constant.size(0)), constant);
+    weights[0] = weights[0].narrow(1, 0, width);
+    return through(x, std::move(weights), std::move(biases));
 }
 
 void MlpImpl::zero_outputs(int64_t first, int64_t count) {
