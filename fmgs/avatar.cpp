@@ -91,7 +91,7 @@ Surfels AvatarImpl::forward(const Camera& camera, const BodyPose& pose, const Ra
         const bool free = delta.offset.size(1) == 3;
         s.position = s.position + (free ? delta.offset : normal * delta.offset);  // (4)
         s.scale = s.scale * delta.scale.exp();                                    // (5)
-        s.rotation = torch::matmul(s.rotation, exp_map(delta.rotation));          // (6)
+        s.rotation = turned(s.rotation, delta.rotation);                          // (6)
         s.geometry_code = delta.code;
     }
     in.geometry_code = s.geometry_code;

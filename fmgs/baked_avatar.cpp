@@ -155,7 +155,7 @@ Surfels BakedAvatarImpl::with_attributes(const torch::Tensor& attributes,
     const auto along = axes == 1 ? parts_.frame.select(2, 2) * part[0] : part[0];
     Surfels s;
     s.position = parts_.center + along;
-    s.rotation = torch::matmul(parts_.frame, exp_map(part[2]));
+    s.rotation = turned(parts_.frame, part[2]);
     s.scale = part[1].exp();
     s.opacity = parts_.opacity;
     s.skinning = skinning_;

@@ -2,6 +2,7 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/core/quaternion.h>
+#include <fmgs/core/surfel_rows.h>
 #include <torch/types.h>
 
 namespace fmgs {
@@ -47,6 +48,12 @@ torch::Tensor exp_map(const torch::Tensor& r) {
     const auto eye = torch::eye(3, r.options());
     return (1 - b * square).unsqueeze(2) * eye + skew(a * r) +
            (b * r).unsqueeze(2) * r.unsqueeze(1);
+}
+
+torch::Tensor turned(const torch::Tensor& R, const torch::Tensor& r) {
+    check_shape(R, {-1, 3, 3}, "rotation");
+    check_shape(r, {R.size(0), 3}, "axis-angle");
+    return detail::takes_rows(R) ? detail::turned_rows(R, r) : torch::matmul(R, exp_map(r));
 }
 
 torch::Tensor log_map(const torch::Tensor& R) {
