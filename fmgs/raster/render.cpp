@@ -1,6 +1,8 @@
 #include <fmgs/raster/render.h>
 
 #include <fmgs/core/check.h>
+#include <fmgs/core/surfel_rows.h>
+#include <fmgs/raster/camera_rows.h>
 #include <fmt/format.h>
 #include <torch/types.h>
 
@@ -66,11 +68,6 @@ void check_tiles(const Tiles& tiles, const Camera& camera) {
     }
 }
 
-/// [N,3,2] world → camera.
-Tensor tangents_to_camera(const Tensor& tangents, const Camera& camera) {
-    return torch::matmul(camera.rotation, tangents);
-}
-
 void check_normal(const PosedSurfels& surfels) {
     check_shape(surfels.normal, {surfels.center.size(0), 3}, "render: normal");
     check_like(surfels.normal, surfels.center, "normal");
@@ -130,11 +127,19 @@ Tensor kept_share(const Tensor& center_cam, const Tensor& tangents_cam, const Ca
     return ((area + 1e-12) / (area + low * spread + low * low)).sqrt().unsqueeze(1);
 }
 
-/// The opacities [N,1] that are drawn.
-Tensor drawn_opacity(const PosedSurfels& surfels, const Tensor& center_cam,
-                     const Tensor& tangents_cam, const Camera& camera) {
-    if (!surfels.mip) return surfels.opacity;
-    return surfels.opacity * kept_share(center_cam, tangents_cam, camera);
+/// The surfels in the camera's frame, with the opacities that are drawn.
+detail::CameraRows in_camera(const PosedSurfels& surfels, const Camera& camera) {
+    const auto of_camera = tensors_of(camera);
+    const bool is_fixed = std::none_of(of_camera.begin(), of_camera.end(), [](const auto& named) {
+        return named.second.requires_grad();
+    });
+    if (detail::takes_rows(surfels.center) && is_fixed)
+        return detail::camera_rows(surfels.center, surfels.tangents, surfels.opacity, camera,
+                                   surfels.mip);
+    const auto center = camera.to_camera(surfels.center),
+               tangents = torch::matmul(camera.rotation, surfels.tangents);
+    return {center, tangents,
+            surfels.mip ? surfels.opacity * kept_share(center, tangents, camera) : surfels.opacity};
 }
 
 /// What all routes draw together.
@@ -145,10 +150,11 @@ struct Drawing {
     std::vector<int64_t> channel_route;             ///< row of each single channel, or -1
     std::vector<int64_t> row;                       ///< of each route, or -1
 
-    void add_row(const PosedSurfels& surfels, const Tensor& center_cam, const Camera& camera) {
-        center.push_back(center_cam);
-        tangents.push_back(tangents_to_camera(surfels.tangents, camera));
-        opacity.push_back(drawn_opacity(surfels, center_cam, tangents.back(), camera));
+    void add_row(const PosedSurfels& surfels, const Camera& camera) {
+        const auto seen = in_camera(surfels, camera);
+        center.push_back(seen.center);
+        tangents.push_back(seen.tangents);
+        opacity.push_back(seen.opacity);
     }
 };
 
@@ -161,10 +167,10 @@ Drawing collect(const std::vector<Route>& routes, const Camera& camera) {
         check_inputs(surfels, camera);
         check_shape(surfels.center, {n, 3}, "render: center");
         check_like(surfels.center, routes.front().surfels.center, "center of a route");
-        const auto center_cam = camera.to_camera(surfels.center);
         const bool has_row = !route.features_only && !route.names.empty();
         all.row.push_back(has_row ? static_cast<int64_t>(all.center.size()) : -1);
-        if (has_row) all.add_row(surfels, center_cam, camera);
+        if (has_row) all.add_row(surfels, camera);
+        const auto center_cam = has_row ? all.center.back() : camera.to_camera(surfels.center);
         for (const auto& name : route.names) {
             if (name == "alpha" || name == "depth") continue;  // not drawn as channels
             all.channels.push_back(channels_of(name, surfels, center_cam, camera));
@@ -174,8 +180,7 @@ Drawing collect(const std::vector<Route>& routes, const Camera& camera) {
         }
     }
     if (all.center.empty()) {  // no route has a row: something has to say where the surfels are
-        const auto& surfels = routes.front().surfels;
-        all.add_row(surfels, camera.to_camera(surfels.center), camera);
+        all.add_row(routes.front().surfels, camera);
     }
     return all;
 }
@@ -299,11 +304,9 @@ bool is_geometry(std::string_view map) {
 
 Tiles find_tiles(const PosedSurfels& surfels, const Camera& camera) {
     check_inputs(surfels, camera);
-    const auto center = camera.to_camera(surfels.center),
-               tangents = tangents_to_camera(surfels.tangents, camera);
-    auto tiles =
-        find_tiles(center, tangents, drawn_opacity(surfels, center, tangents, camera),
-                   camera.intrinsics, camera.width, camera.height, camera.near, camera.low_pass);
+    const auto seen = in_camera(surfels, camera);
+    auto tiles = find_tiles(seen.center, seen.tangents, seen.opacity, camera.intrinsics,
+                            camera.width, camera.height, camera.near, camera.low_pass);
     for (const auto& [name, x] : tensors_of(camera))
         tiles.camera.emplace_back(x.detach(), TensorStamp(x));
     return tiles;
