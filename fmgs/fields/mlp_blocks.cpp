@@ -1,6 +1,7 @@
 #include <fmgs/fields/mlp_blocks.h>
 
 #include <ATen/Parallel.h>
+#include <fmgs/core/operators.h>
 #include <fmgs/fields/mlp_loops.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/utils.h>
@@ -28,18 +29,28 @@ void for_blocks(int64_t rows, F&& f) {
     });
 }
 
-/// The weights as the products of layers take them: those of the last stay what they are.
+/// The weights as the products of layers take them.
 struct Layers {
     variable_list weights, biases;
+    at::ScalarType type;
 
-    Layers(at::TensorList w, at::TensorList b, at::ScalarType type)
-        : weights(w.vec()), biases(b.vec()) {
-        for (size_t k = 0; k + 1 < count(); ++k) weights[k] = weights[k].to(type);
+    Layers(at::TensorList w, at::TensorList b, at::ScalarType of_products)
+        : weights(w.vec()), biases(b.vec()), type(of_products) {
+        for (auto& weight : weights) weight = weight.to(type);
         for (auto& bias : biases) bias = bias.contiguous();
     }
     size_t count() const { return weights.size(); }
-    at::ScalarType type(size_t k) const { return weights[k].scalar_type(); }
 };
+
+/// x [rows,…], or its values in the type of the products.
+Tensor in_type(const Tensor& x, at::ScalarType type) {
+    if (x.scalar_type() == type) return x;
+    if (type != torch::kBFloat16 || x.scalar_type() != torch::kFloat || !x.is_contiguous())
+        return x.to(type);
+    const auto out = torch::empty(x.sizes(), x.options().dtype(type));
+    convert(x.const_data_ptr<float>(), x.numel(), out.data_ptr<c10::BFloat16>());
+    return out;
+}
 
 /// Calls f(T(), S()) with the types of parameters and of what lies between layers.
 template <class F>
@@ -52,25 +63,33 @@ void with_types(at::ScalarType parameters, at::ScalarType between, F&& f) {
         f(double(), double());
 }
 
-/// hidden: the outputs of all layers but the last, after their LeakyReLU.
-Tensor forward_in_blocks(const Tensor& x, const Layers& layers, variable_list& hidden) {
+/// inputs: those of all layers, x and what comes out of a LeakyReLU, in the type of the products.
+/// last: the weight of the last layer as it is, whose output keeps x's type.
+Tensor forward_in_blocks(const Tensor& x, const Layers& layers, const Tensor& last,
+                         variable_list& inputs) {
     const int64_t N = x.size(0);
+    const bool same = x.scalar_type() == layers.type;
+    inputs.push_back(same ? x : torch::empty(x.sizes(), x.options().dtype(layers.type)));
     for (size_t k = 0; k + 1 < layers.count(); ++k)
-        hidden.push_back(
-            torch::empty({N, layers.weights[k].size(0)}, x.options().dtype(layers.type(k))));
-    const auto out = torch::empty({N, layers.weights.back().size(0)}, x.options());
+        inputs.push_back(
+            torch::empty({N, layers.weights[k].size(0)}, x.options().dtype(layers.type)));
+    const auto out = torch::empty({N, last.size(0)}, x.options());
     for_blocks(N, [&](int64_t, int64_t begin, int64_t count) {
-        auto h = x.narrow(0, begin, count);
+        const auto block = [&](const Tensor& rows) { return rows.narrow(0, begin, count); };
+        if (!same) block(inputs[0]).copy_(in_type(block(x), layers.type));
         for (size_t k = 0; k < layers.count(); ++k) {
-            const bool last = k + 1 == layers.count();
-            auto next = (last ? out : hidden[k]).narrow(0, begin, count);
-            at::mm_out(next, h.to(layers.type(k)), layers.weights[k].t());
+            const bool is_last = k + 1 == layers.count();
+            auto next = block(is_last ? out : inputs[k + 1]);
+            const auto h = block(inputs[k]);
+            if (is_last)
+                at::mm_out(next, h.to(last.scalar_type()), last.t());
+            else
+                at::mm_out(next, h, layers.weights[k].t());
             with_types(x.scalar_type(), next.scalar_type(), [&](auto t, auto s) {
                 add_bias(next.data_ptr<decltype(s)>(),
                          layers.biases[k].const_data_ptr<decltype(t)>(), count, next.size(1),
-                         !last);
+                         !is_last);
             });
-            h = next;
         }
     });
     return out;
@@ -81,44 +100,35 @@ struct LayerGradients {
     variable_list weights, biases;
 };
 
-/// g · LeakyReLU′ in the type of h, the layer's output; its sum over rows is added to `sum`.
+/// g · LeakyReLU′, in place, where the layer's output is h; its sum over rows is added to `sum`.
 Tensor through_leaky(const Tensor& g, const Tensor& h, const Tensor& sum) {
-    const bool same = g.scalar_type() == h.scalar_type();
-    const auto out = same ? g : torch::empty_like(h);
     with_types(sum.scalar_type(), h.scalar_type(), [&](auto t, auto s) {
-        using T = decltype(t);
-        using S = decltype(s);
-        const auto run = [&](const auto* from) {
-            leaky_backward(from, h.const_data_ptr<S>(), h.size(0), h.size(1), out.data_ptr<S>(),
-                           sum.data_ptr<T>());
-        };
-        if (same)
-            run(g.const_data_ptr<S>());
-        else if constexpr (!std::is_same_v<T, S>)
-            run(g.const_data_ptr<T>());
+        leaky_backward(g.data_ptr<decltype(s)>(), h.const_data_ptr<decltype(s)>(), h.size(0),
+                       h.size(1), sum.data_ptr<decltype(t)>());
     });
-    return out;
+    return g;
 }
 
-LayerGradients backward_in_blocks(const Tensor& grad, const Tensor& x, const Layers& layers,
-                                  const variable_list& hidden, bool needs_x) {
+LayerGradients backward_in_blocks(const Tensor& grad, const Layers& layers,
+                                  const variable_list& inputs, bool needs_x) {
     LayerGradients out;
-    if (needs_x) out.x = torch::empty(x.sizes(), x.options());
+    if (needs_x) out.x = torch::empty(inputs[0].sizes(), grad.options());
     for (size_t k = 0; k < layers.count(); ++k) {
         const auto &w = layers.weights[k], &b = layers.biases[k];
-        out.weights.push_back(torch::zeros({kParts, w.size(0), w.size(1)}, x.options()));
-        out.biases.push_back(torch::zeros({kParts, b.size(0)}, x.options()));
+        out.weights.push_back(torch::zeros({kParts, w.size(0), w.size(1)}, grad.options()));
+        out.biases.push_back(torch::zeros({kParts, b.size(0)}, grad.options()));
     }
-    for_blocks(x.size(0), [&](int64_t part, int64_t begin, int64_t count) {
-        auto g = grad.narrow(0, begin, count);
-        out.biases.back()[part].add_(g.sum(0));
+    for_blocks(grad.size(0), [&](int64_t part, int64_t begin, int64_t count) {
+        const auto block = [&](const Tensor& rows) { return rows.narrow(0, begin, count); };
+        out.biases.back()[part].add_(block(grad).sum(0));
+        auto g = in_type(block(grad), layers.type);
         for (size_t k = layers.count(); k-- > 0;) {
-            const auto h = (k > 0 ? hidden[k - 1] : x).narrow(0, begin, count);
-            out.weights[k][part].add_(at::mm(g.t(), h.to(layers.type(k))));
+            const auto h = block(inputs[k]);
+            out.weights[k][part].add_(at::mm(g.t(), h));
             if (k > 0)
                 g = through_leaky(at::mm(g, layers.weights[k]), h, out.biases[k - 1][part]);
             else if (needs_x)
-                out.x.narrow(0, begin, count).copy_(at::mm(g, layers.weights[0]));
+                block(out.x).copy_(at::mm(g, layers.weights[0]));
         }
     });
     for (size_t k = 0; k < layers.count(); ++k) {
@@ -133,12 +143,13 @@ class MlpInBlocks : public torch::autograd::Function<MlpInBlocks> {
     static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x,
                           at::TensorList weights, at::TensorList biases, int64_t type) {
         at::AutoDispatchBelowADInplaceOrView below;
-        variable_list hidden;
-        auto out = forward_in_blocks(x, Layers(weights, biases, static_cast<at::ScalarType>(type)),
-                                     hidden);
+        variable_list inputs;
+        const auto out =
+            forward_in_blocks(x, Layers(weights, biases, static_cast<at::ScalarType>(type)),
+                              weights.back(), inputs);
         context->saved_data["type"] = type;
-        variable_list saved{x};
-        for (const at::TensorList list : {weights, biases, at::TensorList(hidden)})
+        variable_list saved;
+        for (const at::TensorList list : {weights, biases, at::TensorList(inputs)})
             saved.insert(saved.end(), list.begin(), list.end());
         context->save_for_backward(std::move(saved));
         return out;
@@ -147,19 +158,20 @@ class MlpInBlocks : public torch::autograd::Function<MlpInBlocks> {
     static variable_list backward(torch::autograd::AutogradContext* context, variable_list grads) {
         const auto saved = context->get_saved_variables();
         const at::TensorList all(saved);
-        const size_t count = saved.size() / 3;  // of layers: x, weights, biases, all but one hidden
-        const Layers layers(all.slice(1, count), all.slice(1 + count, count),
-                            static_cast<at::ScalarType>(context->saved_data["type"].toInt()));
+        const size_t count = saved.size() / 3;  // of layers
         LayerGradients gradients;
         {
             at::AutoDispatchBelowADInplaceOrView below;
-            gradients =
-                backward_in_blocks(grads[0].contiguous(), saved[0], layers,
-                                   all.slice(1 + 2 * count).vec(), context->needs_input_grad(0));
+            const Layers layers(all.slice(0, count), all.slice(count, count),
+                                static_cast<at::ScalarType>(context->saved_data["type"].toInt()));
+            gradients = backward_in_blocks(grads[0].contiguous(), layers,
+                                           all.slice(2 * count).vec(),
+                                           context->needs_input_grad(0));
         }
         variable_list out{gradients.x};
         for (const auto* list : {&gradients.weights, &gradients.biases})
             out.insert(out.end(), list->begin(), list->end());
+        out = once_differentiable("Mlp", saved, out);
         out.emplace_back();  // of the type
         return out;
     }

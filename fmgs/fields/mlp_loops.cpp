@@ -9,8 +9,9 @@
 
 // Compiled for several instruction sets; the first call chooses. A sanitizer's own start-up is too
 // late for that.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define FMGS_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define FMGS_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define FMGS_CLONES
 #endif
@@ -52,14 +53,13 @@ FMGS_INLINE void add_bias_of(S* h, const T* bias, int64_t rows, int64_t columns,
     }
 }
 
-template <class In, class S, class T>
-FMGS_INLINE void leaky_backward_of(const In* g, const S* h, int64_t rows, int64_t columns, S* out,
-                                   T* sum) {
-    for (int64_t r = 0; r < rows; ++r, g += columns, h += columns, out += columns) {
+template <class S, class T>
+FMGS_INLINE void leaky_backward_of(S* g, const S* h, int64_t rows, int64_t columns, T* sum) {
+    for (int64_t r = 0; r < rows; ++r, g += columns, h += columns) {
 #pragma GCC ivdep
         for (int64_t c = 0; c < columns; ++c) {
             const T x = value_of(g[c]) * (value_of(h[c]) > 0 ? T(1) : T(kMlpSlope));
-            store(out + c, x);
+            store(g + c, x);
             sum[c] += x;
         }
     }
@@ -78,21 +78,20 @@ FMGS_CLONES void add_bias(Half* h, const float* bias, int64_t rows, int64_t colu
     add_bias_of(h, bias, rows, columns, leaky);
 }
 
-FMGS_CLONES void leaky_backward(const float* g, const float* h, int64_t rows, int64_t columns,
-                                float* out, float* sum) {
-    leaky_backward_of(g, h, rows, columns, out, sum);
+FMGS_CLONES void leaky_backward(float* g, const float* h, int64_t rows, int64_t columns,
+                                float* sum) {
+    leaky_backward_of(g, h, rows, columns, sum);
 }
-FMGS_CLONES void leaky_backward(const double* g, const double* h, int64_t rows, int64_t columns,
-                                double* out, double* sum) {
-    leaky_backward_of(g, h, rows, columns, out, sum);
+FMGS_CLONES void leaky_backward(double* g, const double* h, int64_t rows, int64_t columns,
+                                double* sum) {
+    leaky_backward_of(g, h, rows, columns, sum);
 }
-FMGS_CLONES void leaky_backward(const float* g, const Half* h, int64_t rows, int64_t columns,
-                                Half* out, float* sum) {
-    leaky_backward_of(g, h, rows, columns, out, sum);
+FMGS_CLONES void leaky_backward(Half* g, const Half* h, int64_t rows, int64_t columns,
+                                float* sum) {
+    leaky_backward_of(g, h, rows, columns, sum);
 }
-FMGS_CLONES void leaky_backward(const Half* g, const Half* h, int64_t rows, int64_t columns,
-                                Half* out, float* sum) {
-    leaky_backward_of(g, h, rows, columns, out, sum);
+FMGS_CLONES void convert(const float* from, int64_t count, Half* to) {
+    for (int64_t k = 0; k < count; ++k) store(to + k, from[k]);
 }
 
 }  // namespace fmgs::detail

@@ -13,14 +13,13 @@ void add_bias(float* h, const float* bias, int64_t rows, int64_t columns, bool l
 void add_bias(double* h, const double* bias, int64_t rows, int64_t columns, bool leaky);
 void add_bias(c10::BFloat16* h, const float* bias, int64_t rows, int64_t columns, bool leaky);
 
-/// out[r,c] ← g[r,c] · LeakyReLU′, whose output was h[r,c]; sum[c] += Σ_r out[r,c]. out may be g.
-void leaky_backward(const float* g, const float* h, int64_t rows, int64_t columns, float* out,
+/// g[r,c] ← g[r,c] · LeakyReLU′, whose output was h[r,c]; sum[c] += Σ_r g[r,c].
+void leaky_backward(float* g, const float* h, int64_t rows, int64_t columns, float* sum);
+void leaky_backward(double* g, const double* h, int64_t rows, int64_t columns, double* sum);
+void leaky_backward(c10::BFloat16* g, const c10::BFloat16* h, int64_t rows, int64_t columns,
                     float* sum);
-void leaky_backward(const double* g, const double* h, int64_t rows, int64_t columns, double* out,
-                    double* sum);
-void leaky_backward(const float* g, const c10::BFloat16* h, int64_t rows, int64_t columns,
-                    c10::BFloat16* out, float* sum);
-void leaky_backward(const c10::BFloat16* g, const c10::BFloat16* h, int64_t rows, int64_t columns,
-                    c10::BFloat16* out, float* sum);
+
+/// to[k] ← from[k] in the other type.
+void convert(const float* from, int64_t count, c10::BFloat16* to);
 
 }  // namespace fmgs::detail
