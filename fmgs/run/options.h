@@ -62,6 +62,7 @@ struct TrainOptions {
     int64_t steps = 1000;
     int64_t seed = 0;
     std::string device = "cpu";
+    std::string precision = "float";  ///< or "bf16", of the networks' products
     int64_t log_every = 10;
     int64_t gradients_every = 0;
     int64_t sheet_every = 250;
@@ -72,6 +73,9 @@ struct TrainOptions {
         v("steps", steps, Range::at_least(0), "optimisation steps");
         v("seed", seed, Range::at_least(0), "seed of every random draw");
         v("device", device, "cpu, or cuda (cuda:N): a GPU, with a build that has FMGS_CUDA");
+        v("precision", precision,
+          "of the networks' products in training: float, or bf16 (faster where processor or GPU have "
+          "instructions for it)");
         v("log_every", log_every, Range::at_least(1), "steps between rows of metrics.csv");
         v("gradients_every", gradients_every, Range::at_least(0),
           "steps between rows of gradients.csv, each at the cost of about a step; 0: none");

@@ -6,6 +6,7 @@
 #include <fmgs/data/motion.h>
 #include <fmgs/data/pose_file.h>
 #include <fmgs/data/priors.h>
+#include <fmgs/fields/mlp.h>
 #include <fmgs/run/pose_reading.h>
 #include <fmgs/train/checkpoint.h>
 #include <fmt/format.h>
@@ -95,6 +96,18 @@ void check_source(const PoseOptions& pose) {
         throw Error("pose.encoder.backbone: only pose.source=scripted takes one");
 }
 
+void check_precision(const std::string& precision) {
+    if (precision != "float" && precision != "bf16")
+        throw Error(fmt::format("train.precision: expected float or bf16, got '{}'", precision));
+}
+
+/// Has the avatar's networks train as train.precision says.
+void set_precision(const Run& run) {
+    if (run.options.train.precision != "bf16") return;
+    for (const auto& part : run.avatar->modules())
+        if (auto* network = dynamic_cast<MlpImpl*>(part.get())) network->train_in(torch::kBFloat16);
+}
+
 /// The network that the options name, or the one in the folder of the capture.
 std::string backbone_file(const RunOptions& options) {
     const auto& file = options.pose.encoder.backbone;
@@ -125,6 +138,7 @@ std::shared_ptr<PoseSource> pose_source(const Run& run, const std::vector<BodyPo
 Run open_run(const RunOptions& options, const CaptureParts& parts) {
     check_ranges(options, "");
     check_source(options.pose);
+    check_precision(options.train.precision);
     if (options.data.root.empty())
         throw Error("data.root: the folder of the capture is not set; add data.root=FOLDER");
     Run run;
@@ -159,6 +173,7 @@ Run open_run(const RunOptions& options, const CaptureParts& parts) {
     run.root->register_module("poses", run.poses);
     run.device = device_of(options.train.device);
     run.root->to(run.device);
+    set_precision(run);
     return run;
 }
 
@@ -166,6 +181,7 @@ void replace_avatar(Run& run, const Avatar& avatar) {
     run.avatar = avatar;
     run.avatar->to(run.device);
     run.root->replace_module("avatar", avatar.ptr());
+    set_precision(run);
 }
 
 Frame take(const Run& run, const Frame& frame, double progress) {
