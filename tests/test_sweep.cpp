@@ -69,7 +69,7 @@ TEST_CASE("a sweep names what fails, and its array for SLURM makes what is missi
     CHECK(contains(table, "| anna | `base` | 1 | "));
     CHECK(contains(table, "| bert | `base` | 1 | "));
     CHECK(contains(table, "| broken | `base` | 0 | - | - | - | - |"));
-    CHECK(contains(table, "| all | `base` | 2 captures | "));
+    CHECK(contains(table, "| all | `base` | on 2 | "));
     CHECK(fs::exists(out / "anna/report.html"));
     const auto costs = bytes(out / "anna/base/seed_0.costs.csv");
     CHECK(std::stod(costs.substr(costs.find('\n') + 1)) > 0.5);

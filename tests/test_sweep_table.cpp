@@ -49,6 +49,8 @@ TEST_CASE("the table of a sweep has costs, means over seeds, and differences ove
     write_run(out / "anna/mine", 0, psnr(31.5), 5, "40,1,0\n");  // of one seed: paired with that
     write_run(out / "bert/base", 0, psnr(20), 5, "40,1,0\n");
     write_run(out / "bert/mine", 0, psnr(20.5), 5, "");
+    write_run(out / "bert/base", 1, psnr(20), 9, "99,9,1\n");  // it failed before it was measured
+    fs::remove(out / "bert/base/seed_1/eval/metrics.json");
 
     const auto read = read_sweep(out);
     const auto table = sweep_table(read);
@@ -58,12 +60,12 @@ TEST_CASE("the table of a sweep has costs, means over seeds, and differences ove
         contains(table, "| capture | row | seeds | steps/s | seconds | peak GB | psnr, test |\n"));
     CHECK(contains(table,
                    "| anna | `base` | 2 | 5.0 ± 1.4 | 43.0 ± 1.4 | 1.25 ± 0.35 | 31.0 ± 1.4 |"));
+    CHECK(contains(table, "| bert | `base` | 1 | 5 | 40 | 1 | 20 |"));
     CHECK(contains(table, "| bert | `mine` | 1 | 5 | - | - | 20.5 |"));
     CHECK(contains(table, "| cora | not begun | 0 |"));
     // Each capture counts once; 1.5 and 0.5 dB more than the base of the same seed.
     CHECK(contains(
-        table,
-        "| all | `base` | 2 captures | 5.000 ± 0.000 | 41.5 ± 2.1 | 1.12 ± 0.18 | 25.5 ± 7.8 |"));
+        table, "| all | `base` | on 2 | 5.000 ± 0.000 | 41.5 ± 2.1 | 1.12 ± 0.18 | 25.5 ± 7.8 |"));
     CHECK(contains(table, "| +1.00 ± 0.71 |\n"));
     CHECK(contains(table, "difference` is that to `base`"));
 

@@ -143,7 +143,7 @@ std::string lines_over_captures(const Sweep& sweep, const std::vector<Column>& c
             if (name == reference) continue;
             const bool is_difference = !reference.empty();
             text += is_difference ? std::string("| | difference | |")
-                                  : fmt::format("| all | `{}` | {} captures |", name,
+                                  : fmt::format("| all | `{}` | on {} |", name,
                                                 measured_captures(sweep, name));
             for (const auto& column : columns)
                 text += cell(over_captures(sweep, column, name, reference), is_difference);
@@ -161,7 +161,8 @@ std::string legend(const Sweep& sweep) {
     const auto names = row_names(sweep);
     if (sweep.captures.size() > 1 && !names.empty())
         text += fmt::format(
-            "\n`all`: the mean of the captures' means ± the standard deviation over captures; "
+            "\n`all`: the mean of the captures' means, on so many of them, ± the standard "
+            "deviation over captures; "
             "`difference` is that to `{}`, paired by seed and frame within a capture. * "
             "significant: paired t-test over captures, from three on, at 5 %.\n",
             names.front());
