@@ -1,5 +1,6 @@
 # What ablate.sh and sweep.sh share: rows that stand on a base, the folder of their runs, and the pool that trains and
 # measures one run for each cell, ROW/seed_N or CAPTURE/ROW/seed_N. Sourced under `set -euo pipefail` with `program` set.
+export LC_ALL=C.UTF-8  # numbers with a point
 root=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
 build=${FMGS_BUILD_DIR:-build}
 [[ $build = /* ]] || build=$root/$build

@@ -72,7 +72,11 @@ TEST_CASE("a sweep names what fails, and its array for SLURM makes what is missi
     CHECK(contains(table, "| all | `base` | on 2 | "));
     CHECK(fs::exists(out / "anna/report.html"));
     const auto costs = bytes(out / "anna/base/seed_0.costs.csv");
-    CHECK(std::stod(costs.substr(costs.find('\n') + 1)) > 0.5);
+    double seconds = 0, peak = 0;
+    int status = -1;
+    REQUIRE(std::sscanf(costs.c_str(), "seconds,peak_gb,status\n%lf,%lf,%d\n", &seconds, &peak,
+                        &status) == 3);
+    CHECK((seconds > 0.5 && peak > 0.1 && peak < 4 && status == 0));  // 0.25 GB
 
     // What is missing becomes tasks: the broken run fails again, one of the second seed is made.
     const auto printed =
