@@ -149,7 +149,7 @@ TEST_CASE("a sweep that is killed, and a task whose time is over, go on to the s
                            (folder.path / output).string(), keys());
     };
     // Stopped by a signal, and once without one.
-    for (const auto* how : {"timeout -s TERM 4", "timeout -s KILL 6"}) {
+    for (const auto* how : {"timeout -s TERM 3", "timeout -s KILL 2"}) {
         const auto cut = sweep(command("here") + "--jobs 2", how);
         INFO(cut.text);
         REQUIRE(cut.code != 0);
