@@ -1,6 +1,6 @@
 # What gpu_check.sh and gpu_stage.sh share: a build with CUDA for one GPU, with third-party packages from a staged folder.
 # Sourced from the repository root, after build_steps.sh.
-gpu_programs=(train evaluate render influence report bake export make_synthetic bench_body bench_play bench_step)
+gpu_programs=(train evaluate render influence report bake export make_synthetic bench_body bench_play bench_scene bench_step)
 gpu_tests=(test_operators test_cuda_device)
 
 # The folder of the LibTorch with CUDA.

@@ -5,8 +5,8 @@
 #
 #   scripts/gpu_check.sh [--stage FOLDER] [--part N]… [--out FOLDER] [--from-source] [--rehearse]
 #
-# Parts, each on its own and at most ten minutes: 1 build, 2 tests, 3 benchmarks, 4 a training beside the CPU's, render,
-# influence; 5 compute-sanitizer. Default: all of them.
+# Parts, each on its own and at most ten minutes: 1 build, 2 tests, 3 benchmarks, 4 a training beside the CPU's, evaluate,
+# render, influence, bake, export; 5 compute-sanitizer; 6 gsplat's 2DGS on the same surfels, where it is. Default: all of them.
 # --from-source builds even where the stage's own programs run.
 # --rehearse runs the same commands, small, on the CPU build (FMGS_BUILD_DIR or build), with the stand-ins for a GPU.
 # FOLDER of --out (default $OUT, else build-gpu/gpu_check/report) receives report.txt, log.txt with every line, and pictures.
@@ -26,7 +26,7 @@ while [ $# -gt 0 ]; do
             [ $# -ge 2 ] || die "$1 expects a value"
             case "$1" in
                 --stage) stage=$(cd "$2" && pwd) || die "--stage: expected a folder, got '$2'" ;;
-                --part) [[ $2 =~ ^[1-5]$ ]] || die "--part: expected 1 to 5, got '$2'"; parts+=("$2") ;;
+                --part) [[ $2 =~ ^[1-6]$ ]] || die "--part: expected 1 to 6, got '$2'"; parts+=("$2") ;;
                 --out) out=$2 ;;
             esac
             shift
@@ -38,7 +38,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#parts[@]} -gt 0 ] || parts=(1 2 3 4 5)
+[ ${#parts[@]} -gt 0 ] || parts=(1 2 3 4 5 6)
 [ $rehearse = 0 ] || build=${FMGS_BUILD_DIR:-build}
 work=$build/gpu_check
 out=${out:-$work/report}
@@ -51,12 +51,14 @@ report_machine
 find_programs
 for part in "${parts[@]}"; do
     say "part $part"
+    part_seconds=0
     case $part in
         1) part_build ;;
         2) part_tests ;;
         3) part_benchmarks ;;
         4) part_training ;;
         5) part_sanitizers ;;
+        6) part_gsplat ;;
     esac
 done
 report_table

@@ -2,14 +2,15 @@
 # Makes the folder that gpu_check.sh --stage takes to a machine with a GPU and neither network nor packages: headers and
 # libraries of everything but LibTorch and CUDA, and this tree's programs with CUDA for one GPU. Some 40 MB.
 #
-#   scripts/gpu_stage.sh FOLDER
+#   scripts/gpu_stage.sh FOLDER [--gsplat]
 #
+# --gsplat adds its sources and the Python packages that they need, to be drawn with beside ours: 16 MB.
 # Runs on Debian or Ubuntu after scripts/setup.sh --cuda. The programs run on systems with this C library or a newer one;
 # elsewhere gpu_check.sh builds from the sources. OpenCV, whose packages need half a gigabyte of others, is built from its
 # source package with PNG, JPEG and motion JPEG alone (.deps/opencv; ten minutes on two processors, once).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-[ $# = 1 ] && [ "${1#-}" = "$1" ] || { sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; }
+[[ $# = 1 || ( $# = 2 && $2 = --gsplat ) ]] && [ "${1#-}" = "$1" ] || { sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 2; }
 mkdir -p "$1"
 stage=$(cd "$1" && pwd)
 export FMGS_BUILD_DIR=${FMGS_BUILD_DIR:-build-gpu} PATH="$PATH:${CUDA_HOME:-/usr/local/cuda}/bin"
@@ -73,9 +74,21 @@ copy_programs() {
     git log -1 --format='%h %cs %s' >"$folder/COMMIT" 2>/dev/null || echo unknown >"$folder/COMMIT"
 }
 
+# Sources, which compile themselves there, without the tests and manuals of what they include.
+copy_gsplat() {
+    local glm
+    python3 -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target "$stage/python" gsplat==1.5.3 jaxtyping \
+        wadler-lindig rich markdown-it-py mdurl pygments packaging ninja setuptools
+    glm=$stage/python/gsplat/cuda/csrc/third_party/glm
+    find "$glm" -mindepth 1 -maxdepth 1 ! -name glm ! -name 'copying*' -exec rm -rf {} +
+    find "$stage/python" \( -name __pycache__ -o -name '*.dist-info' \) -prune -exec rm -rf {} +
+}
+
 phase packages copy_packages
 phase opencv build_opencv
 phase build build_for_gpu "$stage"
 phase programs copy_programs
+[ "${2:-}" != --gsplat ] || phase gsplat copy_gsplat
 report_phases
 du -sh "$stage"
+[ "$(du -sm "$stage" | cut -f 1)" -le 60 ] || { echo "gpu_stage: $stage has more than 60 MB" >&2; exit 1; }

@@ -73,6 +73,8 @@ TEST_CASE("differences are paired over seeds and over the frames that both rows 
     REQUIRE(one.mean == Approx(1.5));
     REQUIRE(one.deviation == Approx(std::sqrt(0.5)));
     REQUIRE(one.seeds == 1);
+    // A seed that was not measured takes nothing from the one that was.
+    REQUIRE(paired_difference({{0, row.at(0)}, {1, {}}}, reference).mean == Approx(1.5));
     // What only the split has: by its mean.
     REQUIRE(paired_difference(seeds({0.9, 0.8}), seeds({0.7, 0.7})).mean == Approx(0.15));
     REQUIRE(std::isnan(paired_difference(seeds({0.9}), {}).mean));

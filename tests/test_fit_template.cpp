@@ -86,6 +86,8 @@ TEST_CASE("surfels of a mesh's faces are drawn as the template's are", "[templat
     const SurfelSet set(mesh, look);
     const auto ours = face_surfels(mesh.vertices, mesh.faces, *run.body, look, frame.pose);
     const auto theirs = template_surfels(*run.body, *set, 0, frame.pose);
+    const auto t_w = [](const Surfels& s) { return s.rotation.select(2, 2); };
+    CHECK((t_w(ours) - t_w(theirs)).abs().max().item<double>() <= 1e-4);  // outwards, both
     const std::vector<std::string> names = {"alpha", "depth", "normal"};
     const auto a = render(ours.posed(), frame.camera, names),
                b = render(theirs.posed(), frame.camera, names);

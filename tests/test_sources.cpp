@@ -1,6 +1,8 @@
 // What no compiler checks: which folder may include which, how long a file is, and what public
 // headers may show.
+#include <fstream>
 #include <map>
+#include <sstream>
 
 #include "support/source_lines.h"
 #include "support/test.h"
@@ -124,4 +126,26 @@ TEST_CASE("which backends a build has is known to few files, and few files make 
         raster += entry.is_regular_file();
     REQUIRE(raster > 0);
     CHECK(raster <= 12);
+}
+
+TEST_CASE("every mutation names files and tests that there are", "[sources]") {
+    size_t count = 0;
+    for (const auto& entry : fs::directory_iterator(kRoot / "tests/mutations")) {
+        INFO(entry.path().filename().string());
+        std::ifstream text(entry.path());
+        size_t tests = 0, files = 0;
+        for (std::string line; std::getline(text, line);) {
+            if (line.starts_with("# tests: ")) {
+                std::istringstream names(line.substr(9));
+                for (std::string name; names >> name; ++tests)
+                    CHECK(fs::exists(kRoot / "tests" / (name + ".cpp")));
+            } else if (line.starts_with("+++ b/")) {
+                CHECK(fs::exists(kRoot / line.substr(6, line.find('\t') - 6)));
+                ++files;
+            }
+        }
+        CHECK((tests > 0 && files > 0));
+        ++count;
+    }
+    CHECK(count > 300);
 }

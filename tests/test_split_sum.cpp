@@ -82,7 +82,7 @@ TEST_CASE("the table of the split sum", "[split_sum]") {
     REQUIRE(all.sum(1).max().item<double>() <= 1 + 1e-3);
 }
 
-TEST_CASE("a mirror seen from the front reflects f0; a perfect one has no diffuse part",
+TEST_CASE("a mirror reflects f0 from the front, more aslant; a perfect one has no diffuse part",
           "[split_sum]") {
     const auto n = any_directions(20);
     const auto mirror = torch::zeros({20, 1}, torch::kDouble);
@@ -92,6 +92,12 @@ TEST_CASE("a mirror seen from the front reflects f0; a perfect one has no diffus
     const auto light = light_from(uneven_light());
     REQUIRE_CLOSE(shade({black, mirror, one}, n, n, light),
                   shade({black + 1, mirror, one}, n, n, light), 1e-3);
+    // Aslant, Schlick's term alone: f0 + (1 - f0)(1 - n·v)⁵.
+    const double n_v = 0.3;
+    const auto side = torch::cross(n, any_directions(20, 8), 1);
+    const auto v = n_v * n + std::sqrt(1 - n_v * n_v) * side / side.norm(2, 1, true);
+    REQUIRE_CLOSE(shade({black, mirror, f0}, n, v, white()),
+                  (f0 + (1 - f0) * std::pow(1 - n_v, 5)).expand({20, 3}), 4e-3);
     // f0 may have a colour.
     const auto gold = torch::tensor({1.0, 0.7, 0.3}, torch::kDouble).expand({20, 3});
     REQUIRE_CLOSE(shade({black, mirror, gold}, n, n, white()), gold, 1e-3);

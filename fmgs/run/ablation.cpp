@@ -162,8 +162,10 @@ Spread paired_difference(const MeasuredSeeds& row, const MeasuredSeeds& referenc
     for (const auto& [seed, measured] : row) {
         const auto other = reference.find(seed);
         if (other == reference.end()) continue;
-        of_frames = differences(measured, other->second);
-        if (!of_frames.empty()) means.push_back(spread_of(of_frames).mean);
+        auto here = differences(measured, other->second);
+        if (here.empty()) continue;
+        means.push_back(spread_of(here).mean);
+        of_frames = std::move(here);
     }
     auto out = means.size() == 1 ? spread_of(of_frames) : spread_of(means);
     out.seeds = means.size();

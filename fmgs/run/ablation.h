@@ -35,6 +35,10 @@ Spread spread_of(const MeasuredSeeds& row);
 /// seeds on, by Student's t-test on the seeds' differences, two-sided, 5 %.
 Spread paired_difference(const MeasuredSeeds& row, const MeasuredSeeds& reference);
 
+/// "36.72 ± 0.11 *", to two digits of the deviation; a difference has its sign; "-" where nothing
+/// was measured.
+std::string spread_text(const Spread& spread, bool is_difference);
+
 /// What two rows can differ in, derived from their options and the routing table.
 struct Difference {
     struct Key {
@@ -55,6 +59,10 @@ struct AblationRow {
     /// split → metric → what was measured
     std::map<std::string, std::map<std::string, MeasuredSeeds>> measured = {};
 };
+
+/// What a row measured of a split; empty where it has nothing of the kind.
+const MeasuredSeeds& measured_of(const AblationRow& row, const std::string& split,
+                                 const std::string& metric);
 
 struct Ablation {
     std::filesystem::path root;

@@ -8,27 +8,6 @@ namespace fmgs {
 
 namespace {
 
-/// "36.72 ± 0.11", to two digits of the deviation; "-" where nothing was measured.
-std::string text_of(const Spread& spread, bool is_difference) {
-    if (!std::isfinite(spread.mean)) return "-";
-    const std::string sign = is_difference && spread.mean > 0 ? "+" : "";
-    if (!std::isfinite(spread.deviation)) return sign + fmt::format("{:.4g}", spread.mean);
-    const auto size = spread.deviation > 0 ? spread.deviation : std::abs(spread.mean) / 100;
-    const int digits =
-        size > 0 ? std::clamp(1 - static_cast<int>(std::floor(std::log10(size))), 0, 7) : 0;
-    return sign + fmt::format("{:.{}f} ± {:.{}f}{}", spread.mean, digits, spread.deviation, digits,
-                              spread.significant ? " *" : "");
-}
-
-const MeasuredSeeds& of_metric(const AblationRow& row, const std::string& split,
-                               const std::string& metric) {
-    static const MeasuredSeeds kNone;
-    const auto found = row.measured.find(split);
-    if (found == row.measured.end()) return kNone;
-    const auto values = found->second.find(metric);
-    return values == found->second.end() ? kNone : values->second;
-}
-
 size_t measured_seeds(const AblationRow& row, const std::string& split) {
     size_t most = 0;
     const auto found = row.measured.find(split);
@@ -49,15 +28,15 @@ std::string table_of(const Ablation& ablation, const std::string& split) {
     for (const auto& row : ablation.rows) {
         text += fmt::format("| `{}` | {} |", row.name, measured_seeds(row, split));
         for (const auto& metric : metrics)
-            text += " " + text_of(spread_of(of_metric(row, split, metric)), false) + " |";
+            text += " " + spread_text(spread_of(measured_of(row, split, metric)), false) + " |";
         text += "\n";
         if (&row == &reference) continue;
         text += "| difference | |";
         for (const auto& metric : metrics)
             text += " " +
-                    text_of(paired_difference(of_metric(row, split, metric),
-                                              of_metric(reference, split, metric)),
-                            true) +
+                    spread_text(paired_difference(measured_of(row, split, metric),
+                                                  measured_of(reference, split, metric)),
+                                true) +
                     " |";
         text += "\n";
     }
@@ -128,6 +107,26 @@ std::string what_differs(const Ablation& ablation) {
 }
 
 }  // namespace
+
+std::string spread_text(const Spread& spread, bool is_difference) {
+    if (!std::isfinite(spread.mean)) return "-";
+    const std::string sign = is_difference && spread.mean > 0 ? "+" : "";
+    if (!std::isfinite(spread.deviation)) return sign + fmt::format("{:.4g}", spread.mean);
+    const auto size = spread.deviation > 0 ? spread.deviation : std::abs(spread.mean) / 100;
+    const int digits =
+        size > 0 ? std::clamp(1 - static_cast<int>(std::floor(std::log10(size))), 0, 7) : 0;
+    return sign + fmt::format("{:.{}f} ± {:.{}f}{}", spread.mean, digits, spread.deviation, digits,
+                              spread.significant ? " *" : "");
+}
+
+const MeasuredSeeds& measured_of(const AblationRow& row, const std::string& split,
+                                 const std::string& metric) {
+    static const MeasuredSeeds kNone;
+    const auto found = row.measured.find(split);
+    if (found == row.measured.end()) return kNone;
+    const auto values = found->second.find(metric);
+    return values == found->second.end() ? kNone : values->second;
+}
 
 std::string ablation_table(const Ablation& ablation) {
     std::string text =
