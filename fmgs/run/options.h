@@ -62,6 +62,8 @@ struct TrainOptions {
     int64_t steps = 1000;
     int64_t seed = 0;
     std::string device = "cpu";
+    int64_t batch = 1;     ///< frames of a step, on all ranks together
+    double timeout = 120;  ///< seconds without a sign of life from a rank (train/ranks.h)
     int64_t log_every = 10;
     int64_t gradients_every = 0;
     int64_t sheet_every = 250;
@@ -72,6 +74,11 @@ struct TrainOptions {
         v("steps", steps, Range::at_least(0), "optimisation steps");
         v("seed", seed, Range::at_least(0), "seed of every random draw");
         v("device", device, "cpu, or cuda (cuda:N): a GPU, with a build that has FMGS_CUDA");
+        v("batch", batch, Range::of(1, 65536),
+          "frames of a step, whose mean is learned from, on all ranks together (docs/scale.md)");
+        v("timeout", timeout, Range::of(1, 86400),
+          "seconds without a sign of life after which a rank is lost, and ten times that to wait "
+          "for one that lives");
         v("log_every", log_every, Range::at_least(1), "steps between rows of metrics.csv");
         v("gradients_every", gradients_every, Range::at_least(0),
           "steps between rows of gradients.csv, each at the cost of about a step; 0: none");
@@ -148,8 +155,8 @@ RunOptions read_options(const std::vector<std::string>& arguments);
 /// The text of RUN/config.yaml: every option, with the version of its keys.
 std::string config_text(const RunOptions& options);
 
-/// "cpu", "cuda" or "cuda:N". Error when it is none of these, or the build or the machine has no
-/// GPU.
+/// "cpu", "cuda" (where several ranks share a machine, the GPU of this one) or "cuda:N". Error when
+/// it is none of these, or the build or the machine has no GPU.
 torch::Device device_of(const std::string& name);
 
 }  // namespace fmgs
