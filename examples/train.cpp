@@ -60,6 +60,7 @@ void add_option_lists(CLI::App& app) {
 
 int main(int argc, char** argv) {
     keep_freed_memory();
+    print_no_stacks();
     CLI::App app(
         "Trains an avatar on a capture. Keys: docs/options.md. Ctrl-C saves; `train RUN` goes on.");
     std::vector<std::string> arguments;
