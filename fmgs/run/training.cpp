@@ -202,6 +202,15 @@ auto kept(Training& training, Work work) {
     }
 }
 
+/// The poses are among them only when they are learned.
+std::vector<Parameter> learned_parameters(const Run& run) {
+    for (auto& parameter : run.poses->parameters())
+        parameter.set_requires_grad(run.options.pose.learn);
+    auto parameters = grouped_parameters(*run.root);
+    std::erase_if(parameters, [](const Parameter& p) { return !p.tensor.requires_grad(); });
+    return parameters;
+}
+
 /// Begins a run in its folder, or goes on with it: the state from which it does, in `model` and
 /// `moments`. `changed`: which options differ from those of before.
 TrainState begin(Run& run, RunFolder& folder, const FrameList& frames, const TensorDict& model,
@@ -228,13 +237,9 @@ Training start(Run run, Objective objective, RunFolder folder, std::ostream& pro
                std::shared_ptr<Ranks> ranks) {
     objective->to(run.device);
     run.root->register_module("losses", objective);
-    // The poses take part only when they are learned.
-    for (auto& parameter : run.poses->parameters())
-        parameter.set_requires_grad(run.options.pose.learn);
     const auto& options = run.options;
+    auto parameters = learned_parameters(run);
     const auto model = named_tensors(*run.root);
-    auto parameters = grouped_parameters(*run.root);
-    std::erase_if(parameters, [](const Parameter& p) { return !p.tensor.requires_grad(); });
     Optimizer optimizer(parameters, options.optim, options.train.batch);
     if (!ranks->alone())
         check_agreement(*ranks, ranks->guarded([&] { return facts_of(run, model); }));
