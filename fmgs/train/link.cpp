@@ -107,9 +107,12 @@ c10::intrusive_ptr<c10d::ProcessGroupGloo> connect(const RankEnvironment& enviro
     options->devices.push_back(
         interface ? c10d::ProcessGroupGloo::createDeviceForInterface(interface)
                   : c10d::ProcessGroupGloo::createDeviceForHostname(own_address(environment)));
-    return c10::make_intrusive<c10d::ProcessGroupGloo>(
+    auto group = c10::make_intrusive<c10d::ProcessGroupGloo>(
         c10::make_intrusive<c10d::PrefixStore>(store_prefix(environment) + "/gloo", store),
         static_cast<int>(environment.rank), static_cast<int>(environment.size), options);
+    // From here on Gloo's own limit is no help: it cannot tell who is late. The watch can.
+    group->setTimeout(milliseconds(20 * timeout));
+    return group;
 }
 
 class GlooLink : public Link {
@@ -141,26 +144,20 @@ class GlooLink : public Link {
 
     void sum(const torch::Tensor& tensor) override {
         auto values = Tensors{tensor.cpu()};
-        c10d::AllreduceOptions options;
-        options.timeout = longest();
-        wait(group_->allreduce(values, options));
+        wait(group_->allreduce(values));
         if (!tensor.is_cpu()) tensor.copy_(values[0]);
     }
 
     void take_from_first(const torch::Tensor& tensor) override {
         auto values = Tensors{tensor};
-        c10d::BroadcastOptions options;
-        options.timeout = longest();
-        wait(group_->broadcast(values, options));
+        wait(group_->broadcast(values));
     }
 
     Tensors gather(const torch::Tensor& tensor) override {
         auto mine = Tensors{tensor};
         std::vector<Tensors> all(1);
         for (int64_t r = 0; r < environment_.size; ++r) all[0].push_back(torch::empty_like(tensor));
-        c10d::AllgatherOptions options;
-        options.timeout = longest();
-        wait(group_->allgather(all, mine, options));
+        wait(group_->allgather(all, mine));
         return all[0];
     }
 
@@ -168,9 +165,6 @@ class GlooLink : public Link {
     std::string name() const override { return "Gloo"; }
 
   private:
-    /// Gloo's own limit is no help: it cannot tell who is late. The watch can.
-    std::chrono::milliseconds longest() const { return milliseconds(20 * timeout_); }
-
     void wait(const c10::intrusive_ptr<c10d::Work>& work) {
         constexpr auto kLook = std::chrono::milliseconds(200);
         constexpr double kSoon = 3, kGiveUp = 15;  // seconds, once a connection broke

@@ -1,5 +1,6 @@
 #include <fmgs/train/watch.h>
 
+#if defined(FMGS_GLOO)
 #include <fmgs/core/check.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -209,3 +210,5 @@ std::string store_prefix(const RankEnvironment& environment) {
 }
 
 }  // namespace fmgs
+
+#endif

@@ -1,5 +1,6 @@
-// Ranks on two machines, which are network namespaces here, and a cable between them that is cut.
-// Needs root and ip; and torchrun, where python3 has torch. Else skipped, by name.
+// Ranks whose loss takes its time to be seen; on two machines, which are network namespaces here
+// (root and ip are needed), with a cable between them that is cut; started by torchrun, where
+// python3 has torch. What cannot be is skipped, by name.
 #include <fmgs/train/checkpoint.h>
 #include <fmt/format.h>
 
@@ -75,7 +76,39 @@ TEST_CASE("a cable that is cut ends the ranks on both sides, each naming the oth
     CHECK_NOTHROW(read_safetensors(saved.back().folder / "model.safetensors"));
 }
 
-TEST_CASE("torchrun starts ranks", "[torchrun]") {
+TEST_CASE("a rank that leaves in the middle is named", "[ranks]") {
+    const auto ends = on_ranks(3, [](Ranks& ranks) {
+        ranks.at_step(7);
+        if (ranks.rank() == 2) return;
+        (void)ranks.any(false);
+    });
+    CHECK(ends[2].empty());
+    for (const int k : {0, 1}) {
+        CHECK(ends[static_cast<size_t>(k)].find("lost rank 2 (") == 0);
+        CHECK(ends[static_cast<size_t>(k)].find("no sign of life for 3 s") != std::string::npos);
+    }
+}
+
+TEST_CASE("a rank that lives but does not come is waited for ten times as long", "[ranks]") {
+    const auto ends = on_ranks(
+        2,
+        [](Ranks& ranks) {
+            ranks.at_step(3 - ranks.rank());
+            // Longer than the time-out: nothing happens.
+            if (ranks.rank() == 1) std::this_thread::sleep_for(std::chrono::seconds(4));
+            (void)ranks.any(false);
+            ranks.at_step(5 - ranks.rank());
+            if (ranks.rank() == 1) std::this_thread::sleep_for(std::chrono::seconds(14));
+            (void)ranks.any(false);
+        },
+        1);
+    INFO(ends[0] << "\n" << ends[1]);
+    CHECK(ends[0].find("lost rank 1 (") == 0);
+    CHECK(ends[0].find("at step 4: lives, but did not come for 10 s (10 × train.timeout)") !=
+          std::string::npos);
+}
+
+TEST_CASE("torchrun starts ranks", "[.torchrun]") {
     const auto python = shell("python3 -c 'import torch.distributed.run'");
     if (python.code != 0) {
         std::printf("skipped: python3 has no torch, and so no torchrun\n");
