@@ -14,7 +14,8 @@ install(TARGETS ${fmgs_installed_targets} EXPORT fmgsTargets
 # The headers of the top folders and of config/, io/ and synthetic/; the other folders below are machinery.
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/fmgs DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h"
     PATTERN cpu EXCLUDE PATTERN cuda EXCLUDE PATTERN hash EXCLUDE PATTERN ssim EXCLUDE PATTERN layouts EXCLUDE PATTERN fits EXCLUDE PATTERN convert EXCLUDE PATTERN cache EXCLUDE
-    # What is behind read_value.
+    # What is behind Ranks, and behind read_value.
+    REGEX "/train/(link|watch)[.]h$" EXCLUDE
     REGEX "/core/io/(file_kind|inflate|npy_layout|pickle.*|torch_tensor|value_parts|zip)[.]h$" EXCLUDE)
 install(EXPORT fmgsTargets NAMESPACE fmgs:: DESTINATION ${fmgs_package_dir})
 

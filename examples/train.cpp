@@ -12,26 +12,32 @@ namespace {
 using namespace fmgs;
 
 int run_program(const std::vector<std::string>& arguments, bool overwrite) {
-    auto run = open_run(read_options(arguments));
-    auto objective = paper_objective(run.avatar->parts(), run.options.objective);
-    const auto folder = training_folder(arguments, run.options, overwrite);
-    print_run(run);
-    auto training = start(std::move(run), objective, folder);
+    const auto options = read_options(arguments);
+    const auto folder = training_folder(arguments, options, overwrite);
+    const auto ranks = Ranks::join(rank_environment(), options.train.timeout);
+    const auto tell = [&](const std::string& text) {
+        if (ranks->first()) say(text);
+    };
+    auto run = ranks->guarded([&] { return open_run(options); });
+    auto objective = ranks->guarded(
+        [&] { return paper_objective(run.avatar->parts(), run.options.objective); });
+    if (ranks->first()) print_run(run);
+    auto training = start(std::move(run), objective, folder, std::cerr, ranks);
     const auto steps = training.run.options.train.steps;
-    say(training.note);
+    tell(training.note);
     if (training.state.step > 0)
-        say(fmt::format("resuming at step {} of {}\n", training.state.step, steps));
+        tell(fmt::format("resuming at step {} of {}\n", training.state.step, steps));
 
     catch_interrupt();
-    while (!finished(training) && !interrupted()) {
+    while (!finished(training) && !asked_to_stop(training, interrupted())) {
         const auto report = training_step(training);
         record(training, report);
     }
     finish(training);
 
-    if (training.run.options.pose.learn) say(pose_change_text(training.run));
-    say(fmt::format("{} at step {}: {}\n", finished(training) ? "done" : "interrupted",
-                    training.state.step, folder.root.string()));
+    if (training.run.options.pose.learn) tell(pose_change_text(training.run));
+    tell(fmt::format("{} at step {}: {}\n", finished(training) ? "done" : "interrupted",
+                     training.state.step, folder.root.string()));
     return finished(training) ? 0 : 130;
 }
 
@@ -54,6 +60,7 @@ void add_option_lists(CLI::App& app) {
 
 int main(int argc, char** argv) {
     keep_freed_memory();
+    print_no_stacks();
     CLI::App app(
         "Trains an avatar on a capture. Keys: docs/options.md. Ctrl-C saves; `train RUN` goes on.");
     std::vector<std::string> arguments;

@@ -70,7 +70,7 @@ missing_packages() {
     command -v ccache >/dev/null || echo ccache
     local package
     for package in libeigen3-dev libyaml-cpp-dev libfmt-dev nlohmann-json3-dev zlib1g-dev catch2 libcli11-dev \
-        libopencv-dev libhdf5-dev; do
+        libopencv-dev libhdf5-dev libgloo-dev; do
         installed "$package" || echo "$package"
     done
     if [ "$1" = needs_torch ]; then
@@ -93,7 +93,7 @@ if command -v dpkg-query >/dev/null; then
     mapfile -t packages < <(missing_packages "$torch_need")
 else
     say "this is no Debian or Ubuntu; the build needs: g++ ≥ 11, CMake ≥ 3.25, Ninja, Eigen 3, OpenCV 4, HDF5, yaml-cpp," \
-        "fmt, nlohmann-json, zlib, Catch2, CLI11"
+        "fmt, nlohmann-json, zlib, Catch2, CLI11; Gloo's headers for training on several ranks"
 fi
 
 if [ $check_only = 1 ]; then

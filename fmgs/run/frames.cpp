@@ -25,20 +25,24 @@ FrameList training_frames(const Run& run, std::string& note) {
     return frames.on(run.device, room);
 }
 
-std::vector<size_t> frames_of(size_t count, int64_t step, size_t steps, uint64_t seed) {
+std::vector<size_t> frames_of(size_t count, int64_t draw, size_t draws, uint64_t seed) {
     const auto n = static_cast<int64_t>(count);
     torch::Tensor order;
     std::vector<size_t> frames;
-    for (const int64_t last = step + static_cast<int64_t>(steps); step < last; ++step) {
-        if (frames.empty() || step % n == 0)
-            order = torch::randperm(n, Random{seed, step / n}.generator("frames"), torch::kLong);
-        frames.push_back(static_cast<size_t>(order[step % n].item<int64_t>()));
+    for (const int64_t last = draw + static_cast<int64_t>(draws); draw < last; ++draw) {
+        if (frames.empty() || draw % n == 0)
+            order = torch::randperm(n, Random{seed, draw / n}.generator("frames"), torch::kLong);
+        frames.push_back(static_cast<size_t>(order[draw % n].item<int64_t>()));
     }
     return frames;
 }
 
-Frame draw_frame(const FrameList& frames, int64_t step, uint64_t seed) {
-    const auto next = frames_of(frames.size(), step, std::max<size_t>(1, frames.ahead()), seed);
+Frame draw_frame(const FrameList& frames, int64_t draw, uint64_t seed, const Share& share) {
+    std::vector<size_t> next;
+    while (next.size() < std::max<size_t>(1, frames.ahead())) {
+        next.push_back(frames_of(frames.size(), draw, 1, seed).front());
+        draw = share.next(draw);
+    }
     frames.expect(next);
     return frames[next.front()];
 }

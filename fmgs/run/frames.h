@@ -1,6 +1,7 @@
 #pragma once
 /// The frames that training draws, in its order.
 #include <fmgs/run/run.h>
+#include <fmgs/train/batch.h>
 
 namespace fmgs {
 
@@ -9,11 +10,11 @@ namespace fmgs {
 /// empty on the CPU.
 FrameList training_frames(const Run& run, std::string& note);
 
-/// Which of `count` frames so many steps from `step` on draw: in random order, each once per epoch.
+/// Which of `count` frames so many draws from `draw` on take: in random order, each once per epoch.
 /// Stateless, so that a resumed run goes on with the same frames.
-std::vector<size_t> frames_of(size_t count, int64_t step, size_t steps, uint64_t seed);
+std::vector<size_t> frames_of(size_t count, int64_t draw, size_t draws, uint64_t seed);
 
-/// The frame of a step, while those of the next steps are decoded.
-Frame draw_frame(const FrameList& frames, int64_t step, uint64_t seed);
+/// The frame of a draw on a rank with this share, while those of its next draws are decoded.
+Frame draw_frame(const FrameList& frames, int64_t draw, uint64_t seed, const Share& share = {});
 
 }  // namespace fmgs

@@ -43,6 +43,8 @@ class PoseGuard {
                   double progress);
     /// The poses that are kept, under poses.NAME.kept; empty where nothing is guarded.
     const TensorDict& state() const { return kept_; }
+    /// To be called when others have written to state().
+    void state_changed() { resting_.clear(); }
 
   private:
     torch::Tensor seen(const Frame& frame) const;

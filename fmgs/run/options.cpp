@@ -4,6 +4,7 @@
 #include <fmgs/core/config/config.h>
 #include <fmgs/core/names.h>
 #include <fmgs/run/run_folder.h>
+#include <fmgs/train/rank_environment.h>
 #include <fmt/format.h>
 #include <torch/cuda.h>
 
@@ -64,11 +65,13 @@ torch::Device device_of(const std::string& name) {
                           name.find_first_not_of("0123456789", 5) == std::string::npos;
     if (name != "cuda" && !numbered)
         throw Error(fmt::format("train.device: expected cpu, cuda or cuda:N, got '{}'", name));
-    const torch::Device device(
-        torch::kCUDA,
-        numbered ? static_cast<int8_t>(std::min(127, std::stoi(name.substr(5)))) : int8_t{0});
-    check_device(device, "train.device");
     const auto count = static_cast<int64_t>(torch::cuda::device_count());
+    // Ranks of one machine take a GPU each, where it shows them all of them.
+    const int64_t index = numbered    ? std::stoi(name.substr(5))
+                          : count > 1 ? rank_environment().local_rank
+                                      : 0;
+    const torch::Device device(torch::kCUDA, static_cast<int8_t>(std::min<int64_t>(127, index)));
+    check_device(device, "train.device");
     if (device.index() >= count)
         throw Error(fmt::format(
             "train.device: '{}' was asked for, but {} GPUs are visible (is there a driver?)", name,

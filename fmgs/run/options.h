@@ -63,6 +63,8 @@ struct TrainOptions {
     int64_t seed = 0;
     std::string device = "cpu";
     std::string precision = "float";  ///< or "bf16", of the networks' products
+    int64_t batch = 1;     ///< frames of a step, on all ranks together
+    double timeout = 120;  ///< seconds without a sign of life from a rank (train/ranks.h)
     int64_t log_every = 10;
     int64_t gradients_every = 0;
     int64_t sheet_every = 250;
@@ -76,6 +78,11 @@ struct TrainOptions {
         v("precision", precision,
           "of the networks' products in training: float, or bf16 (faster where processor or GPU have "
           "instructions for it)");
+        v("batch", batch, Range::of(1, 65536),
+          "frames of a step, whose mean is learned from, on all ranks together (docs/scale.md)");
+        v("timeout", timeout, Range::of(1, 86400),
+          "seconds without a sign of life after which a rank is lost, and ten times that to wait "
+          "for one that lives");
         v("log_every", log_every, Range::at_least(1), "steps between rows of metrics.csv");
         v("gradients_every", gradients_every, Range::at_least(0),
           "steps between rows of gradients.csv, each at the cost of about a step; 0: none");
@@ -152,8 +159,8 @@ RunOptions read_options(const std::vector<std::string>& arguments);
 /// The text of RUN/config.yaml: every option, with the version of its keys.
 std::string config_text(const RunOptions& options);
 
-/// "cpu", "cuda" or "cuda:N". Error when it is none of these, or the build or the machine has no
-/// GPU.
+/// "cpu", "cuda" (where several ranks share a machine, the GPU of this one) or "cuda:N". Error when
+/// it is none of these, or the build or the machine has no GPU.
 torch::Device device_of(const std::string& name);
 
 }  // namespace fmgs

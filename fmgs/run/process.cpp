@@ -1,5 +1,6 @@
 #include <fmgs/run/process.h>
 
+#include <c10/util/Logging.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -42,6 +43,10 @@ void keep_freed_memory() {
     mallopt(M_MMAP_MAX, 0);
     mallopt(M_TRIM_THRESHOLD, -1);  // never
 #endif
+}
+
+void print_no_stacks() {
+    c10::SetStackTraceFetcher([]() -> c10::Backtrace { return nullptr; });
 }
 
 }  // namespace fmgs

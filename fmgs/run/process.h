@@ -19,4 +19,7 @@ void open_standard_streams();
 /// nothing with another C library.
 void keep_freed_memory();
 
+/// Keeps LibTorch from printing its own call stack with each warning about a connection.
+void print_no_stacks();
+
 }  // namespace fmgs

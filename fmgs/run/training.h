@@ -11,6 +11,7 @@
 #include <fmgs/run/frames.h>
 #include <fmgs/run/learned_poses.h>
 #include <fmgs/run/progress.h>
+#include <fmgs/train/batch.h>
 #include <fmgs/train/checkpoint.h>
 #include <fmgs/train/optim.h>
 
@@ -24,14 +25,17 @@ struct Training {
     RunFolder folder;
     Objective objective;
     TensorDict model;  ///< what a checkpoint keeps: the avatar, the poses, what losses own
+    std::vector<Parameter> parameters;  ///< those that are learned
     Optimizer optimizer;
     Objective pose_objective;  ///< of learned poses
     PoseGuard guard;
     FrameList frames;
+    std::shared_ptr<Ranks> ranks;
+    Share share;       ///< of the frames of a step, this rank's
     std::string note;  ///< what is worth knowing at the start, a line each; may be empty
     TrainState state;
-    double waiting = 0;  ///< seconds that steps spent on getting their frames
-    MetricsLog log;
+    double waiting = 0;                   ///< seconds that steps spent on getting their frames
+    std::optional<MetricsLog> log;        ///< metrics.csv, of rank 0
     std::optional<MetricsLog> gradients;  ///< gradients.csv, from its first row on
     Progress progress;
 };
@@ -44,16 +48,24 @@ struct Training {
 /// `progress` gets both stages and the progress line. Resuming, options that differ from
 /// config.yaml are stored there and named in the note. Error: what is wrong with the capture for
 /// these losses, all at once, before anything is written; resuming, a change of what the avatar is
-/// made of.
-Training start(Run run, Objective objective, RunFolder folder, std::ostream& progress = std::cerr);
+/// made of; ranks that do not mean the same run (run/agree.h).
+///
+/// Of several ranks, the first does all of this and writes all files, now and later; the others get
+/// what it has. What one throws, all throw (train/ranks.h), here and below.
+Training start(Run run, Objective objective, RunFolder folder, std::ostream& progress = std::cerr,
+               std::shared_ptr<Ranks> ranks = std::make_shared<Ranks>());
 
 bool finished(const Training& training);
 
-/// One step of the method on the frame whose turn it is, then, where poses are learned, steps of
-/// its pose; the report also has the picture that was aimed at, as `target`. Nothing changes when a
-/// loss or a gradient is not finite; the Error says which, at once on the CPU, else from the next
-/// record() or save(). After any Error the state that was reached is in a checkpoint, unless the
-/// message says that it could not be saved.
+/// Whether any rank was asked to stop: all are then, at the same step.
+bool asked_to_stop(Training& training, bool this_rank);
+
+/// One step of the method on the train.batch frames whose turn it is, then, where poses are
+/// learned, steps of their poses. The report has the means over these frames, and what was rendered
+/// of the first with the picture that was aimed at, as `target`. Nothing changes when a loss or a
+/// gradient is not finite; the Error says which, at once on the CPU, else from the next record() or
+/// save(). After any Error the state that was reached is in a checkpoint, unless the message says
+/// that it could not be saved.
 LossReport training_step(Training& training);
 
 /// What the options want after a step: a row of metrics.csv and the progress line, a row of

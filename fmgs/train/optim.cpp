@@ -160,8 +160,10 @@ double OptimOptions::rate(const std::string& group, double progress) const {
     throw Error(fmt::format("there is no parameter group '{}'; there are: {}", group, known));
 }
 
-Optimizer::Optimizer(const std::vector<Parameter>& parameters, const OptimOptions& options)
-    : options_(options) {
+Optimizer::Optimizer(const std::vector<Parameter>& parameters, const OptimOptions& options,
+                     int64_t batch)
+    : options_(options),
+      batch_factor_(options.follow_batch ? std::sqrt(static_cast<double>(batch)) : 1) {
     check_ranges(options, "optim");
     for (const auto& [name, group, parameter] : parameters) {
         if (!parameter.requires_grad()) continue;
@@ -194,10 +196,14 @@ std::optional<std::string> Optimizer::step(double progress) {
     const double factor = options_.clip > 0 && norm > options_.clip ? options_.clip / norm : 1;
     for (size_t k = 0; k < slots_.size(); ++k) {
         if (!gradients[k].defined()) continue;
-        update(slots_[k], gradients[k], options_.rate(slots_[k].group, progress),
+        update(slots_[k], gradients[k], rate_of(slots_[k], progress),
                slots_[k].surfel ? 1 : factor);
     }
     return std::nullopt;
+}
+
+double Optimizer::rate_of(const Slot& slot, double progress) const {
+    return options_.rate(slot.group, progress) * (slot.by_row ? 1 : batch_factor_);
 }
 
 void Optimizer::update(Slot& slot, const torch::Tensor& gradient, double rate, double factor) {
@@ -260,7 +266,7 @@ void Optimizer::step_unchecked(double progress, const torch::Tensor& loss, bool 
     std::map<std::pair<double, bool>, std::vector<size_t>> groups;
     for (size_t k = 0; k < slots.size(); ++k) {
         auto& slot = *slots[k];
-        const double rate = options_.rate(slot.group, progress);
+        const double rate = rate_of(slot, progress);
         if (!slot.by_row) {
             groups[{rate, slot.surfel}].push_back(k);
             continue;

@@ -29,6 +29,7 @@ struct OptimOptions {
     Schedule turn = 1e-3;              ///< rotation of free surfels
     Schedule loss = 2e-3;              ///< what losses own
     double decay = 0.1;
+    bool follow_batch = true;  ///< times √batch, but for single poses
     double clip = 0;  ///< largest global norm of all gradients but the surfels' own; 0: no clipping
 
     template <class V>
@@ -64,6 +65,8 @@ struct OptimOptions {
         v("loss", loss, Range::at_least(0), "learning rate of parameters that losses own");
         v("decay", decay, Range::more_than(0),
           "factor on the other learning rates at the end of the run, reached exponentially");
+        v("follow_batch", follow_batch,
+          "learning rates, but those of poses of a table, grow with the root of train.batch");
         v("clip", clip, Range::at_least(0),
           "largest global gradient norm of networks and volumes; 0 does not clip");
     }
@@ -82,8 +85,10 @@ struct OptimOptions {
 ///   m ← β₁m + (1-β₁)g,  v ← β₂v + (1-β₂)g²,  p ← p - lr · (m/(1-β₁ᵗ)) / (√(v/(1-β₂ᵗ)) + ε)
 class Optimizer {
   public:
-    /// Only those that require a gradient take part. Error: a group that has no rate.
-    Optimizer(const std::vector<Parameter>& parameters, const OptimOptions& options);
+    /// Only those that require a gradient take part. The gradients are means over `batch` frames
+    /// (optim.follow_batch). Error: a group that has no rate.
+    Optimizer(const std::vector<Parameter>& parameters, const OptimOptions& options,
+              int64_t batch = 1);
 
     /// One update. When any gradient is not finite nothing changes, and the first such parameter's
     /// name is returned.
@@ -114,9 +119,11 @@ class Optimizer {
     };
 
     void read_steps();  // of unchecked steps
+    double rate_of(const Slot& slot, double progress) const;
     void update(Slot& slot, const torch::Tensor& gradient, double rate, double factor);
 
     OptimOptions options_;
+    double batch_factor_;  // on the rates of all but rows
     std::vector<Slot> slots_;
     // [] float on the device: 1 from the first bad step on; how many
     torch::Tensor stopped_, skipped_;
