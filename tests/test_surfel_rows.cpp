@@ -2,7 +2,9 @@
 #include <fmgs/core/random.h>
 #include <fmgs/core/rotation.h>
 #include <fmgs/core/surfel_rows.h>
+#include <fmgs/core/surfels.h>
 #include <fmgs/raster/camera_rows.h>
+#include <fmgs/raster/render.h>
 
 #include "support/gradcheck.h"
 #include "support/test.h"
@@ -38,15 +40,10 @@ std::vector<torch::Tensor> posed(const std::vector<torch::Tensor>& in) {
     return {out.center, out.tangents, out.normal};
 }
 
-std::vector<torch::Tensor> posed_by_formula(const std::vector<torch::Tensor>& in) {
-    const auto upper = [](const torch::Tensor& T) { return T.narrow(1, 0, 3); };
-    const auto center =
-        upper(in[3])
-            .matmul(torch::cat({in[0], torch::ones_like(in[0].narrow(1, 0, 1))}, 1).unsqueeze(2))
-            .squeeze(2);
-    const auto d = upper(in[4]).narrow(2, 0, 3).matmul(in[1].narrow(2, 0, 2));
-    const auto cross = torch::linalg_cross(d.select(2, 0), d.select(2, 1), 1);
-    return {center, d * in[2].unsqueeze(1), cross / cross.norm(2, 1, true)};
+std::vector<torch::Tensor> posed_by_operators(const std::vector<torch::Tensor>& in) {
+    const Surfels surfels{.position = in[0], .rotation = in[1], .scale = in[2]};
+    const auto out = rows::posed_by_operators(surfels, in[3], in[4]);
+    return {out.center, out.tangents, out.normal};
 }
 
 Camera some_camera() {
@@ -78,14 +75,14 @@ TEST_CASE("R exp([r]x) is the product, at all angles", "[surfel_rows]") {
     REQUIRE(test::gradient_error(value, {draw({5, 3, 3}, 4), 1e-4 * draw({5, 3}, 5)}) < 1e-8);
 }
 
-TEST_CASE("posed rows are equations 11 and 12", "[surfel_rows]") {
+TEST_CASE("posed rows are what the operators of equations 11 and 12 give", "[surfel_rows]") {
     const std::vector<torch::Tensor> in = {draw({700, 3}, 1), exp_map(draw({700, 3}, 2)),
                                            draw({700, 2}, 3).abs(), draw({700, 4, 4}, 4)};
     // Both cuts of a transform have its values; each takes the gradient of what it moves.
     const auto both = [](auto f) {
         return [f](std::vector<torch::Tensor> x) { return f({x[0], x[1], x[2], x[3], x[3]}); };
     };
-    require_same(both(posed), both(posed_by_formula), in, 1e-10);
+    require_same(both(posed), both(posed_by_operators), in, 1e-10);
 }
 
 TEST_CASE("what does not follow from an open attribute takes no gradient", "[surfel_rows]") {
@@ -131,6 +128,29 @@ TEST_CASE("camera rows are the operators that a camera with a gradient takes", "
     REQUIRE_CLOSE(seen.center, camera.to_camera(draw({6, 3}, 1)), 1e-14);
     REQUIRE_CLOSE(seen.tangents, torch::matmul(camera.rotation, draw({6, 3, 2}, 2)), 1e-14);
     REQUIRE(torch::equal(seen.opacity, draw({6, 1}, 3)));
+}
+
+TEST_CASE("a camera with a gradient sees what one without sees", "[surfel_rows]") {
+    const auto fixed = some_camera();
+    auto learned = fixed;
+    learned.translation = fixed.translation.clone().requires_grad_(true);
+    for (const bool mip : {false, true}) {
+        CAPTURE(mip);
+        const auto drawn = [mip](const Camera& camera) {
+            return [&camera, mip](std::vector<torch::Tensor> in) {
+                const auto to_world = camera.rotation.detach().t();
+                PosedSurfels surfels{in[0].matmul(to_world.t()), torch::matmul(to_world, in[1]),
+                                     draw({30, 3}, 7), torch::sigmoid(in[2])};
+                surfels.mip = mip;
+                surfels.features.set("color", draw({30, 3}, 8));
+                const auto maps = render(surfels, camera, {"color", "alpha", "depth"});
+                return std::vector<torch::Tensor>{maps.at("color"), maps.at("alpha"),
+                                                  maps.at("depth")};
+            };
+        };
+        require_same(drawn(fixed), drawn(learned),
+                     {draw({30, 3}, 1) * 0.3, draw({30, 3, 2}, 2) * 0.1, draw({30, 1}, 3)}, 1e-10);
+    }
 }
 
 TEST_CASE("a second derivative through rows raises", "[surfel_rows]") {

@@ -3,6 +3,10 @@
 /// operators of torch find on other devices, in one pass over memory.
 #include <torch/types.h>
 
+namespace fmgs {
+struct Surfels;
+}
+
 namespace fmgs::detail {
 
 /// Do these functions take tensors like this one?
@@ -24,5 +28,8 @@ struct PosedRows {
 PosedRows posed_rows(const torch::Tensor& position, const torch::Tensor& rotation,
                      const torch::Tensor& scale, const torch::Tensor& T_center,
                      const torch::Tensor& T_tangent);
+/// The same by operators of torch (surfels.cpp).
+PosedRows posed_by_operators(const Surfels& s, const torch::Tensor& T_center,
+                             const torch::Tensor& T_tangent);
 
 }  // namespace fmgs::detail

@@ -107,21 +107,6 @@ torch::Tensor cut_code(bool open, const torch::Tensor& code) {
 
 }  // namespace
 
-detail::PosedRows posed_by_operators(const Surfels& s, const torch::Tensor& T_center,
-                                     const torch::Tensor& T_tangent) {
-    // (11) μ_o = T μ′
-    const auto center =
-        torch::matmul(T_center.narrow(1, 0, 3).narrow(2, 0, 3), s.position.unsqueeze(2))
-            .squeeze(2) +
-        T_center.narrow(1, 0, 3).select(2, 3);
-    // (12) R_o = T₃ R′, its two tangents pushed forward exactly: no orthonormalisation
-    const auto T3 = T_tangent.narrow(1, 0, 3).narrow(2, 0, 3);
-    const auto directions = torch::matmul(T3, s.rotation.narrow(2, 0, 2));
-    const auto cross = torch::cross(directions.select(2, 0), directions.select(2, 1), 1);
-    const auto normal = cross / (cross.square().sum(1, true) + 1e-24).sqrt();
-    return {center, directions * s.scale.unsqueeze(1), normal};
-}
-
 Maps restricted(const Maps& features, const Reach& reach) {
     return cut_unless(reach, features, "");
 }
@@ -144,6 +129,21 @@ Surfels Surfels::restricted(const Reach& reach) const {
             .geometry_code = cut_code(reach.all_features, geometry_code)};
 }
 
+detail::PosedRows detail::posed_by_operators(const Surfels& s, const torch::Tensor& T_center,
+                                             const torch::Tensor& T_tangent) {
+    // (11) μ_o = T μ′
+    const auto center =
+        torch::matmul(T_center.narrow(1, 0, 3).narrow(2, 0, 3), s.position.unsqueeze(2))
+            .squeeze(2) +
+        T_center.narrow(1, 0, 3).select(2, 3);
+    // (12) R_o = T₃ R′, its two tangents pushed forward exactly: no orthonormalisation
+    const auto T3 = T_tangent.narrow(1, 0, 3).narrow(2, 0, 3);
+    const auto directions = torch::matmul(T3, s.rotation.narrow(2, 0, 2));
+    const auto cross = torch::cross(directions.select(2, 0), directions.select(2, 1), 1);
+    const auto normal = cross / (cross.square().sum(1, true) + 1e-24).sqrt();
+    return {center, directions * s.scale.unsqueeze(1), normal};
+}
+
 PosedSurfels Surfels::posed(const Reach& reach) const {
     const Surfels s = restricted(reach);
     const auto T = blend_bones(s.skinning, s.bones);  // (10)
@@ -153,7 +153,7 @@ PosedSurfels Surfels::posed(const Reach& reach) const {
     auto [center, tangents, normal] =
         detail::takes_rows(s.position)
             ? detail::posed_rows(s.position, s.rotation, s.scale, T_center, T_tangent)
-            : posed_by_operators(s, T_center, T_tangent);
+            : detail::posed_by_operators(s, T_center, T_tangent);
     PosedSurfels posed{center,    tangents, normal,
                        s.opacity, {},       cut_unless(reach.position && reach.rotation, T),
                        far_side,  mip,      s.pixel_shaders};

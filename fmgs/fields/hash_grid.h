@@ -52,11 +52,11 @@ struct GridLayout {
 
 class LocatedPoints;
 
-/// Points that never move, with their 8 corners per level found once, and the matrix of trilinear
-/// weights transposed, as compressed sparse rows: a row per entry of the table, a column per point.
-/// So the backward is a gather: parallel, deterministic, without atomics. Not a parameter, never
-/// saved. Level-major, because the table of one level fits in the second cache and the table of all
-/// levels does not.
+/// Points that never move, with their 8 corners per level found once, and, for a GPU, the matrix of
+/// trilinear weights transposed, as compressed sparse rows: a row per entry of the table, a column
+/// per point. So its backward is a gather: parallel, deterministic, without atomics. Not a
+/// parameter, never saved. Level-major, because the table of one level fits in the second
+/// cache and the table of all levels does not.
 struct FixedPoints {
     /// [N,3] in the unit cube
     torch::Tensor points;

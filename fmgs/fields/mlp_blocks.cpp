@@ -144,9 +144,8 @@ class MlpInBlocks : public torch::autograd::Function<MlpInBlocks> {
                           at::TensorList weights, at::TensorList biases, int64_t type) {
         at::AutoDispatchBelowADInplaceOrView below;
         variable_list inputs;
-        const auto out =
-            forward_in_blocks(x, Layers(weights, biases, static_cast<at::ScalarType>(type)),
-                              weights.back(), inputs);
+        const auto out = forward_in_blocks(
+            x, Layers(weights, biases, static_cast<at::ScalarType>(type)), weights.back(), inputs);
         context->saved_data["type"] = type;
         variable_list saved;
         for (const at::TensorList list : {weights, biases, at::TensorList(inputs)})
@@ -164,9 +163,9 @@ class MlpInBlocks : public torch::autograd::Function<MlpInBlocks> {
             at::AutoDispatchBelowADInplaceOrView below;
             const Layers layers(all.slice(0, count), all.slice(count, count),
                                 static_cast<at::ScalarType>(context->saved_data["type"].toInt()));
-            gradients = backward_in_blocks(grads[0].contiguous(), layers,
-                                           all.slice(2 * count).vec(),
-                                           context->needs_input_grad(0));
+            gradients =
+                backward_in_blocks(grads[0].contiguous(), layers, all.slice(2 * count).vec(),
+                                   context->needs_input_grad(0));
         }
         variable_list out{gradients.x};
         for (const auto* list : {&gradients.weights, &gradients.biases})

@@ -86,8 +86,7 @@ FMGS_CLONES void leaky_backward(double* g, const double* h, int64_t rows, int64_
                                 double* sum) {
     leaky_backward_of(g, h, rows, columns, sum);
 }
-FMGS_CLONES void leaky_backward(Half* g, const Half* h, int64_t rows, int64_t columns,
-                                float* sum) {
+FMGS_CLONES void leaky_backward(Half* g, const Half* h, int64_t rows, int64_t columns, float* sum) {
     leaky_backward_of(g, h, rows, columns, sum);
 }
 FMGS_CLONES void convert(const float* from, int64_t count, Half* to) {

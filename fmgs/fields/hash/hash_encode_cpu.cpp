@@ -27,9 +27,7 @@ Tensor hash_encode_cpu(const EncodeInputs& in) {
     auto out = torch::empty({in.x.size(0), static_cast<int64_t>(in.levels.size()) * features},
                             in.table.options());
     AT_DISPATCH_FLOATING_TYPES(in.table.scalar_type(), "hash_encode", [&] {
-        with_features(features, [&](auto F) {
-            forward_kernel<scalar_t, F()>(in, out);
-        });
+        with_features(features, [&](auto F) { forward_kernel<scalar_t, F()>(in, out); });
     });
     return out;
 }

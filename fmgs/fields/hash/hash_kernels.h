@@ -42,8 +42,8 @@ class Corners {
         if (indices_) {
             const int64_t first = level * n_;
             const auto& own = levels_[static_cast<size_t>(level)];
-            check_range(indices_ + (first + begin) * 8, (end - begin) * 8,
-                        own.start + own.entries, "indices of the fixed points");
+            check_range(indices_ + (first + begin) * 8, (end - begin) * 8, own.start + own.entries,
+                        "indices of the fixed points");
             for (int64_t n = begin; n < end; ++n) {
                 trilinear(fractions_ + (first + n) * 3, weights);
                 f(n, indices_ + (first + n) * 8, weights);
@@ -72,7 +72,8 @@ class Corners {
 /// The features of a row, in one register where their number allows it.
 template <class T, int64_t kFeatures>
 struct Row {
-    typedef T Value __attribute__((vector_size(sizeof(T) * kFeatures), aligned(alignof(T)), may_alias));
+    typedef T Value
+        __attribute__((vector_size(sizeof(T) * kFeatures), aligned(alignof(T)), may_alias));
     static Value& at(T* row) { return *reinterpret_cast<Value*>(row); }
     static const Value& at(const T* row) { return *reinterpret_cast<const Value*>(row); }
 };
@@ -209,8 +210,7 @@ void position_backward_kernel(const EncodeInputs& in, const Tensor& grad, Tensor
             T sum[3] = {};
             add_position_gradient<T, kFeatures>(level, table, points + n * 3, g + n * width + l * F,
                                                 F, sum);
-            for (int k = 0; k < 3; ++k)
-                out[n * 3 + k] += moves(points[n * 3 + k]) ? sum[k] : T(0);
+            for (int k = 0; k < 3; ++k) out[n * 3 + k] += moves(points[n * 3 + k]) ? sum[k] : T(0);
         }
     });
 }
