@@ -199,7 +199,8 @@ TEST_CASE("what fails on one rank ends all of them with its reason", "[ranks]") 
                   fs::copy_options::overwrite_existing);
     Group strange(2, folder.path / "strange", "train.batch=2 data.check=off",
                   {{1, "data.root=" + other.string()}});
-    for (auto* group : {&differ, &fails, &few, &strange}) CHECK(group->ends() == std::vector<int>{1, 1});
+    for (auto* group : {&differ, &fails, &few, &strange})
+        CHECK(group->ends() == std::vector<int>{1, 1});
     for (const size_t rank : {size_t{0}, size_t{1}}) {
         INFO(differ[rank].text() << fails[rank].text() << few[rank].text());
         CHECK(differ[rank].text().find("rank 1: option train.seed is 3, rank 0 has 0") !=
