@@ -19,8 +19,8 @@ int run_program(const std::vector<std::string>& arguments, bool overwrite) {
         if (ranks->first()) say(text);
     };
     auto run = ranks->guarded([&] { return open_run(options); });
-    auto objective = ranks->guarded(
-        [&] { return paper_objective(run.avatar->parts(), run.options.objective); });
+    auto objective =
+        ranks->guarded([&] { return paper_objective(run.avatar->parts(), run.options.objective); });
     if (ranks->first()) print_run(run);
     auto training = start(std::move(run), objective, folder, std::cerr, ranks);
     const auto steps = training.run.options.train.steps;

@@ -192,13 +192,22 @@ TEST_CASE("what fails on one rank ends all of them with its reason", "[ranks]") 
     std::ofstream(sheet / "sheets") << "no folder";
     Group fails(2, sheet, "train.batch=2 train.sheet_every=3");
     Group few(2, folder.path / "few", "train.batch=1");
-    for (auto* group : {&differ, &fails, &few}) CHECK(group->ends() == std::vector<int>{1, 1});
+    // Rank 1 has another picture of the first frame.
+    const auto other = folder.path / "other";
+    copy_capture(other);
+    fs::copy_file(other / "images/image_0001.png", other / "images/image_0000.png",
+                  fs::copy_options::overwrite_existing);
+    Group strange(2, folder.path / "strange", "train.batch=2 data.check=off",
+                  {{1, "data.root=" + other.string()}});
+    for (auto* group : {&differ, &fails, &few, &strange})
+        CHECK(group->ends() == std::vector<int>{1, 1});
     for (const size_t rank : {size_t{0}, size_t{1}}) {
         INFO(differ[rank].text() << fails[rank].text() << few[rank].text());
         CHECK(differ[rank].text().find("rank 1: option train.seed is 3, rank 0 has 0") !=
               std::string::npos);
         CHECK(fails[rank].text().find("error: rank 0: ") != std::string::npos);
         CHECK(fails[rank].text().find("sheets") != std::string::npos);
+        CHECK(strange[rank].text().find("rank 1: the capture is 6 frames") != std::string::npos);
         CHECK(few[rank].text().find("train.batch: expected at least a frame for each of 2 ranks") !=
               std::string::npos);
     }

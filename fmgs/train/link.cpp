@@ -142,10 +142,18 @@ class GlooLink : public Link {
     GlooLink(const GlooLink&) = delete;
     GlooLink& operator=(const GlooLink&) = delete;
 
-    void sum(const torch::Tensor& tensor) override {
-        auto values = Tensors{tensor.cpu()};
-        wait(group_->allreduce(values));
-        if (!tensor.is_cpu()) tensor.copy_(values[0]);
+    void sum(const Tensors& tensors) override {
+        Tensors values;
+        std::vector<c10::intrusive_ptr<c10d::Work>> works;
+        for (const auto& tensor : tensors) {
+            values.push_back(tensor.cpu());
+            Tensors one = {values.back()};
+            works.push_back(group_->allreduce(one));
+        }
+        for (size_t k = 0; k < tensors.size(); ++k) {
+            wait(works[k]);
+            if (!tensors[k].is_cpu()) tensors[k].copy_(values[k]);
+        }
     }
 
     void take_from_first(const torch::Tensor& tensor) override {

@@ -14,8 +14,9 @@ namespace fmgs {
 class Link {
   public:
     virtual ~Link() = default;
-    /// In place; the tensor may lie on a GPU and has to be contiguous.
-    virtual void sum(const torch::Tensor& tensor) = 0;
+    /// In place; the tensors may lie on a GPU and have to be contiguous. All are on their way at
+    /// once.
+    virtual void sum(const std::vector<torch::Tensor>& tensors) = 0;
     /// In place; contiguous, on the CPU.
     virtual void take_from_first(const torch::Tensor& tensor) = 0;
     /// Tensors of one shape, on the CPU.

@@ -29,7 +29,7 @@ void Ranks::sum(const std::vector<torch::Tensor>& tensors) {
     if (alone()) return;
     (void)agree(nullptr, false);
     const torch::NoGradGuard guard;  // sums of gradients and figures: not part of any graph
-    for (const auto& tensor : tensors) link_->sum(tensor);
+    link_->sum(tensors);
 }
 
 void Ranks::take_from_first(const std::vector<torch::Tensor>& tensors) {
@@ -70,7 +70,7 @@ bool Ranks::agree(const std::exception_ptr& error, bool flag) {
         return flag;
     }
     const auto state = torch::tensor({error ? int64_t{1} : 0, flag ? int64_t{1} : 0});
-    link_->sum(state);
+    link_->sum({state});
     if (state[0].item<int64_t>() == 0) return state[1].item<int64_t>() > 0;
     const auto reasons = gathered(error ? message_of(error) + "\n" : "");
     for (size_t rank = 0; rank < reasons.size(); ++rank) {
