@@ -63,7 +63,7 @@ struct TrainOptions {
     int64_t seed = 0;
     std::string device = "cpu";
     std::string precision = "float";  ///< or "bf16", of the networks' products
-    int64_t batch = 1;     ///< frames of a step, on all ranks together
+    int64_t batch = 1;                ///< frames of a step, on all ranks together
     double timeout = 120;  ///< seconds without a sign of life from a rank (train/ranks.h)
     int64_t log_every = 10;
     int64_t gradients_every = 0;
@@ -76,7 +76,8 @@ struct TrainOptions {
         v("seed", seed, Range::at_least(0), "seed of every random draw");
         v("device", device, "cpu, or cuda (cuda:N): a GPU, with a build that has FMGS_CUDA");
         v("precision", precision,
-          "of the networks' products in training: float, or bf16 (faster where processor or GPU have "
+          "of the networks' products in training: float, or bf16 (faster where processor or GPU "
+          "have "
           "instructions for it)");
         v("batch", batch, Range::of(1, 65536),
           "frames of a step, whose mean is learned from, on all ranks together (docs/scale.md)");
