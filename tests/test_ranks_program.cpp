@@ -199,6 +199,11 @@ TEST_CASE("what fails on one rank ends all of them with its reason", "[ranks]") 
                   fs::copy_options::overwrite_existing);
     Group strange(2, folder.path / "strange", "train.batch=2 data.check=off",
                   {{1, "data.root=" + other.string()}});
+    Process half(std::string(FMGS_BINARY_DIR) + "/bin/" + train(folder.path / "half", ""),
+                 {{"RANK", "0"}}, folder.path / "half.log");
+    CHECK(half.end(30) == 1);
+    CHECK(half.text().find("environment variable WORLD_SIZE: not set, though RANK is") !=
+          std::string::npos);
     for (auto* group : {&differ, &fails, &few, &strange})
         CHECK(group->ends() == std::vector<int>{1, 1});
     for (const size_t rank : {size_t{0}, size_t{1}}) {
