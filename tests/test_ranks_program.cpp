@@ -20,7 +20,7 @@ class Group {
     /// `more`: options of all; `own`: of one rank.
     Group(int64_t size, const fs::path& output, const std::string& more,
           const std::map<int64_t, std::string>& own = {})
-        : Group(size, output, train(output, "train.timeout=3 " + more), own, true) {}
+        : Group(size, output, train(output, more), own, true) {}
     /// Goes on with a run.
     static std::unique_ptr<Group> resumed(int64_t size, const fs::path& output) {
         return std::unique_ptr<Group>(
@@ -29,7 +29,7 @@ class Group {
 
     Process& operator[](size_t rank) { return *ranks_.at(rank); }
     /// The exit statuses.
-    std::vector<int> ends(double seconds = 60) {
+    std::vector<int> ends(double seconds = 150) {
         std::vector<int> out;
         for (const auto& rank : ranks_) out.push_back(rank->end(seconds));
         return out;
@@ -81,7 +81,8 @@ int64_t newest_step(const fs::path& output) {
     return all.empty() ? -1 : all.back().state.step;
 }
 
-constexpr const char* kLong = "train.steps=100000 train.checkpoint_every=2 train.batch=3";
+constexpr const char* kLong =
+    "train.steps=100000 train.checkpoint_every=2 train.batch=3 train.timeout=3";
 
 }  // namespace
 
@@ -199,6 +200,11 @@ TEST_CASE("what fails on one rank ends all of them with its reason", "[ranks]") 
                   fs::copy_options::overwrite_existing);
     Group strange(2, folder.path / "strange", "train.batch=2 data.check=off",
                   {{1, "data.root=" + other.string()}});
+    Process half(std::string(FMGS_BINARY_DIR) + "/bin/" + train(folder.path / "half", ""),
+                 {{"RANK", "0"}}, folder.path / "half.log");
+    CHECK(half.end(30) == 1);
+    CHECK(half.text().find("environment variable WORLD_SIZE: not set, though RANK is") !=
+          std::string::npos);
     for (auto* group : {&differ, &fails, &few, &strange})
         CHECK(group->ends() == std::vector<int>{1, 1});
     for (const size_t rank : {size_t{0}, size_t{1}}) {
