@@ -3,7 +3,7 @@
 #include <fmgs/core/rotation.h>
 #include <fmgs/core/surfel_rows.h>
 #include <fmgs/core/surfels.h>
-#include <fmgs/raster/camera_rows.h>
+#include <fmgs/raster/cpu/camera_rows.h>
 #include <fmgs/raster/render.h>
 
 #include "support/gradcheck.h"

@@ -2,7 +2,7 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/core/surfel_rows.h>
-#include <fmgs/raster/camera_rows.h>
+#include <fmgs/raster/cpu/camera_rows.h>
 #include <fmt/format.h>
 #include <torch/types.h>
 

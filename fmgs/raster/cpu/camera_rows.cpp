@@ -1,4 +1,4 @@
-#include <fmgs/raster/camera_rows.h>
+#include <fmgs/raster/cpu/camera_rows.h>
 
 #include <fmgs/core/operators.h>
 #include <fmgs/core/rows.h>
