@@ -1,6 +1,7 @@
 #include <ATen/Parallel.h>
 #include <fmgs/core/random.h>
 #include <fmgs/fields/mlp.h>
+#include <fmgs/fields/mlp_loops.h>
 
 #include "support/gradcheck.h"
 #include "support/module.h"
@@ -159,6 +160,17 @@ TEST_CASE("bfloat16 products are near in train(), and not taken in eval()", "[ml
     both.mlp->train();
     both.mlp->train_in({});
     REQUIRE(torch::equal(both.own().back(), exact.back()));
+}
+
+TEST_CASE("bfloat16 is rounded as torch rounds it", "[mlp]") {
+    auto x = draw({4099}).to(torch::kFloat) * 1e3;
+    const float special[] = {0,        -0.0f,     1.00390625f, 1.01171875f, 3.4e38f,  // two ties
+                             INFINITY, -INFINITY, NAN,         1e-40f,      -1e-45f};
+    std::copy(std::begin(special), std::end(special), x.data_ptr<float>());
+    const auto wanted = x.to(torch::kBFloat16), got = torch::empty_like(wanted);
+    fmgs::detail::convert(x.const_data_ptr<float>(), x.numel(), got.data_ptr<c10::BFloat16>());
+    REQUIRE(torch::equal(got.isnan(), wanted.isnan()));
+    REQUIRE(torch::equal(got.nan_to_num(), wanted.nan_to_num()));
 }
 
 TEST_CASE("NaN and infinity pass through bfloat16 products", "[mlp]") {
