@@ -42,7 +42,7 @@ float brightest(std::shared_ptr<fmgs::Appearance> appearance) {
     frame.pose = {torch::eye(3).repeat({body->joint_count(), 1, 1}), torch::zeros({3})};
     auto surfels = [&] { return avatar->forward(frame.camera, frame.pose); };
     objective->forward(surfels(), frame, {}, 0).total.backward();
-    torch::optim::SGD(avatar->parameters(), /*lr=*/10.0).step();
+    torch::optim::SGD(avatar->parameters(), /*lr=*/100.0).step();
     auto maps = fmgs::render(surfels().posed(), frame.camera, {"color"});
     return maps.at("color").max().item<float>();
 }

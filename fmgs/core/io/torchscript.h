@@ -1,6 +1,7 @@
 #pragma once
 /// Networks of TorchScript files (torch.jit.save), which bring their code along.
 #include <torch/csrc/jit/api/module.h>
+#include <torch/types.h>
 
 #include <exception>
 #include <filesystem>
