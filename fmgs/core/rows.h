@@ -61,10 +61,6 @@ struct Nine {
     }
     /// The transpose times v.
     Three<T> t(Three<T> v) const { return v.x * row[0] + v.y * row[1] + v.z * row[2]; }
-    Three<T> column(int k) const {
-        const auto at = [k](Three<T> r) { return k == 0 ? r.x : k == 1 ? r.y : r.z; };
-        return {at(row[0]), at(row[1]), at(row[2])};
-    }
 };
 /// A matrix whose rows lie `stride` apart.
 template <class T>
