@@ -1,7 +1,8 @@
 #pragma once
 /// The arithmetic of one surfel and of one surfel–pixel sample, shared by every backend and by the
-/// tests. Host and device, C++17, no torch. Templates over a policy M that names the value type of
-/// a sample (a scalar or a SIMD pack) and its set, select, min, max and exp.
+/// tests. Host and device, C++17, no torch. Templates over a policy M that names its values
+/// (scalars or SIMD packs), integers beside them (Lanes), what comparing them gives (Mask), and the
+/// functions of them.
 ///
 /// A surfel with camera-frame centre p and scaled tangents a, b maps (u,v) to T·(u,v,1)ᵀ, T =
 /// K·[a|b|p]. The ray of a pixel at (dx,dy) from the projected centre c hits its plane at (u,v) =
@@ -20,6 +21,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 namespace fmgs::raster {
 
@@ -34,33 +36,54 @@ template <class T>
 struct ScalarMath {
     using Scalar = T;
     using Value = T;
+    using Lanes = int32_t;
     using Mask = bool;
     static FMGS_HD T set(T x) { return x; }
+    static FMGS_HD int32_t set_lanes(int32_t x) { return x; }
+    static FMGS_HD int32_t to_lanes(T x) { return static_cast<int32_t>(x); }
+    static FMGS_HD bool less(T a, T b) { return a < b; }
+    static FMGS_HD bool at_most(T a, T b) { return a <= b; }
     static FMGS_HD T select(bool m, T a, T b) { return m ? a : b; }
+    static FMGS_HD int32_t select(bool m, int32_t a, int32_t b) { return m ? a : b; }
     static FMGS_HD T min(T a, T b) { return b < a ? b : a; }
     static FMGS_HD T max(T a, T b) { return a < b ? b : a; }
-    static FMGS_HD T exp(T a) { return std::exp(a); }
+    static FMGS_HD T gauss(T rho) { return std::exp(T(-0.5) * rho); }
+    static FMGS_HD T log(T a) { return std::log(a); }
+    static FMGS_HD T from_lanes(int32_t x) { return static_cast<T>(x); }
+    static FMGS_HD int32_t bits_of(float a) {
+        int32_t bits;
+        memcpy(&bits, &a, sizeof bits);
+        return bits;
+    }
+    static FMGS_HD float of_bits(int32_t bits) {
+        float a;
+        memcpy(&a, &bits, sizeof a);
+        return a;
+    }
+    static FMGS_HD T sqrt(T a) { return std::sqrt(a); }
+    static FMGS_HD T floor(T a) { return std::floor(a); }
+    static FMGS_HD T ceil(T a) { return std::ceil(a); }
 };
 
-/// One surfel in camera frame.
-template <class T>
+/// One surfel in camera frame, or a pack of them.
+template <class V>
 struct Surfel {
-    T p[3];     ///< centre, metres
-    T a[3];     ///< first scaled tangent, metres
-    T b[3];     ///< second
-    T opacity;  ///< o
+    V p[3];     ///< centre, metres
+    V a[3];     ///< first scaled tangent, metres
+    V b[3];     ///< second
+    V opacity;  ///< o
 };
 
 /// What all samples of a surfel share.
-template <class T>
+template <class V, class I = int32_t>
 struct Projected {
-    T c0, c1;          ///< projected centre, pixels
-    T f0, g0, f1, g1;  ///< q0 = f0·dx + g0·dy, q1 = f1·dx + g1·dy
-    T d, f2, g2;       ///< q2 = d + f2·dx + g2·dy
-    T z, w0, w1;       ///< depths of centre and tangents: p_z, a_z, b_z
-    T opacity;
-    T low;  ///< 1/σ² of the low-pass, 1/px²
-    int32_t x0, y0, x1,
+    V c0, c1;          ///< projected centre, pixels
+    V f0, g0, f1, g1;  ///< q0 = f0·dx + g0·dy, q1 = f1·dx + g1·dy
+    V d, f2, g2;       ///< q2 = d + f2·dx + g2·dy
+    V z, w0, w1;       ///< depths of centre and tangents: p_z, a_z, b_z
+    V opacity;
+    V low;  ///< 1/σ² of the low-pass, 1/px²
+    I x0, y0, x1,
         y1;  ///< pixels of the support box, x0 ≤ x ≤ x1; empty (x1 < x0) for a culled surfel
 };
 
@@ -91,15 +114,15 @@ FMGS_HD Sample<M> sample_ray(const Projected<T>& s, typename M::Value dx, typena
                              typename M::Value& rho) {
     using V = typename M::Value;
     Sample<M> sample;
-    sample.q0 = s.f0 * dx + s.g0 * dy;
-    sample.q1 = s.f1 * dx + s.g1 * dy;
-    sample.q2 = s.d + s.f2 * dx + s.g2 * dy;
-    const auto front = sample.q2 > T(0);
+    sample.q0 = s.g0 * dy + s.f0 * dx;
+    sample.q1 = s.g1 * dy + s.f1 * dx;
+    sample.q2 = s.g2 * dy + (s.f2 * dx + s.d);
+    const auto front = M::less(M::set(0), sample.q2);
     sample.r = M::select(front, T(1) / M::select(front, sample.q2, M::set(1)), M::set(0));
     const V u = sample.q0 * sample.r, v = sample.q1 * sample.r;
     sample.rho3 = u * u + v * v;
-    sample.rho2 = s.low * (dx * dx + dy * dy);
-    sample.is_3d = front & (sample.rho3 <= sample.rho2);
+    sample.rho2 = s.low * (dy * dy + dx * dx);
+    sample.is_3d = front & M::at_most(sample.rho3, sample.rho2);
     rho = M::select(sample.is_3d, sample.rho3, sample.rho2);
     return sample;
 }
@@ -108,7 +131,7 @@ template <class M, class T>
 FMGS_HD Sample<M> sample_alpha(const Projected<T>& s, typename M::Value dx, typename M::Value dy) {
     typename M::Value rho;
     Sample<M> sample = sample_ray<M>(s, dx, dy, rho);
-    sample.gauss = s.opacity * M::exp(T(-0.5) * rho);
+    sample.gauss = s.opacity * M::gauss(rho);
     sample.alpha = M::min(M::set(T(kAlphaMax)), sample.gauss);
     return sample;
 }
@@ -203,100 +226,122 @@ FMGS_HD void add_pair(const SampleGradient<M>& grad, const Hit<M>& hit, typename
     sums[kQ2y] += grad.q2 * dy;
 }
 
+/// ln x, x ≥ 1. Of floats the same bits for scalars and packs, and so for the boxes of surfels.
+template <class M>
+FMGS_HD typename M::Value log_of(typename M::Value x) {
+    using V = typename M::Value;
+    if constexpr (sizeof(typename M::Scalar) == 8) {
+        return M::log(x);
+    } else {
+        // x = 2ⁿ·m with m in [√½, √2); ln m = 2 atanh((m - 1)/(m + 1)), within 2e-9.
+        const auto bits = M::bits_of(x), n = (bits - 0x3f3504f3) >> 23;
+        const V m = M::of_bits(bits - n * (1 << 23)), s = (m - 1.0f) / (m + 1.0f), s2 = s * s;
+        const V odd = ((s2 * (1.0f / 9) + 1.0f / 7) * s2 + 1.0f / 5) * s2 + 1.0f / 3;
+        return M::from_lanes(n) * 0.693147181f + (s + s) * (s2 * odd + 1.0f);
+    }
+}
+
 /// Pixels whose centre i + ½ lies in [lo, hi], clamped to [0, count): false when there is none.
-template <class T>
-FMGS_HD bool pixel_range(T lo, T hi, int64_t count, int32_t& first, int32_t& last) {
-    const T n = static_cast<T>(count);
-    lo = std::ceil(lo - T(0.5));
-    hi = std::floor(hi - T(0.5));
-    if (!(lo <= n - 1) || !(hi >= 0) || !(lo <= hi)) return false;
-    first = lo > 0 ? static_cast<int32_t>(lo) : 0;
-    last = hi < n - 1 ? static_cast<int32_t>(hi) : static_cast<int32_t>(n - 1);
-    return true;
+template <class M>
+FMGS_HD typename M::Mask pixel_range(typename M::Value lo, typename M::Value hi, int64_t count,
+                                     typename M::Lanes& first, typename M::Lanes& last) {
+    using T = typename M::Scalar;
+    const auto zero = M::set(0), n = M::set(static_cast<T>(count - 1));
+    lo = M::ceil(lo - T(0.5));
+    hi = M::floor(hi - T(0.5));
+    first = M::to_lanes(M::min(n, M::max(zero, lo)));
+    last = M::to_lanes(M::min(n, M::max(zero, hi)));
+    return M::at_most(lo, n) & M::at_most(zero, hi) & M::at_most(lo, hi);
 }
 
 /// Projects a surfel; low_pass: σ of the low-pass, pixels; false when it is culled: not finite,
 /// fainter than 1/255, not wholly in front of `near`, or off screen. intrinsics: fx fy cx cy. The
 /// box is that of the contour ρ = 2 ln(255 o), united with the low-pass disc: an exact support, so
 /// that the image does not depend on the tiles.
-template <class T>
-FMGS_HD bool project(const Surfel<T>& s, const T* intrinsics, T near, T low_pass, int64_t width,
-                     int64_t height, Projected<T>& out) {
-    out.x0 = out.y0 = 0;
-    out.x1 = out.y1 = -1;
+template <class M>
+FMGS_HD typename M::Mask project(const Surfel<typename M::Value>& s,
+                                 const typename M::Scalar* intrinsics, typename M::Scalar near,
+                                 typename M::Scalar low_pass, int64_t width, int64_t height,
+                                 Projected<typename M::Value, typename M::Lanes>& out) {
+    using T = typename M::Scalar;
+    using V = typename M::Value;
     const T fx = intrinsics[0], fy = intrinsics[1];
-    if (!(s.opacity * T(255) >= 1) || !(s.p[2] > near)) return false;
-    const T X = s.p[0] / s.p[2], Y = s.p[1] / s.p[2];
-    const T a = fx * (s.a[0] - X * s.a[2]), b = fx * (s.b[0] - X * s.b[2]);
-    const T e = fy * (s.a[1] - Y * s.a[2]), f = fy * (s.b[1] - Y * s.b[2]);
-    const T det = a * f - b * e, sign = det < 0 ? T(-1) : T(1);
+    const V inverse = T(1) / s.p[2], X = s.p[0] * inverse, Y = s.p[1] * inverse;
+    const V a = fx * (s.a[0] - X * s.a[2]), b = fx * (s.b[0] - X * s.b[2]);
+    const V e = fy * (s.a[1] - Y * s.a[2]), f = fy * (s.b[1] - Y * s.b[2]);
+    const V det = a * f - b * e, zero = M::set(0);
+    const V sign = M::select(M::less(det, zero), M::set(-1), M::set(1)), z = sign * s.p[2];
     out.c0 = fx * X + intrinsics[2];
     out.c1 = fy * Y + intrinsics[3];
     out.z = s.p[2];
     out.w0 = s.a[2];
     out.w1 = s.b[2];
-    out.f0 = sign * out.z * f;
-    out.g0 = -sign * out.z * b;
-    out.f1 = -sign * out.z * e;
-    out.g1 = sign * out.z * a;
+    out.f0 = z * f;
+    out.g0 = -z * b;
+    out.f1 = -z * e;
+    out.g1 = z * a;
     out.d = sign * det;
     out.f2 = sign * (e * out.w1 - f * out.w0);
     out.g2 = sign * (b * out.w0 - a * out.w1);
     out.opacity = s.opacity;
-    out.low = 1 / (low_pass * low_pass);
+    out.low = M::set(1 / (low_pass * low_pass));
 
-    const T rho_max = 2 * std::log(T(255) * s.opacity), low = low_pass * std::sqrt(rho_max);
-    const T slope2 = out.w0 * out.w0 + out.w1 * out.w1;
-    const T reach2 = rho_max > T(kReach * kReach) ? rho_max : T(kReach * kReach);
-    if (!(out.z - std::sqrt(reach2 * slope2) > near)) return false;
-    const T t = rho_max / (rho_max * slope2 -
-                           out.z * out.z);  // negative: the contour is in front of the camera
-    const T ox = t * (a * out.w0 + b * out.w1), oy = t * (e * out.w0 + f * out.w1);
-    const T vx = ox * ox - t * (a * a + b * b), vy = oy * oy - t * (e * e + f * f);
-    const T hx = std::sqrt(vx > 0 ? vx : T(0)), hy = std::sqrt(vy > 0 ? vy : T(0));
+    const V seen = s.opacity * T(255);  // at least 1
+    const V rho_max = T(2) * log_of<M>(M::max(M::set(1), seen)), low = low_pass * M::sqrt(rho_max);
+    const V slope2 = out.w0 * out.w0 + out.w1 * out.w1;
+    const V nearest = out.z - M::sqrt(M::max(M::set(T(kReach * kReach)), rho_max) * slope2);
+    // negative: the contour is in front of the camera
+    const V t = rho_max / (rho_max * slope2 - out.z * out.z);
+    const V ox = t * (a * out.w0 + b * out.w1), oy = t * (e * out.w0 + f * out.w1);
+    const V hx = M::sqrt(M::max(zero, ox * ox - t * (a * a + b * b))),
+            hy = M::sqrt(M::max(zero, oy * oy - t * (e * e + f * f)));
     // One NaN or Inf anywhere ends here as NaN. The fourth powers may overflow in q where the parts
     // do not: squared too.
-    const T q = out.f0 * out.f0 + out.g0 * out.g0 + out.f1 * out.f1 + out.g1 * out.g1;
-    const T check =
+    const V q = out.f0 * out.f0 + out.g0 * out.g0 + out.f1 * out.f1 + out.g1 * out.g1;
+    const V check =
         (q + out.d + out.f2 + out.g2 + out.c0 + out.c1 + hx + hy + ox + oy + s.opacity) * T(0);
-    if (!(check == 0)) return false;
     // Rounding must not make the box smaller than the support; the sample itself decides about the
     // last pixel.
-    const T mx = T(0.01) + T(1e-5) * hx, my = T(0.01) + T(1e-5) * hy;
-    const T lo_x = ox - hx < -low ? ox - hx : -low, hi_x = ox + hx > low ? ox + hx : low;
-    const T lo_y = oy - hy < -low ? oy - hy : -low, hi_y = oy + hy > low ? oy + hy : low;
-    int32_t x0, x1, y0, y1;
-    if (!pixel_range(out.c0 + lo_x - mx, out.c0 + hi_x + mx, width, x0, x1)) return false;
-    if (!pixel_range(out.c1 + lo_y - my, out.c1 + hi_y + my, height, y0, y1)) return false;
-    out.x0 = x0;
-    out.x1 = x1;
-    out.y0 = y0;
-    out.y1 = y1;
-    return true;
+    const V mx = T(0.01) + T(1e-5) * hx, my = T(0.01) + T(1e-5) * hy;
+    const typename M::Mask visible =
+        M::at_most(M::set(1), seen) & M::less(M::set(near), out.z) &
+        M::less(M::set(near), nearest) & M::at_most(check, zero) &
+        pixel_range<M>(out.c0 + M::min(-low, ox - hx) - mx, out.c0 + M::max(low, ox + hx) + mx,
+                       width, out.x0, out.x1) &
+        pixel_range<M>(out.c1 + M::min(-low, oy - hy) - my, out.c1 + M::max(low, oy + hy) + my,
+                       height, out.y0, out.y1);
+    out.x0 = M::select(visible, out.x0, M::set_lanes(0));
+    out.y0 = M::select(visible, out.y0, M::set_lanes(0));
+    out.x1 = M::select(visible, out.x1, M::set_lanes(-1));
+    out.y1 = M::select(visible, out.y1, M::set_lanes(-1));
+    return visible;
 }
 
-/// Gradient of a surfel, and of the intrinsics (added), from the sums over its samples.
-template <class T>
-FMGS_HD void project_vjp(const Surfel<T>& s, const T* intrinsics, const Projected<T>& j,
-                         const T* sums, Surfel<T>& grad, T* grad_intrinsics) {
+/// Gradient of a surfel, and of the intrinsics (added), from the sums over its samples; low: 1/σ²
+/// of the low-pass.
+template <class M>
+FMGS_HD void project_vjp(const Surfel<typename M::Value>& s, const typename M::Scalar* intrinsics,
+                         typename M::Scalar low, const typename M::Value* sums,
+                         Surfel<typename M::Value>& grad, typename M::Value* grad_intrinsics) {
+    using T = typename M::Scalar;
+    using V = typename M::Value;
     const T fx = intrinsics[0], fy = intrinsics[1];
-    const T X = s.p[0] / s.p[2], Y = s.p[1] / s.p[2];
-    const T ax = s.a[0] - X * s.a[2], bx = s.b[0] - X * s.b[2], ay = s.a[1] - Y * s.a[2],
-            by = s.b[1] - Y * s.b[2];
-    const T a = fx * ax, b = fx * bx, e = fy * ay, f = fy * by;
-    const T sign = a * f - b * e < 0 ? T(-1) : T(1);
-    const T gc0 =
-        -(j.f0 * sums[kQ0] + j.f1 * sums[kQ1] + j.f2 * sums[kQ2] + 2 * j.low * sums[kLowX]);
-    const T gc1 =
-        -(j.g0 * sums[kQ0] + j.g1 * sums[kQ1] + j.g2 * sums[kQ2] + 2 * j.low * sums[kLowY]);
-    const T z = j.z, w0 = j.w0, w1 = j.w1;
-    const T ga = sign * (z * sums[kQ1y] - w1 * sums[kQ2y] + f * sums[kQ2]);
-    const T gb = sign * (-z * sums[kQ0y] + w0 * sums[kQ2y] - e * sums[kQ2]);
-    const T ge = sign * (-z * sums[kQ1x] + w1 * sums[kQ2x] - b * sums[kQ2]);
-    const T gf = sign * (z * sums[kQ0x] - w0 * sums[kQ2x] + a * sums[kQ2]);
-    const T gw0 = sums[kZu] + sign * (b * sums[kQ2y] - f * sums[kQ2x]);
-    const T gw1 = sums[kZv] + sign * (e * sums[kQ2x] - a * sums[kQ2y]);
-    const T gz =
+    const V z = s.p[2], w0 = s.a[2], w1 = s.b[2];
+    const V inverse = T(1) / z, X = s.p[0] * inverse, Y = s.p[1] * inverse;
+    const V ax = s.a[0] - X * w0, bx = s.b[0] - X * w1, ay = s.a[1] - Y * w0, by = s.b[1] - Y * w1;
+    const V a = fx * ax, b = fx * bx, e = fy * ay, f = fy * by;
+    const V sign = M::select(M::less(a * f - b * e, M::set(0)), M::set(-1), M::set(1));
+    const V gc0 = sign * (z * (e * sums[kQ1] - f * sums[kQ0]) + (f * w0 - e * w1) * sums[kQ2]) -
+                  T(2) * low * sums[kLowX];
+    const V gc1 = sign * (z * (b * sums[kQ0] - a * sums[kQ1]) + (a * w1 - b * w0) * sums[kQ2]) -
+                  T(2) * low * sums[kLowY];
+    const V ga = sign * (z * sums[kQ1y] - w1 * sums[kQ2y] + f * sums[kQ2]);
+    const V gb = sign * (w0 * sums[kQ2y] - z * sums[kQ0y] - e * sums[kQ2]);
+    const V ge = sign * (w1 * sums[kQ2x] - z * sums[kQ1x] - b * sums[kQ2]);
+    const V gf = sign * (z * sums[kQ0x] - w0 * sums[kQ2x] + a * sums[kQ2]);
+    const V gw0 = sums[kZu] + sign * (b * sums[kQ2y] - f * sums[kQ2x]);
+    const V gw1 = sums[kZv] + sign * (e * sums[kQ2x] - a * sums[kQ2y]);
+    const V gz =
         sums[kZ] + sign * (f * sums[kQ0x] - b * sums[kQ0y] - e * sums[kQ1x] + a * sums[kQ1y]);
     grad.a[0] = fx * ga;
     grad.a[1] = fy * ge;
@@ -304,9 +349,7 @@ FMGS_HD void project_vjp(const Surfel<T>& s, const T* intrinsics, const Projecte
     grad.b[0] = fx * gb;
     grad.b[1] = fy * gf;
     grad.b[2] = gw1 - fx * X * gb - fy * Y * gf;
-    const T gX = fx * (gc0 - s.a[2] * ga - s.b[2] * gb),
-            gY = fy * (gc1 - s.a[2] * ge - s.b[2] * gf);
-    const T inverse = 1 / z;
+    const V gX = fx * (gc0 - w0 * ga - w1 * gb), gY = fy * (gc1 - w0 * ge - w1 * gf);
     grad.p[0] = gX * inverse;
     grad.p[1] = gY * inverse;
     grad.p[2] = gz - (gX * X + gY * Y) * inverse;

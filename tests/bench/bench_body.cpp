@@ -39,9 +39,9 @@ Counts count(const Scene& s) {
                                                  {t[6 * i], t[6 * i + 2], t[6 * i + 4]},
                                                  {t[6 * i + 1], t[6 * i + 3], t[6 * i + 5]},
                                                  0.9f};
-        fmgs::raster::project(surfel, s.intrinsics.data_ptr<float>(), 0.2f,
-                              static_cast<float>(kLowPass), kSize, kSize,
-                              projected[static_cast<size_t>(i)]);
+        fmgs::raster::project<Math>(surfel, s.intrinsics.data_ptr<float>(), 0.2f,
+                                    static_cast<float>(kLowPass), kSize, kSize,
+                                    projected[static_cast<size_t>(i)]);
     }
     std::vector<size_t> order(kSurfels);
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;

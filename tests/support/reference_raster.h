@@ -95,8 +95,8 @@ Raster brute_force(const Scene& scene, torch::Tensor* distance = nullptr) {
                                        {t[6 * i + 1], t[6 * i + 3], t[6 * i + 5]},
                                        o[i]};
         auto& j = projected[static_cast<size_t>(i)];
-        if (raster::project(surfel, s.intrinsics.data_ptr<T>(), static_cast<T>(s.near),
-                            static_cast<T>(s.low_pass), s.width, s.height, j))
+        if (raster::project<M>(surfel, s.intrinsics.data_ptr<T>(), static_cast<T>(s.near),
+                               static_cast<T>(s.low_pass), s.width, s.height, j))
             order.push_back(i);
     }
     std::stable_sort(order.begin(), order.end(),

@@ -14,7 +14,7 @@
 namespace fmgs::raster {
 
 template <class T>
-TileFunctions<T> functions_of(const TileBackend& backend) {
+CpuFunctions<T> functions_of(const TileBackend& backend) {
     if constexpr (std::is_same_v<T, float>) {
         return backend.single;
     } else {
@@ -36,17 +36,13 @@ bool all_finite(const T* x, int64_t n) {
 template <class T>
 struct Call {
     RasterizeInputs in;  // contiguous
-    const T *center, *tangents, *opacity;
+    SurfelRows<T> rows;
     int64_t n, channels, routes, across;
     std::unique_ptr<Projected<T>[]> surfels;
     std::vector<int32_t> channel, begin;
-    TileFunctions<T> functions;
+    CpuFunctions<T> functions;
 
     Call(const RasterizeInputs& inputs, const TileBackend& backend);
-    Surfel<T> surfel(int64_t i) const {
-        const T *p = center + 3 * i, *t = tangents + 6 * i;
-        return {{p[0], p[1], p[2]}, {t[0], t[2], t[4]}, {t[1], t[3], t[5]}, opacity[i]};
-    }
     /// Fills what both directions share.
     void set_tile(Tile<T>& tile, int64_t index) const;
     /// Runs f(tile, workspace) for the given tiles on all threads, the fullest first.
@@ -64,9 +60,14 @@ Call<T>::Call(const RasterizeInputs& inputs, const TileBackend& backend)
     for (auto* x : {&in.center, &in.tangents, &in.opacity, &in.features, &in.intrinsics,
                     &in.offsets, &in.indices, &in.channel_route})
         *x = x->contiguous();
-    center = in.center.const_data_ptr<T>();
-    tangents = in.tangents.const_data_ptr<T>();
-    opacity = in.opacity.const_data_ptr<T>();
+    rows = {in.center.const_data_ptr<T>(),
+            in.tangents.const_data_ptr<T>(),
+            in.opacity.const_data_ptr<T>(),
+            in.intrinsics.const_data_ptr<T>(),
+            static_cast<T>(in.near),
+            static_cast<T>(in.low_pass),
+            in.width,
+            in.height};
 
     const int64_t* route = in.channel_route.const_data_ptr<int64_t>();
     channel.resize(static_cast<size_t>(channels));
@@ -80,13 +81,10 @@ Call<T>::Call(const RasterizeInputs& inputs, const TileBackend& backend)
 
     surfels.reset(new Projected<T>[static_cast<size_t>(n)]);
     const T* features = in.features.const_data_ptr<T>();
-    const T* k = in.intrinsics.const_data_ptr<T>();
     at::parallel_for(0, n, 2048, [&](int64_t first, int64_t last) {
+        functions.project(rows, first, last, surfels.get() + first);
         for (int64_t i = first; i < last; ++i) {
             auto& s = surfels[static_cast<size_t>(i)];
-            if (!project(surfel(i), k, static_cast<T>(in.near), static_cast<T>(in.low_pass),
-                         in.width, in.height, s))
-                continue;
             if (!all_finite(features + i * channels, channels)) s.x1 = s.x0 - 1;
         }
     });

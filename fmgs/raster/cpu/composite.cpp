@@ -18,11 +18,15 @@ InstructionSet best_instruction_set() {
 TileBackend tile_backend(InstructionSet set) {
 #if defined(__x86_64__)
     if (set == InstructionSet::avx512)
-        return {avx512::functions_float(), avx512::functions_double()};
-    if (set == InstructionSet::avx2) return {avx2::functions_float(), avx2::functions_double()};
+        return {{avx512::functions_float(), avx512::rows_float()},
+                {avx512::functions_double(), avx512::rows_double()}};
+    if (set == InstructionSet::avx2)
+        return {{avx2::functions_float(), avx2::rows_float()},
+                {avx2::functions_double(), avx2::rows_double()}};
 #endif
     static_cast<void>(set);
-    return {portable::functions_float(), portable::functions_double()};
+    return {{portable::functions_float(), portable::rows_float()},
+            {portable::functions_double(), portable::rows_double()}};
 }
 
 int64_t workspace_size(int64_t size, int64_t channels, int64_t routes) {
@@ -31,6 +35,11 @@ int64_t workspace_size(int64_t size, int64_t channels, int64_t routes) {
                   pixels = (size + 1) * (size + 7);  // whole blocks
     return (4 + 2 * routes + row) * pixels + 3 * row + 2 * (routes + 2) +
            (6 + 3 * routes) * (pixels + kMaxLanes) + kParts * kPadding;
+}
+
+int64_t slot_workspace_size(int64_t channels, int64_t routes) {
+    constexpr int64_t kMaxLanes = 16;
+    return kMaxLanes * (routes * kSums + channels + kMaxLanes);
 }
 
 }  // namespace fmgs::raster

@@ -1,6 +1,6 @@
 #pragma once
-/// The CPU backend's compositing of one tile: plain pointers, no torch, one build per instruction
-/// set.
+/// What the CPU backend builds once per instruction set: projection, compositing of one tile, and
+/// the gradients of surfels; plain pointers, no torch.
 #include <fmgs/raster/surfel_math.h>
 
 namespace fmgs::raster {
@@ -47,10 +47,35 @@ struct BackwardTile : Tile<T> {
     uint8_t* touched;  ///< [count] set to 1 where the slot was written, else to 0
 };
 
+/// The surfels of a call.
+template <class T>
+struct SurfelRows {
+    const T *center, *tangents, *opacity;  ///< [N,3], [N,3,2], [N,1]
+    const T* intrinsics;                   ///< fx fy cx cy
+    T near, low_pass;
+    int64_t width, height;
+};
+
+/// From the sums of the slots to gradients.
+template <class T>
+struct SlotRows {
+    const int32_t *start, *position;  ///< [N+1] into [P], positions at which each surfel is listed
+    const T* slots;  ///< [P, routes·kSums + channels]; what lies up to a pack behind is read
+    const uint8_t* touched;  ///< [P] the slot was written
+    const int32_t* channel;  ///< [channels] which a slot's are
+    int64_t n, channels, routes;
+    T *center, *tangents, *opacity;  ///< [routes,N,…] out
+    T* features;                     ///< [N,channels] out; null, if not needed
+    T* workspace;                    ///< slot_workspace_size() long
+};
+
 constexpr int64_t kCacheLine = 64;  ///< bytes; the workspace begins on such a boundary
 
 /// Elements of the workspace a tile of edge `size` needs.
 int64_t workspace_size(int64_t size, int64_t channels, int64_t routes);
+
+/// Elements of SlotRows::workspace.
+int64_t slot_workspace_size(int64_t channels, int64_t routes);
 
 template <class T>
 struct TileFunctions {
@@ -58,27 +83,46 @@ struct TileFunctions {
     void (*backward)(const BackwardTile<T>&);
 };
 
+template <class T>
+struct RowFunctions {
+    /// Projects the surfels [first, last) to out[0…].
+    void (*project)(const SurfelRows<T>&, int64_t first, int64_t last, Projected<T>* out);
+    /// Adds up the slots of the surfels [first, last), each in their order, and writes their
+    /// gradients; that of the intrinsics is added to intrinsics[4].
+    void (*gather)(const SurfelRows<T>&, const SlotRows<T>&, int64_t first, int64_t last,
+                   T* intrinsics);
+};
+
+template <class T>
+struct CpuFunctions : TileFunctions<T>, RowFunctions<T> {};
+
 /// What draws tiles.
 struct TileBackend {
-    TileFunctions<float> single;
-    TileFunctions<double> twofold;
+    CpuFunctions<float> single;
+    CpuFunctions<double> twofold;
 };
 
 /// The tile functions of an instruction set; the portable ones where the build lacks it.
 TileBackend tile_backend(InstructionSet set = best_instruction_set());
 
-// One per source file composite_<set>.cpp.
+// One of each per source file composite_<set>.cpp and surfel_packs_<set>.cpp.
 namespace portable {
 TileFunctions<float> functions_float();
 TileFunctions<double> functions_double();
+RowFunctions<float> rows_float();
+RowFunctions<double> rows_double();
 }  // namespace portable
 namespace avx2 {
 TileFunctions<float> functions_float();
 TileFunctions<double> functions_double();
+RowFunctions<float> rows_float();
+RowFunctions<double> rows_double();
 }  // namespace avx2
 namespace avx512 {
 TileFunctions<float> functions_float();
 TileFunctions<double> functions_double();
+RowFunctions<float> rows_float();
+RowFunctions<double> rows_double();
 }  // namespace avx512
 
 }  // namespace fmgs::raster

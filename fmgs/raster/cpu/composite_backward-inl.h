@@ -21,7 +21,7 @@ struct BackwardState {
     using T = typename M::Scalar;
     Blocks<M> blocks;
     int64_t pixels, row_size, capacity;
-    bool few;                      ///< channels, see kFewChannels
+    bool few;                      ///< channels, see kFewChannels, and all of one route
     int64_t* column;               ///< [routes+2] where in a row a group of channels begins
     T* transmittance;              ///< [pixels] behind the surfel at hand
     typename M::Lane* last;        ///< [pixels]
@@ -39,7 +39,7 @@ BackwardState<M> backward_state(const BackwardTile<typename M::Scalar>& t) {
     constexpr int L = M::kLanes;
     BackwardState<M> s{Blocks<M>(t)};
     s.pixels = s.blocks.pixels;
-    s.few = t.channels <= kFewChannels;
+    s.few = t.channels <= kFewChannels && t.routes == 1 && t.begin[1] == t.channels;
     s.capacity = s.pixels + L;  // a compressed pack may write its whole length
     Workspace<T> space{t.workspace};
     constexpr int64_t kWord = sizeof(int64_t) / sizeof(T);
@@ -85,7 +85,7 @@ int64_t load_pixels(const BackwardTile<typename M::Scalar>& t, BackwardState<M>&
     }
     for (int64_t i = 0; i < t.routes * s.pixels; ++i) s.suffix[i] = s.grad_depth[i] = 0;
     int64_t largest = -1;
-    s.blocks.for_runs([&](int64_t x, int64_t y, int64_t at, int64_t count) {
+    s.blocks.for_runs([&](int64_t x, int64_t y, int64_t at, auto count) {
         const int64_t in = (t.y0 + y) * t.width + t.x0 + x;
         for (int64_t j = 0; j < count; ++j) {
             s.last[at + j] = t.last[in + j];
@@ -107,7 +107,7 @@ int64_t load_pixels(const BackwardTile<typename M::Scalar>& t, BackwardState<M>&
     for (int64_t g = 0; g <= t.routes; ++g) {
         const int64_t column = s.column[g], size = s.column[g + 1] - column,
                       count = t.begin[g + 1] - t.begin[g];
-        s.blocks.for_runs([&](int64_t x, int64_t y, int64_t at, int64_t n) {
+        s.blocks.for_runs([&](int64_t x, int64_t y, int64_t at, auto n) {
             const int64_t in = (t.y0 + y) * t.width + t.x0 + x;
             for (int64_t k = 0; k < size; ++k) {
                 const T* const plane = k < count ? t.grad_image[t.begin[g] + k] : nullptr;
@@ -139,7 +139,7 @@ FMGS_HD void fill_pack(const Samples<M>& p, int64_t n, int64_t routes, int64_t c
     M::store(p.before + n, zero);
     M::store(p.weight + n, zero);
     M::store(p.gauss + n, zero);
-    M::store_mask(p.pixel + n, M::set_lanes(p.pixel[0]));
+    M::store_lanes(p.pixel + n, M::set_lanes(p.pixel[0]));
     for (int64_t r = 0; r < routes; ++r) {
         M::store(p.value + r * capacity + n, zero);
         M::store(p.suffix + r * capacity + n, zero);
@@ -150,64 +150,64 @@ FMGS_HD void fill_pack(const Samples<M>& p, int64_t n, int64_t routes, int64_t c
 /// Finds the samples of the surfel at position i, steps their pixels' transmittance back, and lists
 /// them, filled up to a whole pack. Returns their number. With few channels it does the work of
 /// weigh_pairs, too.
-template <class M>
-FMGS_HD int64_t list_pairs(const BackwardTile<typename M::Scalar>& t, BackwardState<M>& state,
+template <class M, int kChannels>
+FMGS_HD int64_t list_pairs(const BackwardTile<typename M::Scalar>& t, BackwardState<M>& of_tile,
                            int64_t i) {
     using T = typename M::Scalar;
     using V = typename M::Value;
     using Lane = typename M::Lane;
     // Copies: a store of a pack might change anything that is not local.
     const Projected<T> s = t.surfels[t.indices[i]];
+    const BackwardState<M> state = of_tile;
     const Blocks<M> blocks = state.blocks;
     const Samples<M> p = state.samples;
     const T* const* const has_depth = t.grad_depth;
     const int64_t routes = t.routes, pixels = state.pixels, capacity = state.capacity;
-    const bool few = state.few;
-    T* const transmittance = state.transmittance;
-    const Lane* const last = state.last;
-    const T *const suffix = state.suffix, *const grad_depth = state.grad_depth;
-    int64_t used = 0;
-    V grad_few[kFewChannels] = {};
-    int64_t n = 0;
+    int64_t used = 0, n = 0;
+    V grad_feature[kFewChannels] = {};
     blocks.for_box(t, s, [&](int64_t at, V dx, V dy) {
-        const auto reached = M::load_mask(last + at) >= static_cast<Lane>(i);
+        const auto reached =
+            M::at_most(M::set_lanes(static_cast<Lane>(i)), M::load_lanes(state.last + at));
         if (!M::bits(reached)) return;
         const auto sample = sample_alpha<M>(s, dx, dy);
-        const auto mask = reached & (sample.alpha >= T(kAlphaMin));
+        const auto mask = reached & M::at_most(M::set(T(kAlphaMin)), sample.alpha);
         const unsigned bits = M::bits(mask);
-        const V after = M::load(transmittance + at);
+        const V after = M::load(state.transmittance + at);
         const V before = M::select(mask, after / (T(1) - sample.alpha), after);
         const V weight = before * sample.alpha;
-        M::store(transmittance + at, before);
+        M::store(state.transmittance + at, before);
         const auto compact = M::compaction(bits);
         M::compress(p.dx + n, dx, compact);
         M::compress(p.dy + n, dy, compact);
         M::compress(p.before + n, before, compact);
-        M::compress(p.weight + n, weight, compact);
         M::compress(p.gauss + n, sample.gauss, compact);
-        M::compress_lanes(p.pixel + n, static_cast<Lane>(at), compact);
+        if constexpr (kChannels == kMany) {
+            M::compress(p.weight + n, weight, compact);
+            M::compress_lanes(p.pixel + n, static_cast<Lane>(at), compact);
+        }
         p.block[used] = static_cast<Lane>(at);
         p.bits[used++] = static_cast<Lane>(bits);
         for (int64_t r = 0; r < routes; ++r) {
             const int64_t from = r * pixels + at, to = r * capacity + n;
-            M::compress(p.suffix + to, M::load(suffix + from), compact);
-            if (has_depth[r]) M::compress(p.grad_depth + to, M::load(grad_depth + from), compact);
+            M::compress(p.suffix + to, M::load(state.suffix + from), compact);
+            if (has_depth[r])
+                M::compress(p.grad_depth + to, M::load(state.grad_depth + from), compact);
         }
-        for (int64_t g = 0; few && g <= routes; ++g) {
+        if constexpr (kChannels != kMany) {
             V value = M::set(0);
-            for (int32_t k = t.begin[g]; k < t.begin[g + 1]; ++k) {
+            for (int k = 0; k < kChannels; ++k) {
                 const V g_k = M::load(state.grad_image + k * pixels + at);
                 value += state.row[k] * g_k;
-                grad_few[k] += M::select(mask, weight * g_k, M::set(0));
+                grad_feature[k] += M::select(mask, weight * g_k, M::set(0));
             }
-            if (g < routes) M::compress(p.value + g * capacity + n, value, compact);
+            M::compress(p.value + n, value, compact);
         }
         n += __builtin_popcount(bits);
     });
     if (n == 0) return 0;
-    state.samples.blocks = used;
+    of_tile.samples.blocks = used;
     fill_pack<M>(p, n, routes, capacity);
-    if (few) M::template sums<kFewChannels>(grad_few, state.grad_row);
+    if constexpr (kChannels > 0) M::template sums<kChannels>(grad_feature, state.grad_row);
     return n;
 }
 
@@ -281,9 +281,10 @@ FMGS_HD void sum_pairs(const BackwardTile<typename M::Scalar>& t, BackwardState<
             auto sample = sample_ray<M>(s, dx, dy, rho);
             sample.gauss = M::load(p.gauss + m);
             const auto hit = sample_hit<M>(s, sample);
-            const V before = M::load(p.before + m), weight = M::load(p.weight + m);
-            const auto open = sample.gauss <= T(kAlphaMax);
-            const V inverse = T(1) / (T(1) - M::min(M::set(T(kAlphaMax)), sample.gauss));
+            const V alpha = M::min(M::set(T(kAlphaMax)), sample.gauss),
+                    before = M::load(p.before + m), weight = before * alpha;
+            const auto open = M::at_most(sample.gauss, M::set(T(kAlphaMax)));
+            const V inverse = T(1) / (T(1) - alpha);
             for (int64_t r = 0; r < count; ++r) {
                 const int64_t at = (first + r) * state.capacity + m;
                 const bool has_depth = t.grad_depth[first + r] != nullptr;
@@ -337,26 +338,29 @@ void backward(const BackwardTile<typename M::Scalar>& t) {
     memset(t.touched, 0, static_cast<size_t>(t.count));
     const int64_t slot_size = t.routes * kSums + t.channels;
     for (int64_t i = 0; i < kAhead; ++i) prefetch(t, largest - i);
-    for (int64_t i = largest; i >= 0; --i) {
-        prefetch(t, i - kAhead);
-        prefetch_slot(t, i - kAhead);
-        if (state.few) load_features<M>(t, state, t.indices[i]);
-        const int64_t n = list_pairs<M>(t, state, i);
-        if (n == 0) continue;
-        if (!state.few) {
-            load_features<M>(t, state, t.indices[i]);
-            weigh_pairs<M>(t, state, n);
+    with_channels(t.channels, state.few, [&](auto channels) {
+        constexpr int kChannels = decltype(channels)::value;
+        for (int64_t i = largest; i >= 0; --i) {
+            prefetch(t, i - kAhead);
+            prefetch_slot(t, i - kAhead);
+            if (kChannels != kMany) load_features<M>(t, state, t.indices[i]);
+            const int64_t n = list_pairs<M, kChannels>(t, state, i);
+            if (n == 0) continue;
+            if (kChannels == kMany) {
+                load_features<M>(t, state, t.indices[i]);
+                weigh_pairs<M>(t, state, n);
+            }
+            T* const slot = t.slots + i * slot_size;
+            t.touched[i] = 1;
+            sum_pairs<M>(t, state, t.surfels[t.indices[i]], n, slot);
+            if (!t.needs_features) continue;
+            T* out = slot + t.routes * kSums;
+            for (int64_t g = 0; g <= t.routes; ++g) {
+                const T* from = state.grad_row + state.column[g];
+                for (int32_t k = t.begin[g]; k < t.begin[g + 1]; ++k) *out++ = *from++;
+            }
         }
-        T* const slot = t.slots + i * slot_size;
-        t.touched[i] = 1;
-        sum_pairs<M>(t, state, t.surfels[t.indices[i]], n, slot);
-        if (!t.needs_features) continue;
-        T* out = slot + t.routes * kSums;
-        for (int64_t g = 0; g <= t.routes; ++g) {
-            const T* from = state.grad_row + state.column[g];
-            for (int32_t k = t.begin[g]; k < t.begin[g + 1]; ++k) *out++ = *from++;
-        }
-    }
+    });
 }
 
 }  // namespace

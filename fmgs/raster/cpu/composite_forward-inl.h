@@ -41,7 +41,7 @@ FMGS_HD ForwardState<M> forward_state(const ForwardTile<typename M::Scalar>& t) 
         s.depth[i] = 0;
         s.last[i] = -1;
     }
-    s.blocks.for_runs([&](int64_t, int64_t, int64_t at, int64_t count) {
+    s.blocks.for_runs([&](int64_t, int64_t, int64_t at, auto count) {
         for (int64_t x = 0; x < count; ++x) s.transmittance[at + x] = 1;
     });
     memset(s.row, 0, sizeof(T) * static_cast<size_t>(s.row_size));
@@ -50,24 +50,28 @@ FMGS_HD ForwardState<M> forward_state(const ForwardTile<typename M::Scalar>& t) 
 }
 
 /// Draws all of the surfel at position i but many channels, for which it lists its samples instead
-/// and returns their number. open: pixels that have not ended.
-template <class M>
-FMGS_HD int64_t draw_samples(const ForwardTile<typename M::Scalar>& t, const ForwardState<M>& state,
-                             int64_t i, int64_t& open) {
+/// and returns their number. open: pixels that have not ended. kChannels: see with_channels.
+template <class M, int kChannels>
+FMGS_HD int64_t draw_samples(const ForwardTile<typename M::Scalar>& t,
+                             const ForwardState<M>& of_tile, int64_t i, int64_t& open) {
     using T = typename M::Scalar;
     using V = typename M::Value;
     using Lane = typename M::Lane;
-    const Projected<T>& s = t.surfels[t.indices[i]];
-    const T* const features = t.features + t.indices[i] * t.channels;
+    // Copies: a store of a pack might change anything that is not local.
+    const Projected<T> s = t.surfels[t.indices[i]];
+    const ForwardState<M> state = of_tile;
+    const Blocks<M> blocks = state.blocks;
+    T feature[kFewChannels];
+    for (int k = 0; k < kChannels; ++k) feature[k] = t.features[t.indices[i] * t.channels + k];
     int64_t n = 0;
-    state.blocks.for_box(t, s, [&](int64_t at, V dx, V dy) {
+    blocks.for_box(t, s, [&](int64_t at, V dx, V dy) {
         const V before = M::load(state.transmittance + at);
-        const auto reached = before > T(0);
+        const auto reached = M::less(M::set(0), before);
         if (!M::bits(reached)) return;
         const auto sample = sample_alpha<M>(s, dx, dy);
-        const auto mask = reached & (sample.alpha >= T(kAlphaMin));
+        const auto mask = reached & M::at_most(M::set(T(kAlphaMin)), sample.alpha);
         const V after = before * (T(1) - sample.alpha);
-        const auto end = mask & (after < T(kTransmittanceMin));
+        const auto end = mask & M::less(after, M::set(T(kTransmittanceMin)));
         const auto draw = mask & ~end;
         M::store(state.transmittance + at, M::select(draw, after, M::select(end, -before, before)));
         open -= __builtin_popcount(M::bits(end));
@@ -75,20 +79,19 @@ FMGS_HD int64_t draw_samples(const ForwardTile<typename M::Scalar>& t, const For
         const auto hit = sample_hit<M>(s, sample);
         M::store(state.depth + at,
                  M::load(state.depth + at) + M::select(draw, drawn * hit.z, M::set(0)));
-        M::store_mask(state.last + at,
-                      draw ? M::set_lanes(static_cast<Lane>(i)) : M::load_mask(state.last + at));
-        if (state.few) {
-            for (int64_t k = 0; k < state.channels; ++k) {
-                T* const out = state.image + k * state.pixels + at;
-                M::store(out, M::load(out) + drawn * features[k]);
-            }
-            return;
+        M::store_lanes(state.last + at, M::select(draw, M::set_lanes(static_cast<Lane>(i)),
+                                                  M::load_lanes(state.last + at)));
+        if constexpr (kChannels == kMany) {
+            const unsigned bits = M::bits(draw);
+            const auto compact = M::compaction(bits);
+            M::compress(state.weight + n, drawn, compact);
+            M::compress_lanes(state.pixel + n, static_cast<Lane>(at), compact);
+            n += __builtin_popcount(bits);
         }
-        const unsigned bits = M::bits(draw);
-        const auto compact = M::compaction(bits);
-        M::compress(state.weight + n, drawn, compact);
-        M::compress_lanes(state.pixel + n, static_cast<Lane>(at), compact);
-        n += __builtin_popcount(bits);
+        for (int k = 0; k < kChannels; ++k) {
+            T* const out = state.image + k * state.pixels + at;
+            M::store(out, M::load(out) + drawn * feature[k]);
+        }
     });
     return n;
 }
@@ -120,7 +123,7 @@ FMGS_HD void write_pixels(const ForwardTile<typename M::Scalar>& t, const Forwar
     using T = typename M::Scalar;
     const int64_t pixel_step = state.few ? 1 : state.row_size,
                   channel_step = state.few ? state.pixels : 1;
-    state.blocks.for_runs([&](int64_t x, int64_t y, int64_t at, int64_t count) {
+    state.blocks.for_runs([&](int64_t x, int64_t y, int64_t at, auto count) {
         const int64_t out = (t.y0 + y) * t.width + t.x0 + x;
         for (int64_t j = 0; j < count; ++j) {
             const T kept = state.transmittance[at + j], final = kept < 0 ? -kept : kept;
@@ -142,11 +145,13 @@ void forward(const ForwardTile<typename M::Scalar>& t) {
     const ForwardState<M> state = forward_state<M>(t);
     int64_t open = state.blocks.w * state.blocks.h;
     for (int64_t i = 0; i < kAhead; ++i) prefetch(t, i);
-    for (int64_t i = 0; i < t.count && open > 0; ++i) {
-        prefetch(t, i + kAhead);
-        const int64_t n = draw_samples<M>(t, state, i, open);
-        if (n > 0) add_features<M>(t, state, t.indices[i], n);
-    }
+    with_channels(state.channels, state.few, [&](auto channels) {
+        for (int64_t i = 0; i < t.count && open > 0; ++i) {
+            prefetch(t, i + kAhead);
+            const int64_t n = draw_samples<M, decltype(channels)::value>(t, state, i, open);
+            if (n > 0) add_features<M>(t, state, t.indices[i], n);
+        }
+    });
     write_pixels<M>(t, state);
 }
 

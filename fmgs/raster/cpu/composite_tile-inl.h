@@ -8,12 +8,11 @@
 namespace fmgs::raster::FMGS_SET {
 namespace {
 
-FMGS_HD int64_t round_up(int64_t n, int64_t m) { return (n + m - 1) / m * m; }
-
 /// A number as a type.
 template <int N>
 struct Count {
     static constexpr int value = N;
+    constexpr operator int64_t() const { return N; }
 };
 
 /// The pixels of a tile in blocks of one pack each, 8×2 pixels for 16 lanes: what one surfel has
@@ -21,7 +20,7 @@ struct Count {
 /// and out of the tile, where pixels have ended.
 template <class M>
 struct Blocks {
-    static constexpr int kWidth = M::kLanes < 8 ? M::kLanes : 8, kHeight = M::kLanes / kWidth;
+    static constexpr int kWidth = 4, kHeight = M::kLanes / kWidth;
     int64_t w, h;    ///< of the tile
     int64_t stride;  ///< from one row of blocks to the next
     int64_t pixels;  ///< of all blocks
@@ -36,12 +35,14 @@ struct Blocks {
     int64_t at(int64_t x, int64_t y) const {
         return y / kHeight * stride + x / kWidth * M::kLanes + y % kHeight * kWidth + x % kWidth;
     }
-    /// Calls f(x, y, at(x,y), count) for runs of pixels that lie side by side in image and block.
+    /// Calls f(x, y, at(x,y), count) for runs of pixels that lie side by side in image and block;
+    /// the count of whole ones is a type.
     template <class F>
     void for_runs(F&& f) const {
         for (int64_t y = 0; y < h; ++y) {
-            for (int64_t x = 0; x < w; x += kWidth)
-                f(x, y, at(x, y), w - x < kWidth ? w - x : kWidth);
+            int64_t x = 0;
+            for (; x + kWidth <= w; x += kWidth) f(x, y, at(x, y), Count<kWidth>{});
+            if (x < w) f(x, y, at(x, y), w - x);
         }
     }
     /// Calls f(at, dx, dy) for the blocks that a surfel's box meets; (dx,dy): from (c0,c1) to the
@@ -51,12 +52,17 @@ struct Blocks {
         const int32_t left = s.x0 > t.x0 ? s.x0 : t.x0, right = s.x1 < t.x1 ? s.x1 : t.x1 - 1;
         const int32_t top = s.y0 > t.y0 ? s.y0 : t.y0, bottom = s.y1 < t.y1 ? s.y1 : t.y1 - 1;
         if (right < left || bottom < top) return;
-        const int32_t last_column = (right - t.x0) / kWidth, last_row = (bottom - t.y0) / kHeight;
-        for (int32_t column = (left - t.x0) / kWidth; column <= last_column; ++column) {
+        const int64_t first_row = (top - t.y0) / kHeight, last_row = (bottom - t.y0) / kHeight;
+        const int64_t last_column = (right - t.x0) / kWidth;
+        const auto first_y = (static_cast<T>(t.y0 + first_row * kHeight) + T(0.5)) + rows();
+        for (int64_t column = (left - t.x0) / kWidth; column <= last_column; ++column) {
             const auto dx = (static_cast<T>(t.x0 + column * kWidth) + T(0.5)) + columns() - s.c0;
-            for (int32_t row = (top - t.y0) / kHeight; row <= last_row; ++row) {
-                f(row * stride + column * M::kLanes, dx,
-                  (static_cast<T>(t.y0 + row * kHeight) + T(0.5)) + rows() - s.c1);
+            auto y = first_y;
+            int64_t at = first_row * stride + column * M::kLanes;
+            for (int64_t row = first_row; row <= last_row; ++row) {
+                f(at, dx, y - s.c1);
+                at += stride;
+                y += static_cast<T>(kHeight);
             }
         }
     }
@@ -69,7 +75,7 @@ struct Blocks {
     }
     static typename M::Value rows() {
         typename M::Value v;
-        for (int l = 0; l < M::kLanes; ++l) v[l] = l < kWidth ? 0 : 1;
+        for (int l = 0; l < M::kLanes; ++l) v[l] = static_cast<typename M::Scalar>(l / kWidth);
         return v;
     }
 };
@@ -93,6 +99,26 @@ constexpr int64_t kAhead = 6;  // surfels between asking and using
 /// a pack of pixels at a time; more are kept as a row per pixel and summed sample by sample, a pack
 /// of channels at a time, once the samples are listed.
 constexpr int64_t kFewChannels = 4;
+constexpr int kMany = -1;
+
+/// Calls f(channels as a type), or f(Count<kMany>).
+template <class F>
+FMGS_HD void with_channels(int64_t channels, bool few, F&& f) {
+    switch (few ? channels : kMany) {
+        case 0:
+            return f(Count<0>{});
+        case 1:
+            return f(Count<1>{});
+        case 2:
+            return f(Count<2>{});
+        case 3:
+            return f(Count<3>{});
+        case 4:
+            return f(Count<4>{});
+        default:
+            return f(Count<kMany>{});
+    }
+}
 
 /// Hands out parts of the workspace, each on a boundary of its own cache line, with a line between:
 /// parts of 4 KiB would else lie over each other in the first cache.

@@ -100,7 +100,8 @@ RasterizeGradients backward(const RasterizeInputs& in, const RasterizeCotangents
     const auto final = cotangents.transmittance.contiguous(), last = cotangents.last.contiguous();
 
     const int64_t intersections = in.indices.numel(), slot = call.routes * kSums + call.channels;
-    const std::unique_ptr<T[]> slots(new T[static_cast<size_t>(intersections * slot)]);
+    constexpr int64_t kPack = kCacheLine / static_cast<int64_t>(sizeof(T));  // read behind the last
+    const std::unique_ptr<T[]> slots(new T[static_cast<size_t>(intersections * slot + kPack)]);
     const std::unique_ptr<uint8_t[]> touched(new uint8_t[static_cast<size_t>(intersections)]());
     const int32_t* offsets = call.in.offsets.template const_data_ptr<int32_t>();
     const bool needs_features = cotangents.needs_features && g_image.defined();

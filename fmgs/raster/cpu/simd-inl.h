@@ -1,5 +1,5 @@
-/// The SIMD policy of the tile functions, by the compiler's vector types; part of
-/// composite_tile-inl.h.
+/// The SIMD policy of tiles and surfels, by the compiler's vector types; part of
+/// composite_tile-inl.h and surfel_packs-inl.h.
 #include <fmgs/raster/surfel_math.h>
 #include <math.h>
 #include <string.h>
@@ -10,14 +10,16 @@
 namespace fmgs::raster::FMGS_SET {
 namespace {
 
+FMGS_HD int64_t round_up(int64_t n, int64_t m) { return (n + m - 1) / m * m; }
+
 template <class T>
-struct MaskOf;
+struct LaneOf;
 template <>
-struct MaskOf<float> {
+struct LaneOf<float> {
     using Type = int32_t;
 };
 template <>
-struct MaskOf<double> {
+struct LaneOf<double> {
     using Type = int64_t;
 };
 
@@ -48,63 +50,36 @@ struct LaneRank {
 constexpr LaneRank kLaneRank;
 #endif
 
-/// SIMD policy: L lanes of T, 4, 8 or 16.
+/// What instruction sets differ in. Here comparisons give lanes of ones or zeros.
 template <class T, int L>
-struct Simd {
-    using Scalar = T;
-    using Lane = typename MaskOf<T>::Type;
-    static constexpr int kLanes = L;
+struct Native {
     typedef T Value __attribute__((vector_size(L * sizeof(T))));
-    typedef Lane Mask __attribute__((vector_size(L * sizeof(T))));
+    typedef typename LaneOf<T>::Type Lanes __attribute__((vector_size(L * sizeof(T))));
+    using Mask = Lanes;
 
+    static FMGS_HD Mask less(Value a, Value b) { return a < b; }
+    static FMGS_HD Mask at_most(Value a, Value b) { return a <= b; }
+    static FMGS_HD Mask at_most(Lanes a, Lanes b) { return a <= b; }
     static FMGS_HD Value select(Mask m, Value a, Value b) { return m ? a : b; }
+    static FMGS_HD Lanes select(Mask m, Lanes a, Lanes b) { return m ? a : b; }
     static FMGS_HD Value min(Value a, Value b) { return b < a ? b : a; }
     static FMGS_HD Value max(Value a, Value b) { return a < b ? b : a; }
-    static FMGS_HD Value set(T x) { return x - Value{}; }
-    static FMGS_HD Mask iota_lanes() {
-        Mask v;
-        for (int l = 0; l < L; ++l) v[l] = static_cast<Lane>(l);
+    static FMGS_HD Value sqrt(Value v) {
+#if defined(__AVX__)
+        if constexpr (sizeof(v) == 32 && sizeof(T) == 4) return (Value)_mm256_sqrt_ps((__m256)v);
+#endif
+        for (int l = 0; l < L; ++l) v[l] = ::sqrt(v[l]);
         return v;
     }
-    static FMGS_HD Mask set_lanes(Lane x) { return x - Mask{}; }
-    static FMGS_HD Value load(const T* p) {
-        Value v;
-        memcpy(&v, p, sizeof v);
+    static FMGS_HD Value floor(Value v) {
+#if defined(__AVX__)
+        if constexpr (sizeof(v) == 32 && sizeof(T) == 4) return (Value)_mm256_floor_ps((__m256)v);
+#endif
+        for (int l = 0; l < L; ++l) v[l] = ::floor(v[l]);
         return v;
-    }
-    static FMGS_HD void store(T* p, Value v) { memcpy(p, &v, sizeof v); }
-    static FMGS_HD Mask load_mask(const Lane* p) {
-        Mask v;
-        memcpy(&v, p, sizeof v);
-        return v;
-    }
-    static FMGS_HD void store_mask(Lane* p, Mask v) { memcpy(p, &v, sizeof v); }
-    /// For arguments in [-80, 0]; below that the result is some number under e⁻⁸⁰.
-    static FMGS_HD Value exp(Value x) {
-        if constexpr (sizeof(T) == 8) {
-            for (int l = 0; l < L; ++l) x[l] = ::exp(x[l]);
-            return x;
-        } else {
-            // 2ⁿ·eᵗ with n = round(x/ln 2) and |t| ≤ ln 2 / 2; Taylor's polynomial of degree 7 is
-            // within 5e-9 there.
-            x = max(x, set(-80));
-            const Value magic = set(12582912.0f);
-            const Value n = (x * 1.44269504f + magic) - magic;
-            const Value t = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-            const Value t2 = t * t;  // in pairs: half as long a chain as Horner's
-            const Value low = (t + 1.0f) + t2 * (t * (1.0f / 6) + 0.5f);
-            const Value high =
-                (t * (1.0f / 120) + 1.0f / 24) + t2 * (t * (1.0f / 5040) + 1.0f / 720);
-            const Value p = low + (t2 * t2) * high;
-            const Mask exponent = (__builtin_convertvector(n, Mask) + 127) << 23;
-            return p * (Value)exponent;
-        }
     }
     static FMGS_HD unsigned bits(Mask m) {
-#if defined(__AVX512DQ__)
-        if constexpr (sizeof(m) == 64 && sizeof(T) == 4) return _mm512_movepi32_mask((__m512i)m);
-        if constexpr (sizeof(m) == 64 && sizeof(T) == 8) return _mm512_movepi64_mask((__m512i)m);
-#elif defined(__AVX__)
+#if defined(__AVX__)
         if constexpr (sizeof(m) == 32 && sizeof(T) == 4)
             return static_cast<unsigned>(_mm256_movemask_ps((__m256)m));
         if constexpr (sizeof(m) == 32 && sizeof(T) == 8)
@@ -117,6 +92,111 @@ struct Simd {
         unsigned out = 0;
         for (int l = 0; l < L; ++l) out |= static_cast<unsigned>(m[l] & 1) << l;
         return out;
+    }
+};
+
+#if defined(__AVX512F__)
+struct LaneBits {
+    __mmask16 bits;
+    friend FMGS_HD LaneBits operator&(LaneBits a, LaneBits b) {
+        return {static_cast<__mmask16>(a.bits & b.bits)};
+    }
+    friend FMGS_HD LaneBits operator~(LaneBits a) { return {static_cast<__mmask16>(~a.bits)}; }
+};
+
+/// Comparisons of 64 bytes give a bit for each lane.
+template <>
+struct Native<float, 16> {
+    typedef float Value __attribute__((vector_size(64)));
+    typedef int32_t Lanes __attribute__((vector_size(64)));
+    using Mask = LaneBits;
+
+    static FMGS_HD Mask less(Value a, Value b) {
+        return {_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ)};
+    }
+    static FMGS_HD Mask at_most(Value a, Value b) {
+        return {_mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LE_OQ)};
+    }
+    static FMGS_HD Mask at_most(Lanes a, Lanes b) {
+        return {_mm512_cmple_epi32_mask((__m512i)a, (__m512i)b)};
+    }
+    static FMGS_HD Value select(Mask m, Value a, Value b) {
+        return (Value)_mm512_mask_blend_ps(m.bits, (__m512)b, (__m512)a);
+    }
+    static FMGS_HD Lanes select(Mask m, Lanes a, Lanes b) {
+        return (Lanes)_mm512_mask_blend_epi32(m.bits, (__m512i)b, (__m512i)a);
+    }
+    static FMGS_HD Value min(Value a, Value b) {
+        return (Value)_mm512_min_ps((__m512)b, (__m512)a);
+    }
+    static FMGS_HD Value max(Value a, Value b) {
+        return (Value)_mm512_max_ps((__m512)b, (__m512)a);
+    }
+    static FMGS_HD Value sqrt(Value v) { return (Value)_mm512_sqrt_ps((__m512)v); }
+    static FMGS_HD Value floor(Value v) {
+        return (Value)_mm512_roundscale_ps((__m512)v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    }
+    static FMGS_HD unsigned bits(Mask m) { return m.bits; }
+};
+#endif
+
+/// SIMD policy: L lanes of T, 4, 8 or 16.
+template <class T, int L>
+struct Simd : Native<T, L> {
+    using Scalar = T;
+    using Lane = typename LaneOf<T>::Type;
+    using typename Native<T, L>::Value;
+    using typename Native<T, L>::Lanes;
+    using Native<T, L>::min;
+    using Native<T, L>::floor;
+    static constexpr int kLanes = L;
+
+    static FMGS_HD Value set(T x) { return x - Value{}; }
+    static FMGS_HD Lanes iota_lanes() {
+        Lanes v;
+        for (int l = 0; l < L; ++l) v[l] = static_cast<Lane>(l);
+        return v;
+    }
+    static FMGS_HD Lanes set_lanes(Lane x) { return x - Lanes{}; }
+    static FMGS_HD Lanes to_lanes(Value x) { return __builtin_convertvector(x, Lanes); }
+    static FMGS_HD Value from_lanes(Lanes x) { return __builtin_convertvector(x, Value); }
+    static FMGS_HD Lanes bits_of(Value x) { return (Lanes)x; }
+    static FMGS_HD Value of_bits(Lanes x) { return (Value)x; }
+    static FMGS_HD Value ceil(Value x) { return -floor(-x); }
+    static FMGS_HD Value load(const T* p) {
+        Value v;
+        memcpy(&v, p, sizeof v);
+        return v;
+    }
+    static FMGS_HD void store(T* p, Value v) { memcpy(p, &v, sizeof v); }
+    static FMGS_HD Lanes load_lanes(const Lane* p) {
+        Lanes v;
+        memcpy(&v, p, sizeof v);
+        return v;
+    }
+    static FMGS_HD void store_lanes(Lane* p, Lanes v) { memcpy(p, &v, sizeof v); }
+    /// e^(-ρ/2) for ρ in [0, 160]; above some number under e⁻⁸⁰.
+    static FMGS_HD Value gauss(Value rho) {
+        if constexpr (sizeof(T) == 8) {
+            for (int l = 0; l < L; ++l) rho[l] = ::exp(-0.5 * rho[l]);
+            return rho;
+        } else {
+            // 2ⁿ·2ᵗ with n the integer next to the exponent; the minimax polynomial of degree 6 is
+            // within 2e-9 for |t| ≤ 1/2. Adding `magic` leaves n in the lowest bits.
+            constexpr float kScale = -0.721347520f;  // -1/(2 ln 2)
+            rho = min(set(160), rho);
+            const Value magic = set(12582912.0f), shifted = rho * kScale + magic;
+            const Value t = rho * kScale - (shifted - magic), t2 = t * t;
+            // in pairs: half as long a chain as Horner's
+            const Value high = (t * 1.33999312e-3f + 9.61848896e-3f) + t2 * 1.53458120e-4f;
+            const Value low = (t * 0.0555032878f + 0.240226469f) + t2 * high;
+            const Value p = (t * 0.693147206f + 1.0f) + t2 * low;
+            return (Value)((Lanes)p + ((Lanes)shifted << 23));
+        }
+    }
+    static FMGS_HD Value log(Value x) {
+        for (int l = 0; l < L; ++l) x[l] = ::log(x[l]);
+        return x;
     }
     /// Adds to out[0…3] what the lanes of each of four packs add up to.
     static FMGS_HD void add_sums(const Value* v, T* out) {
@@ -180,13 +260,13 @@ struct Simd {
     static FMGS_HD void compress_lanes(Lane* to, Lane first, Compaction c) {
 #if defined(__AVX512F__)
         if constexpr (sizeof(Value) == 64 && sizeof(T) == 4)
-            return store_mask(
-                to, (Mask)_mm512_maskz_compress_epi32(static_cast<__mmask16>(c.bits),
-                                                      (__m512i)(set_lanes(first) + iota_lanes())));
+            return store_lanes(
+                to, (Lanes)_mm512_maskz_compress_epi32(static_cast<__mmask16>(c.bits),
+                                                       (__m512i)(set_lanes(first) + iota_lanes())));
 #elif defined(__AVX2__)
         if constexpr (sizeof(Value) == 32 && sizeof(T) == 4)
-            return store_mask(to, (Mask)_mm256_permutevar8x32_epi32(
-                                      (__m256i)(set_lanes(first) + iota_lanes()), c.order));
+            return store_lanes(to, (Lanes)_mm256_permutevar8x32_epi32(
+                                       (__m256i)(set_lanes(first) + iota_lanes()), c.order));
 #endif
         for (unsigned bits = c.bits; bits; bits &= bits - 1) *to++ = first + __builtin_ctz(bits);
     }

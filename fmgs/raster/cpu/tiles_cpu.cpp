@@ -2,7 +2,7 @@
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <fmgs/core/check.h>
-#include <fmgs/raster/surfel_math.h>
+#include <fmgs/raster/cpu/call.h>
 #include <fmgs/raster/tiles_op.h>
 #include <fmt/format.h>
 #include <torch/library.h>
@@ -50,20 +50,18 @@ std::vector<Projected<T>> project_all(const TilesInputs& in) {
     const int64_t n = in.center.size(0);
     const auto center = in.center.contiguous(), tangents = in.tangents.contiguous(),
                opacity = in.opacity.contiguous(), intrinsics = in.intrinsics.contiguous();
-    const T *p = center.template const_data_ptr<T>(), *ab = tangents.template const_data_ptr<T>(),
-            *o = opacity.template const_data_ptr<T>();
-    const T* k = intrinsics.template const_data_ptr<T>();
+    const SurfelRows<T> rows{center.template const_data_ptr<T>(),
+                             tangents.template const_data_ptr<T>(),
+                             opacity.template const_data_ptr<T>(),
+                             intrinsics.template const_data_ptr<T>(),
+                             static_cast<T>(in.near),
+                             static_cast<T>(in.low_pass),
+                             in.width,
+                             in.height};
+    const auto functions = functions_of<T>(tile_backend());
     std::vector<Projected<T>> projected(static_cast<size_t>(n));
     at::parallel_for(0, n, 4096, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-            const T* t = ab + 6 * i;
-            const Surfel<T> surfel{{p[3 * i], p[3 * i + 1], p[3 * i + 2]},
-                                   {t[0], t[2], t[4]},
-                                   {t[1], t[3], t[5]},
-                                   o[i]};
-            project(surfel, k, static_cast<T>(in.near), static_cast<T>(in.low_pass), in.width,
-                    in.height, projected[static_cast<size_t>(i)]);
-        }
+        functions.project(rows, begin, end, projected.data() + begin);
     });
     return projected;
 }

@@ -16,7 +16,7 @@ __global__ void __launch_bounds__(kProjectThreads) project_surfels(ProjectParams
     const Surfel<T> surfel{
         {c[0], c[1], c[2]}, {t[0], t[2], t[4]}, {t[1], t[3], t[5]}, p.opacity[i]};
     Projected<T> out{};
-    if (project(surfel, p.intrinsics, p.near, p.low_pass, p.width, p.height, out)) {
+    if (project<ScalarMath<T>>(surfel, p.intrinsics, p.near, p.low_pass, p.width, p.height, out)) {
         T check = 0;  // becomes NaN with the first value that is not finite
         for (int64_t k = 0; k < p.channels; ++k) check += p.features[i * p.channels + k] * T(0);
         if (!(check == 0)) out.x0 = 0, out.x1 = -1;  // overlaps no cell

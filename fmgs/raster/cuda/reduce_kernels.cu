@@ -83,7 +83,7 @@ __global__ void __launch_bounds__(32) reduce_slots(ReduceParams<T> p) {
         if (any) {
             const Surfel<T> own{
                 {c[0], c[1], c[2]}, {t[0], t[2], t[4]}, {t[1], t[3], t[5]}, p.opacity[surfel]};
-            project_vjp(own, p.intrinsics, s, sum + r * kSums, grad, intrinsics);
+            project_vjp<ScalarMath<T>>(own, p.intrinsics, s.low, sum + r * kSums, grad, intrinsics);
         }
         const int64_t row = int64_t{r} * n + surfel;
         p.grad_opacity[row] = grad.opacity;

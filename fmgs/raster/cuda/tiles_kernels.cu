@@ -33,7 +33,7 @@ __global__ void __launch_bounds__(kThreads) find_boxes(BoxParams<T> p) {
         const Surfel<T> surfel{
             {c[0], c[1], c[2]}, {t[0], t[2], t[4]}, {t[1], t[3], t[5]}, p.opacity[i]};
         const bool visible =
-            project(surfel, p.intrinsics, p.near, p.low_pass, p.width, p.height, s);
+            project<ScalarMath<T>>(surfel, p.intrinsics, p.near, p.low_pass, p.width, p.height, s);
         Key key = ~Key{0};
         if (visible) memcpy(&key, &s.z, sizeof key);
         p.depths[i] = key;

@@ -1,0 +1,6 @@
+/// Packs of surfels for the avx512 instruction set; compiled with its flags (see CMakeLists.txt).
+#if defined(__AVX512F__)
+#define FMGS_SET avx512
+#define FMGS_LANES 16
+#include <fmgs/raster/cpu/surfel_packs-inl.h>
+#endif
