@@ -10,43 +10,102 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <memory>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace fmgs::raster {
 namespace {
 
-/// Bits that order like the positive number they come from.
-uint64_t key(float z) {
-    uint32_t bits;
-    std::memcpy(&bits, &z, sizeof bits);
-    return bits;
-}
-uint64_t key(double z) {
-    uint64_t bits;
-    std::memcpy(&bits, &z, sizeof bits);
-    return bits;
-}
+/// Integers that order like the positive numbers they come from.
+template <class T>
+using KeyOf = std::conditional_t<std::is_same_v<T, float>, uint32_t, uint64_t>;
 
+template <class T>
 struct Keyed {
-    uint64_t key;
+    KeyOf<T> key;
     int32_t surfel;
 };
 
-/// Stable: equal keys keep their order. Bytes that all keys share are skipped.
-void radix_sort(std::vector<Keyed>& items) {
-    std::vector<Keyed> other(items.size());
-    for (int shift = 0; shift < 64; shift += 8) {
-        std::array<size_t, 257> start{};
-        for (const auto& item : items) ++start[((item.key >> shift) & 255) + 1];
-        if (std::find(start.begin(), start.end(), items.size()) != start.end()) continue;
-        for (size_t i = 1; i < start.size(); ++i) start[i] += start[i - 1];
-        for (const auto& item : items) other[start[(item.key >> shift) & 255]++] = item;
+/// The tiles that a surfel's box meets.
+struct TileBox {
+    int32_t x0, y0, x1, y1;
+
+    template <class F>
+    void for_tiles(int64_t across, F&& f) const {
+        for (int64_t y = y0; y <= y1; ++y) {
+            for (int64_t x = x0; x <= x1; ++x) f(y * across + x);
+        }
+    }
+    int64_t count() const { return int64_t{x1 - x0 + 1} * (y1 - y0 + 1); }
+};
+
+/// A part of n items for each thread: f(part, begin, end). What is made of parts does not depend on
+/// their number.
+template <class F>
+void for_parts(int64_t parts, int64_t n, F&& f) {
+    at::parallel_for(0, parts, 1, [&](int64_t first, int64_t last) {
+        for (int64_t p = first; p < last; ++p) f(p, n * p / parts, n * (p + 1) / parts);
+    });
+}
+
+/// counts [parts,bins]: how many items of a part go to a bin → where the part's first one goes, bin
+/// by bin and part by part. Returns where each bin begins, and the end.
+std::vector<int64_t> places(std::vector<int64_t>& counts, int64_t parts) {
+    const int64_t bins = static_cast<int64_t>(counts.size()) / parts;
+    std::vector<int64_t> start;
+    int64_t next = 0;
+    for (int64_t b = 0; b < bins; ++b) {
+        start.push_back(next);
+        for (int64_t p = 0; p < parts; ++p)
+            next += std::exchange(counts[static_cast<size_t>(p * bins + b)], next);
+    }
+    start.push_back(next);
+    return start;
+}
+
+/// Stable: equal keys keep their order. Digits that all keys share are skipped.
+template <class T>
+void radix_sort(std::vector<Keyed<T>>& items, int64_t parts) {
+    constexpr int kBits = 11, kKeyBits = 8 * sizeof(KeyOf<T>);
+    constexpr int64_t kBins = 1 << kBits;
+    const auto n = static_cast<int64_t>(items.size());
+    std::vector<Keyed<T>> other(items.size());
+    for (int shift = 0; shift < kKeyBits; shift += kBits) {
+        const auto digit = [shift](const Keyed<T>& item) {
+            return static_cast<size_t>(item.key >> shift) & (kBins - 1);
+        };
+        std::vector<int64_t> next(static_cast<size_t>(parts * kBins), 0);
+        for_parts(parts, n, [&](int64_t part, int64_t begin, int64_t end) {
+            int64_t* const own = next.data() + part * kBins;
+            for (int64_t i = begin; i < end; ++i) ++own[digit(items[static_cast<size_t>(i)])];
+        });
+        const auto start = places(next, parts);
+        if (std::adjacent_find(start.begin(), start.end(),
+                               [n](int64_t a, int64_t b) { return b - a == n; }) != start.end())
+            continue;
+        for_parts(parts, n, [&](int64_t part, int64_t begin, int64_t end) {
+            int64_t* const own = next.data() + part * kBins;
+            for (int64_t i = begin; i < end; ++i) {
+                const auto& item = items[static_cast<size_t>(i)];
+                other[static_cast<size_t>(own[digit(item)]++)] = item;
+            }
+        });
         items.swap(other);
     }
 }
 
+/// What is seen, in the order of the surfels, and the tiles of each.
 template <class T>
-std::vector<Projected<T>> project_all(const TilesInputs& in) {
+struct Seen {
+    std::vector<Keyed<T>> order;
+    std::unique_ptr<TileBox[]> boxes;  ///< [N], of those in `order`
+    int64_t intersections = 0;
+};
+
+template <class T>
+Seen<T> project_all(const TilesInputs& in, int64_t parts) {
     const int64_t n = in.center.size(0);
     const auto center = in.center.contiguous(), tangents = in.tangents.contiguous(),
                opacity = in.opacity.contiguous(), intrinsics = in.intrinsics.contiguous();
@@ -59,52 +118,71 @@ std::vector<Projected<T>> project_all(const TilesInputs& in) {
                              in.width,
                              in.height};
     const auto functions = functions_of<T>(tile_backend());
-    std::vector<Projected<T>> projected(static_cast<size_t>(n));
-    at::parallel_for(0, n, 4096, [&](int64_t begin, int64_t end) {
-        functions.project(rows, begin, end, projected.data() + begin);
+    const auto size = static_cast<int32_t>(in.tile_size);
+    Seen<T> seen;
+    seen.boxes.reset(new TileBox[static_cast<size_t>(n)]);
+    std::vector<Seen<T>> own(static_cast<size_t>(parts));
+    for_parts(parts, n, [&](int64_t part, int64_t begin, int64_t end) {
+        constexpr int64_t kRows = 256;
+        std::array<Projected<T>, kRows> projected;
+        auto& [order, none, intersections] = own[static_cast<size_t>(part)];
+        order.reserve(static_cast<size_t>(end - begin));
+        for (int64_t first = begin; first < end; first += kRows) {
+            const int64_t last = std::min(first + kRows, end);
+            functions.project(rows, first, last, projected.data());
+            for (int64_t i = first; i < last; ++i) {
+                const auto& s = projected[static_cast<size_t>(i - first)];
+                if (s.x1 < s.x0) continue;
+                Keyed<T> item{0, static_cast<int32_t>(i)};
+                std::memcpy(&item.key, &s.z, sizeof s.z);
+                order.push_back(item);
+                const TileBox box{s.x0 / size, s.y0 / size, s.x1 / size, s.y1 / size};
+                seen.boxes[static_cast<size_t>(i)] = box;
+                intersections += box.count();
+            }
+        }
     });
-    return projected;
+    for (const auto& part : own) {
+        seen.order.insert(seen.order.end(), part.order.begin(), part.order.end());
+        seen.intersections += part.intersections;
+    }
+    return seen;
 }
 
 template <class T>
 TilesOutputs bin(const TilesInputs& in) {
     const auto tiles_along = [&](int64_t n) { return (n + in.tile_size - 1) / in.tile_size; };
-    const int64_t across = tiles_along(in.width), count = across * tiles_along(in.height);
-    const auto projected = project_all<T>(in);
-    const auto ints = in.center.options().dtype(torch::kInt);
-    TilesOutputs out{torch::zeros({count + 1}, ints), {}, torch::zeros({1}, ints)};
-    int32_t* offsets = out.offsets.template data_ptr<int32_t>();
-    const auto size = static_cast<int32_t>(in.tile_size);
-    const auto for_tiles = [&](const Projected<T>& s, auto&& f) {
-        for (int32_t y = s.y0 / size; y <= s.y1 / size; ++y) {
-            for (int32_t x = s.x0 / size; x <= s.x1 / size; ++x) f(y * across + x);
-        }
-    };
-    std::vector<Keyed> order;
-    order.reserve(projected.size());
-    int64_t total = 0;
-    for (size_t i = 0; i < projected.size(); ++i) {
-        const auto& s = projected[i];
-        if (s.x1 < s.x0) continue;
-        order.push_back({key(s.z), static_cast<int32_t>(i)});
-        for_tiles(s, [&](int64_t tile) {
-            ++offsets[tile + 1];
-            ++total;
-        });
-    }
-    if (total > INT32_MAX)
+    const int64_t across = tiles_along(in.width), tiles = across * tiles_along(in.height);
+    const int64_t parts = at::get_num_threads();
+    auto seen = project_all<T>(in, parts);
+    if (seen.intersections > INT32_MAX)
         throw Error(fmt::format(
             "find_tiles: {} intersections of surfels and tiles; at most {} fit: use larger tiles",
-            total, INT32_MAX));
-    for (int64_t t = 0; t < count; ++t) offsets[t + 1] += offsets[t];
-    radix_sort(order);
-    out.indices = torch::empty({total}, ints);
-    int32_t* indices = out.indices.template data_ptr<int32_t>();
-    std::vector<int32_t> next(offsets, offsets + count);
-    for (const auto& item : order) {
-        for_tiles(projected[static_cast<size_t>(item.surfel)],
-                  [&](int64_t tile) { indices[next[static_cast<size_t>(tile)]++] = item.surfel; });
-    }
+            seen.intersections, INT32_MAX));
+    radix_sort(seen.order, parts);
+    const auto for_tiles = [&](int64_t begin, int64_t end, auto&& f) {
+        for (int64_t i = begin; i < end; ++i) {
+            const int32_t surfel = seen.order[static_cast<size_t>(i)].surfel;
+            seen.boxes[static_cast<size_t>(surfel)].for_tiles(
+                across, [&](int64_t tile) { f(tile, surfel); });
+        }
+    };
+    const auto count = static_cast<int64_t>(seen.order.size());
+    std::vector<int64_t> next(static_cast<size_t>(parts * tiles), 0);
+    for_parts(parts, count, [&](int64_t part, int64_t begin, int64_t end) {
+        int64_t* const own = next.data() + part * tiles;
+        for_tiles(begin, end, [&](int64_t tile, int32_t) { ++own[tile]; });
+    });
+    const auto start = places(next, parts);
+    const auto ints = in.center.options().dtype(torch::kInt);
+    TilesOutputs out{torch::empty({tiles + 1}, ints), torch::empty({seen.intersections}, ints),
+                     torch::zeros({1}, ints)};
+    std::copy(start.begin(), start.end(), out.offsets.template data_ptr<int32_t>());
+    int32_t* const indices = out.indices.template data_ptr<int32_t>();
+    for_parts(parts, count, [&](int64_t part, int64_t begin, int64_t end) {
+        int64_t* const own = next.data() + part * tiles;
+        for_tiles(begin, end, [&](int64_t tile, int32_t surfel) { indices[own[tile]++] = surfel; });
+    });
     return out;
 }
 
