@@ -219,12 +219,21 @@ TEST_CASE("grids of equal options and box share fixed points, others do not", "[
                                    "a grid with the same options and box"));
 }
 
-TEST_CASE("a cached corner outside the table is refused", "[hash_grid]") {
+TEST_CASE("a cached corner outside its level is refused", "[hash_grid]") {
     HashGrid grid(small(), unit_box());
-    for (const int64_t bad : {int64_t{-1}, grid->entries()}) {
-        auto located = grid->locate(random_points(4));
-        located.indices[2][1][3] = bad;
-        REQUIRE(test::throws_error([&] { grid->forward(located); }, "indices of the fixed points"));
+    const auto located = grid->locate(random_points(4));
+    const auto& rows = located.indices;
+    const int64_t end = grid->entries();
+    // The last is a row of the level before.
+    for (const int64_t bad :
+         {int64_t{-1}, int64_t{INT32_MIN}, int64_t{INT32_MAX}, end, int64_t{0}}) {
+        for (const int64_t corner : {0, 3, 4, 7}) {
+            auto damaged = located;
+            damaged.indices = rows.clone();
+            damaged.indices[2][1][corner] = bad;
+            REQUIRE(
+                test::throws_error([&] { grid->forward(damaged); }, "indices of the fixed points"));
+        }
     }
 }
 

@@ -62,8 +62,13 @@ FMGS_HD HashCell<T> hash_cell(const HashLevelOf<S>& level, const T* unit) {
     for (int k = 0; k < 3; ++k) {
         const T x = unit[k] > 0 ? (unit[k] < 1 ? unit[k] : T(1)) : T(0);
         const T position = x * T(level.scale) + T(0.5);
+#ifdef __CUDA_ARCH__
         const T floor = std::floor(position);
         cell.corner[k] = static_cast<uint32_t>(floor);
+#else  // std::floor is a call on a plain x86-64; on a GPU this would take more registers
+        cell.corner[k] = static_cast<uint32_t>(position);
+        const T floor = static_cast<T>(cell.corner[k]);
+#endif
         cell.fraction[k] = position - floor;
     }
     return cell;
