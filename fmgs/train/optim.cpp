@@ -51,8 +51,12 @@ double square_sum(const torch::Tensor& gradient) {
             for (int64_t c = begin; c < end; ++c) {
                 double lanes[4] = {0, 0, 0, 0};
                 const int64_t last = std::min(count, (c + 1) * kChunk);
-                for (int64_t i = c * kChunk; i < last; ++i)
-                    lanes[i & 3] += static_cast<double>(g[i]) * g[i];
+                int64_t i = c * kChunk;
+                for (; i + 4 <= last; i += 4) {
+                    for (int64_t k = 0; k < 4; ++k)
+                        lanes[k] += static_cast<double>(g[i + k]) * g[i + k];
+                }
+                for (; i < last; ++i) lanes[i & 3] += static_cast<double>(g[i]) * g[i];
                 sums[static_cast<size_t>(c)] = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
             }
         });
