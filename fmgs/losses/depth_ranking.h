@@ -38,6 +38,7 @@ class DepthRankingLoss : public Loss {
     std::vector<std::string> needs() const override { return {"depth"}; }
     std::vector<std::string> looks_at() const override;
     std::vector<std::string> targets() const override { return {"depth", "mask"}; }
+    bool stays_in_mask() const override { return true; }
     torch::Tensor forward(const LossInput& input) override;
 
   private:

@@ -35,6 +35,9 @@ class Loss : public torch::nn::Module, public ParameterGroups {
     /// Names of frame.maps the term reads; a frame without one of them skips the term with an Error
     /// that names it.
     virtual std::vector<std::string> targets() const { return {}; }
+    /// Reads it no pixel but those of the mask (> 0.5), and depends on no number of others? Then it
+    /// may be given the box around them alone: maps, frame and camera are cut alike.
+    virtual bool stays_in_mask() const { return false; }
     virtual torch::Tensor forward(const LossInput& input) = 0;
     /// What a loss owns is optimised with the rate of this group.
     std::string parameter_group(const std::string&) const override { return "loss"; }

@@ -24,6 +24,7 @@ class MapL1Loss : public Loss {
     explicit MapL1Loss(std::string map) : map_(std::move(map)) {}
     std::vector<std::string> needs() const override { return {map_}; }
     std::vector<std::string> targets() const override { return {map_, "mask"}; }
+    bool stays_in_mask() const override { return true; }
     torch::Tensor forward(const LossInput& input) override;
 
   private:
@@ -36,6 +37,7 @@ class MapL2Loss : public Loss {
     explicit MapL2Loss(std::string map) : map_(std::move(map)) {}
     std::vector<std::string> needs() const override { return {map_}; }
     std::vector<std::string> targets() const override { return {map_, "mask"}; }
+    bool stays_in_mask() const override { return true; }
     torch::Tensor forward(const LossInput& input) override;
 
   private:
@@ -48,6 +50,7 @@ class MapCosineLoss : public Loss {
     explicit MapCosineLoss(std::string map) : map_(std::move(map)) {}
     std::vector<std::string> needs() const override { return {map_}; }
     std::vector<std::string> targets() const override { return {map_, "mask"}; }
+    bool stays_in_mask() const override { return true; }
     torch::Tensor forward(const LossInput& input) override;
 
   private:
@@ -62,6 +65,7 @@ class CrossEntropyLoss : public Loss {
     explicit CrossEntropyLoss(std::string map) : map_(std::move(map)) {}
     std::vector<std::string> needs() const override { return {map_}; }
     std::vector<std::string> targets() const override { return {map_, "mask"}; }
+    bool stays_in_mask() const override { return true; }
     torch::Tensor forward(const LossInput& input) override;
 
   private:

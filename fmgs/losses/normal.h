@@ -25,6 +25,7 @@ class NormalConsistencyLoss : public Loss {
     explicit NormalConsistencyLoss(bool live_target = false) : live_target_(live_target) {}
     std::vector<std::string> needs() const override { return {"normal", "depth"}; }
     std::vector<std::string> targets() const override { return {"mask"}; }
+    bool stays_in_mask() const override { return true; }
     torch::Tensor forward(const LossInput& input) override;
 
   private:
@@ -37,6 +38,7 @@ class NormalLoss : public Loss {
   public:
     std::vector<std::string> needs() const override { return {"normal"}; }
     std::vector<std::string> targets() const override { return {"normal", "mask"}; }
+    bool stays_in_mask() const override { return true; }
     torch::Tensor forward(const LossInput& input) override;
 };
 
@@ -46,6 +48,7 @@ class NormalTvLoss : public Loss {
   public:
     std::vector<std::string> needs() const override { return {"normal"}; }
     std::vector<std::string> targets() const override { return {"mask"}; }
+    bool stays_in_mask() const override { return true; }
     torch::Tensor forward(const LossInput& input) override;
 };
 

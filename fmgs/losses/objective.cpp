@@ -2,6 +2,7 @@
 
 #include <fmgs/core/check.h>
 #include <fmgs/core/names.h>
+#include <fmgs/losses/mask_box.h>
 #include <fmgs/losses/render_plan.h>
 #include <fmgs/losses/routes.h>
 #include <fmt/format.h>
@@ -83,12 +84,16 @@ LossReport ObjectiveImpl::forward(const Surfels& surfels, const Frame& frame, co
         for (auto& view : views) hide(*seen, view.rendered);
     const bool is_static = static_shapes.value_or(!surfels.position.is_cpu());
 
+    auto inside = is_static ? std::nullopt : MaskBox::of(frame);
+
     LossReport report;
     for (size_t k = 0; k < active.size(); ++k) {
         const auto& [name, loss, schedule, reach] = *active[k];
         const auto& [canonical, posed, rendered] = views[k];
+        const bool cut = inside && loss->stays_in_mask();
         const auto value =
-            loss->forward({canonical, posed, rendered, frame, random, is_static});  // (13)–(20)
+            loss->forward({canonical, posed, cut ? inside->cut(rendered) : rendered,
+                           cut ? inside->frame() : frame, random, is_static});  // (13)–(20)
         check_shape(value, {}, name.c_str());
         const double weight = schedule.at(progress);
         const auto weighted = weight * value;

@@ -10,6 +10,7 @@ class RoughnessTvLoss : public Loss {
   public:
     std::vector<std::string> needs() const override { return {"roughness"}; }
     std::vector<std::string> targets() const override { return {"mask"}; }
+    bool stays_in_mask() const override { return true; }
     torch::Tensor forward(const LossInput& input) override;
 };
 
