@@ -4,7 +4,9 @@
 #include <fmgs/losses/mask_box.h>
 #include <fmgs/losses/normal.h>
 #include <fmgs/losses/objective.h>
+#include <fmgs/losses/render_plan.h>
 #include <fmgs/losses/roughness.h>
+#include <fmgs/raster/render.h>
 
 #include "support/losses.h"
 
@@ -43,6 +45,22 @@ std::vector<torch::Tensor> value_and_gradients(Loss& loss, const LossScene& scen
     auto out = torch::autograd::grad({value}, leaves);
     out.push_back(value.detach());
     return out;
+}
+
+/// Surfels that fill the picture, each turned in its own way.
+Surfels scattered() {
+    constexpr int64_t kCount = 40;
+    Surfels s;
+    s.position = uniform({kCount, 3}, -0.5, 0.5, 11) + torch::tensor({0.0, 0.0, 2.0}, kDoubles);
+    s.rotation = std::get<0>(torch::linalg_qr(uniform({kCount, 3, 3}, -1, 1, 12)));
+    s.scale = uniform({kCount, 2}, 0.1, 0.3, 13);
+    s.opacity = uniform({kCount, 1}, 0.3, 0.9, 14);
+    s.skinning = torch::ones({kCount, 1}, kDoubles);
+    s.bones = torch::eye(4, kDoubles).unsqueeze(0);
+    s.features.set("color", uniform({kCount, 3}, 0, 1, 15));
+    s.features.set("dino", uniform({kCount, 4}, -1, 1, 16).requires_grad_(true));
+    for (auto* leaf : {&s.position, &s.scale, &s.opacity}) leaf->requires_grad_(true);
+    return s;
 }
 
 /// Remembers the pictures that it was given.
@@ -100,12 +118,13 @@ TEST_CASE("losses that stay in the mask are the same in its box, gradients too",
                                                    &consistency, &ranking, &roughness}) {
         INFO(loss->needs().front());
         REQUIRE(loss->stays_in_mask());
-        auto box = MaskBox::of(scene.frame);
+        const auto box = mask_box(scene.frame);
         REQUIRE(box.has_value());
-        const auto cut = box->cut(scene.rendered);
-        REQUIRE(cut.at("alpha").sizes() == std::vector<int64_t>{1, 6, 5});
+        Maps inside;
+        for (const auto& [name, map] : scene.rendered) inside.set(name, box->cut(map));
+        REQUIRE(inside.at("alpha").sizes() == std::vector<int64_t>{1, 6, 5});
         const auto whole = value_and_gradients(*loss, scene, scene.rendered, scene.frame),
-                   part = value_and_gradients(*loss, scene, cut, box->frame());
+                   part = value_and_gradients(*loss, scene, inside, cut(scene.frame, *box));
         for (size_t k = 0; k < whole.size(); ++k) {
             REQUIRE(whole[k].abs().sum().item<double>() > 0);
             REQUIRE_CLOSE(part[k], whole[k], 1e-13);  // measured 2e-15
@@ -113,42 +132,88 @@ TEST_CASE("losses that stay in the mask are the same in its box, gradients too",
     }
 }
 
-TEST_CASE("two losses that share a map share its part", "[losses]") {
-    const auto scene = masked_scene();
-    auto box = MaskBox::of(scene.frame);
-    Maps other;
-    other.set("N", scene.rendered.at("normal"));
-    REQUIRE(box->cut(scene.rendered).at("normal").is_same(box->cut(other).at("N")));
+TEST_CASE("a map is drawn whole where one term sees it so, and cut once for the others",
+          "[losses]") {
+    const auto surfels = scattered();
+    const auto camera = LossScene(11, 12).frame.camera;
+    const Box box{3, 9, 4, 9};
+    RenderPlan plan(surfels);
+    plan.add("a", {"depth", "normal"}, {}, Reach::everything(), /*stays_in_box=*/true);
+    plan.add("b", {"depth"}, {}, Reach::everything(), false);
+    plan.add("c", {"depth"}, {"normal"}, Reach::everything(), true);
+    const auto views = plan.render(camera, box);
+    const std::vector<int64_t> whole{1, 11, 12}, part{1, 6, 5};
+    REQUIRE(views[0].rendered.at("depth").sizes() == part);
+    REQUIRE(views[1].rendered.at("depth").sizes() == whole);
+    REQUIRE(views[2].rendered.at("depth").is_same(views[0].rendered.at("depth")));
+    REQUIRE(views[2].rendered.at("normal").sizes() == std::vector<int64_t>{3, 6, 5});
+
+    RenderPlan lends(surfels);
+    lends.add("a", {"normal"}, {}, Reach::everything(), true);
+    lends.add("b", {"depth"}, {"normal"}, Reach::everything(), false);  // looks at all of it
+    REQUIRE(lends.render(camera, box)[1].rendered.at("normal").sizes() ==
+            std::vector<int64_t>{3, 11, 12});
+}
+
+TEST_CASE("a box has the numbers and the gradient of the whole picture there", "[render]") {
+    const auto camera = LossScene(11, 12).frame.camera;
+    const Box box{2, 9, 3, 10};
+    for (const double far_side : {1.0, 0.3}) {
+        auto surfels = scattered();
+        surfels.far_side = far_side;
+        const std::vector<torch::Tensor> leaves{surfels.position, surfels.scale, surfels.opacity,
+                                                surfels.features.at("dino")};
+        const std::vector<std::string> names{"color", "alpha", "depth", "normal", "dino"};
+        const auto maps = [&](const std::optional<Box>& given) {
+            const auto posed = surfels.posed();
+            return render({{posed, names, false, {"color"}}, {posed, {"normal", "dino"}, false}},
+                          camera, nullptr, given);
+        };
+        const auto wholes = maps(std::nullopt), parts = maps(box);
+        torch::Tensor of_wholes = torch::zeros({}, kDoubles), of_parts = of_wholes;
+        for (size_t r = 0; r < wholes.size(); ++r) {
+            for (const auto& [name, whole] : wholes[r]) {
+                const auto expected = name == "color" ? whole : box.cut(whole);
+                const auto& part = parts[r].at(name);
+                REQUIRE(torch::equal(part, expected));
+                if (name == "alpha") continue;  // a map that nothing is made of
+                const auto weight = uniform(part.sizes(), -1, 1, 7 + r);
+                of_wholes = of_wholes + (weight * expected).sum();
+                of_parts = of_parts + (weight * part).sum();
+            }
+        }
+        const auto whole = torch::autograd::grad({of_wholes}, leaves),
+                   part = torch::autograd::grad({of_parts}, leaves);
+        for (size_t k = 0; k < leaves.size(); ++k) {
+            REQUIRE(whole[k].abs().sum().item<double>() > 0);
+            REQUIRE_CLOSE(part[k], whole[k], 1e-13);
+        }
+    }
 }
 
 TEST_CASE("a picture without a mask, or with a map of another size, stays whole", "[losses]") {
     auto frame = masked_scene().frame;
     const auto mask = frame.maps.at("mask");
-    REQUIRE(MaskBox::of(frame).has_value());
+    REQUIRE(mask_box(frame).has_value());
     frame.maps.set("mask", torch::zeros_like(mask));
-    REQUIRE_FALSE(MaskBox::of(frame).has_value());
+    REQUIRE_FALSE(mask_box(frame).has_value());
     frame.maps.set("mask", mask);
     frame.maps.set("dino", uniform({4, 11, 13}, -1, 1));
-    REQUIRE_FALSE(MaskBox::of(frame).has_value());
-    REQUIRE_FALSE(MaskBox::of(Frame{}).has_value());
+    REQUIRE_FALSE(mask_box(frame).has_value());
+    REQUIRE_FALSE(mask_box(Frame{}).has_value());
 }
 
 TEST_CASE("the objective cuts where the loss says so and shapes may follow values", "[losses]") {
-    const auto scene = masked_scene();
-    Surfels s;
-    s.position = torch::tensor({{0.0, 0.0, 2.0}}, kDoubles);
-    s.rotation = torch::eye(3, kDoubles).unsqueeze(0);
-    s.scale = torch::full({1, 2}, 0.3, kDoubles);
-    s.opacity = torch::full({1, 1}, 0.9, kDoubles);
-    s.skinning = torch::ones({1, 1}, kDoubles);
-    s.bones = torch::eye(4, kDoubles).unsqueeze(0);
+    auto scene = masked_scene();
+    scene.frame.maps.set("seen", torch::ones({1, 11, 12}, kDoubles));
+    const auto s = scattered();
     const auto sizes = [&](bool stays, bool is_static) {
         const auto viewer = std::make_shared<Viewer>(stays);
         Objective objective;
         objective->add("viewer", viewer, 1.0, Reach::nothing());
         objective->static_shapes = is_static;
         const auto report = objective->forward(s, scene.frame, {}, 0);
-        REQUIRE(report.rendered.at("alpha").sizes() == std::vector<int64_t>{1, 11, 12});
+        REQUIRE(report.rendered.at("alpha").sizes() == viewer->sizes.front());
         return viewer->sizes;
     };
     const std::vector<std::vector<int64_t>> whole(3, {1, 11, 12}), part(3, {1, 6, 5});

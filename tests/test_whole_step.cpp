@@ -39,6 +39,7 @@ struct HeldDepth : Loss {
         : inner(std::move(loss)), depth(std::move(held)) {}
     std::vector<std::string> needs() const override { return inner->needs(); }
     std::vector<std::string> looks_at() const override { return inner->looks_at(); }
+    bool stays_in_mask() const override { return inner->stays_in_mask(); }
     torch::Tensor forward(const LossInput& in) override {
         auto maps = in.rendered;
         maps.set("depth", depth);

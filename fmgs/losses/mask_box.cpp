@@ -1,10 +1,11 @@
 #include <fmgs/losses/mask_box.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace fmgs {
 
-std::optional<MaskBox> MaskBox::of(const Frame& frame) {
+std::optional<Box> mask_box(const Frame& frame) {
     const auto* mask = frame.maps.find("mask");
     const auto fits = [&](const auto& named) {
         const auto sizes = named.second.sizes();
@@ -15,22 +16,14 @@ std::optional<MaskBox> MaskBox::of(const Frame& frame) {
     if (!std::all_of(frame.maps.begin(), frame.maps.end(), fits)) return std::nullopt;
     const auto box = box_around(mask->squeeze(0) > 0.5);
     if (box.is_empty()) return std::nullopt;
-    return MaskBox(box, frame);
+    return box;
 }
 
-MaskBox::MaskBox(const Box& box, const Frame& whole) : box_(box), frame_(whole) {
-    frame_.camera = box.cut(whole.camera);
-    for (const auto& [name, map] : whole.maps) frame_.maps.set(name, box.cut(map));
-}
-
-Maps MaskBox::cut(const Maps& maps) {
-    Maps out;
-    for (const auto& [name, map] : maps) {
-        auto& part = parts_[map.unsafeGetTensorImpl()];
-        if (!part.defined()) part = box_.cut(map);
-        out.set(name, part);
-    }
-    return out;
+Frame cut(Frame frame, const Box& box) {
+    frame.camera = box.cut(frame.camera);
+    const Maps whole = std::exchange(frame.maps, {});
+    for (const auto& [name, map] : whole) frame.maps.set(name, box.cut(map));
+    return frame;
 }
 
 }  // namespace fmgs

@@ -75,25 +75,24 @@ LossReport ObjectiveImpl::forward(const Surfels& surfels, const Frame& frame, co
     for (const auto& entry : entries_) {
         if (entry.weight.at(progress) == 0) continue;
         check_targets(entry, frame);
-        plan.add(entry.name, entry.loss->needs(), entry.loss->looks_at(), entry.reach);
+        plan.add(entry.name, entry.loss->needs(), entry.loss->looks_at(), entry.reach,
+                 entry.loss->stays_in_mask());
         active.push_back(&entry);
     }
     check_columns(entries_, plan.columns());
-    auto views = plan.render(frame.camera);  // (10)–(12), (1)
-    if (const auto* seen = frame.maps.find("seen"))
-        for (auto& view : views) hide(*seen, view.rendered);
     const bool is_static = static_shapes.value_or(!surfels.position.is_cpu());
-
-    auto inside = is_static ? std::nullopt : MaskBox::of(frame);
+    const auto box = is_static ? std::nullopt : mask_box(frame);
+    const auto inside = box ? cut(frame, *box) : frame;
+    const auto views = plan.render(frame.camera, box);  // (10)–(12), (1)
 
     LossReport report;
     for (size_t k = 0; k < active.size(); ++k) {
         const auto& [name, loss, schedule, reach] = *active[k];
-        const auto& [canonical, posed, rendered] = views[k];
-        const bool cut = inside && loss->stays_in_mask();
+        auto [canonical, posed, rendered] = views[k];
+        const auto& picture = loss->stays_in_mask() ? inside : frame;
+        if (const auto* seen = picture.maps.find("seen")) hide(*seen, rendered);
         const auto value =
-            loss->forward({canonical, posed, cut ? inside->cut(rendered) : rendered,
-                           cut ? inside->frame() : frame, random, is_static});  // (13)–(20)
+            loss->forward({canonical, posed, rendered, picture, random, is_static});  // (13)–(20)
         check_shape(value, {}, name.c_str());
         const double weight = schedule.at(progress);
         const auto weighted = weight * value;
@@ -101,7 +100,8 @@ LossReport ObjectiveImpl::forward(const Surfels& surfels, const Frame& frame, co
         // what is reported outlives the step and must not hold its graph
         report.terms.push_back({name, weight, value.detach()});
         for (const auto& [map_name, map] : rendered) {
-            if (!report.rendered.contains(map_name))
+            const auto* known = report.rendered.find(map_name);
+            if (!known || known->numel() < map.numel())
                 report.rendered.set(map_name, map.detach());  // likewise
         }
     }

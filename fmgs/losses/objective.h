@@ -17,7 +17,9 @@ struct LossReport {
         torch::Tensor value;  ///< scalar, unweighted, no gradient
     };
     std::vector<Term> terms;
-    Maps rendered;  ///< what was rendered, no gradient
+    /// what was rendered, no gradient; of a map that no loss sees but in the mask, the box around
+    /// it
+    Maps rendered;
 };
 
 /// Starts empty. A term with weight 0 now is neither evaluated nor rendered. Its parameters and

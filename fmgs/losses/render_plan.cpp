@@ -9,9 +9,10 @@
 namespace fmgs {
 
 void RenderPlan::add(const std::string& term, const std::vector<std::string>& needs,
-                     const std::vector<std::string>& looks_at, const Reach& reach) {
+                     const std::vector<std::string>& looks_at, const Reach& reach,
+                     bool stays_in_box) {
     const size_t g = group(reach);
-    Term added{term, reach, g, restricted(groups_[g].features, reach), {}, looks_at};
+    Term added{term, reach, g, restricted(groups_[g].features, reach), {}, looks_at, stays_in_box};
     for (const auto& map : needs) added.maps.emplace_back(map, draw(added, map));
     if (!needs.empty()) added.maps.emplace_back("alpha", draw(added, "alpha"));
     terms_.push_back(std::move(added));
@@ -25,37 +26,48 @@ std::vector<std::string> RenderPlan::columns() const {
     return names;
 }
 
-std::vector<TermView> RenderPlan::render(const Camera& camera) {
+std::vector<TermView> RenderPlan::render(const Camera& camera, const std::optional<Box>& box) {
     std::vector<std::vector<size_t>> lenders;  // of each term's looks_at
     for (const auto& term : terms_) {
         auto& of_term = lenders.emplace_back();
         for (const auto& map : term.looks_at) of_term.push_back(lender(term, map));
+        if (box && term.stays_in_box) continue;
+        for (const auto& [name, drawn_as] : term.maps) groups_[term.group].whole.insert(drawn_as);
+        for (size_t k = 0; k < of_term.size(); ++k)
+            groups_[of_term[k]].whole.insert(term.looks_at[k]);
     }
-    std::vector<Maps> maps(groups_.size());
+    std::vector<Maps> maps(groups_.size()), parts(groups_.size());
     std::vector<Route> routes;
     std::vector<size_t> owners;
     for (size_t g = 0; g < groups_.size(); ++g) {
         if (groups_[g].names.empty()) continue;
-        routes.push_back({groups_[g].posed, groups_[g].names, groups_[g].reach.features_only()});
+        routes.push_back({groups_[g].posed, groups_[g].names, groups_[g].reach.features_only(),
+                          groups_[g].whole});
         owners.push_back(g);
     }
     if (!routes.empty()) {
         const auto tiles = find_tiles(routes.front().surfels, camera);
-        auto drawn = fmgs::render(routes, camera, &tiles);
+        auto drawn = fmgs::render(routes, camera, &tiles, box);
         for (size_t r = 0; r < routes.size(); ++r) maps[owners[r]] = std::move(drawn[r]);
     }
+    const auto seen_by = [&](const Term& term, size_t g, const std::string& map) {
+        const auto& drawn = maps[g].at(map);
+        if (!box || !term.stays_in_box || !groups_[g].whole.contains(map)) return drawn;
+        if (!parts[g].contains(map)) parts[g].set(map, box->cut(drawn));  // one cut for all terms
+        return parts[g].at(map);
+    };
     std::vector<TermView> views;
     for (size_t t = 0; t < terms_.size(); ++t) {
         const auto& term = terms_[t];
         TermView view{surfels_.restricted(term.reach), groups_[term.group].posed, {}};
         view.posed.features = term.features;
         for (const auto& [name, drawn_as] : term.maps)
-            view.rendered.set(name, maps[term.group].at(drawn_as));
+            view.rendered.set(name, seen_by(term, term.group, drawn_as));
         for (size_t k = 0; k < term.looks_at.size(); ++k) {
             const auto& map = term.looks_at[k];
             // it may be another route's: values only
             if (!view.rendered.contains(map))
-                view.rendered.set(map, maps[lenders[t][k]].at(map).detach());
+                view.rendered.set(map, seen_by(term, lenders[t][k], map).detach());
         }
         views.push_back(std::move(view));
     }

@@ -4,6 +4,7 @@
 #include <fmgs/core/surfel_rows.h>
 #include <fmgs/raster/cpu/camera_rows.h>
 #include <fmt/format.h>
+#include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -147,6 +148,7 @@ struct Drawing {
     std::vector<Tensor> center, tangents, opacity;  ///< of the routes with a row of their own
     std::vector<Tensor> channels;                   ///< [N,C] of each name that has channels
     std::vector<int64_t> widths;                    ///< C of each
+    std::vector<bool> whole;                        ///< is it wanted beyond the box?
     std::vector<int64_t> channel_route;             ///< row of each single channel, or -1
     std::vector<int64_t> row;                       ///< of each route, or -1
 
@@ -175,6 +177,7 @@ Drawing collect(const std::vector<Route>& routes, const Camera& camera) {
             if (name == "alpha" || name == "depth") continue;  // not drawn as channels
             all.channels.push_back(channels_of(name, surfels, center_cam, camera));
             all.widths.push_back(all.channels.back().size(1));
+            all.whole.push_back(route.whole.contains(name));
             all.channel_route.insert(all.channel_route.end(),
                                      static_cast<size_t>(all.widths.back()), all.row.back());
         }
@@ -185,8 +188,48 @@ Drawing collect(const std::vector<Route>& routes, const Camera& camera) {
     return all;
 }
 
+/// An image [ΣC,H,W] as maps of `widths` channels, each whole or cut to the box. The gradient of
+/// the image is assembled once, and beyond the box nothing is read for it.
+class ImageParts : public torch::autograd::Function<ImageParts> {
+  public:
+    using Context = torch::autograd::AutogradContext;
+    using Variables = torch::autograd::variable_list;
+
+    static Variables forward(Context* context, const Tensor& image,
+                             const std::vector<int64_t>& widths, const std::vector<bool>& whole,
+                             const Box& box) {
+        const at::AutoDispatchBelowADInplaceOrView below;
+        auto parts = image.split_with_sizes(widths);
+        for (size_t k = 0; k < parts.size(); ++k)
+            if (!whole[k]) parts[k] = box.cut(parts[k]);
+        context->set_materialize_grads(false);
+        context->saved_data["widths"] = widths;
+        context->saved_data["sizes"] = image.sizes().vec();
+        context->saved_data["box"] = std::vector{box.top, box.bottom, box.left, box.right};
+        return parts;
+    }
+
+    static Variables backward(Context* context, const Variables& grads) {
+        const auto known =
+            std::find_if(grads.begin(), grads.end(), [](const auto& g) { return g.defined(); });
+        if (known == grads.end()) return Variables(4);
+        const auto sides = context->saved_data["box"].toIntVector();
+        const Box box{sides[0], sides[1], sides[2], sides[3]};
+        const auto image =
+            torch::empty(context->saved_data["sizes"].toIntVector(), known->options());
+        auto parts = image.split_with_sizes(context->saved_data["widths"].toIntVector());
+        for (size_t k = 0; k < parts.size(); ++k) {
+            const bool is_whole = grads[k].defined() && grads[k].sizes() == parts[k].sizes();
+            if (!is_whole) parts[k].zero_();
+            if (grads[k].defined()) (is_whole ? parts[k] : box.view(parts[k])).copy_(grads[k]);
+        }
+        return {image, {}, {}, {}};
+    }
+};
+
 /// All maps of the routes in one rasterization.
-std::vector<Maps> draw(const std::vector<Route>& routes, const Camera& camera, const Tiles* tiles) {
+std::vector<Maps> draw(const std::vector<Route>& routes, const Camera& camera, const Tiles* tiles,
+                       const std::optional<Box>& box) {
     const Drawing all = collect(routes, camera);
     Tiles found;
     if (!tiles) {
@@ -203,16 +246,19 @@ std::vector<Maps> draw(const std::vector<Route>& routes, const Camera& camera, c
         torch::tensor(all.channel_route, torch::kLong), camera.intrinsics, *tiles);
 
     // One split and one unbind: their backward passes assemble each cotangent once.
-    const auto images = raster.image.split_with_sizes(all.widths);
+    const auto images = box ? ImageParts::apply(raster.image, all.widths, all.whole, *box)
+                            : raster.image.split_with_sizes(all.widths);
     const auto alpha = raster.alpha.unbind(), depth = raster.depth.unbind();
     std::vector<Maps> out(routes.size());
     size_t next = 0;
     for (size_t r = 0; r < routes.size(); ++r) {
-        const auto drawn = [&](const std::vector<Tensor>& maps) {
-            // Without a row of its own it borrows the first one's values, not its gradient.
-            return all.row[r] < 0 ? maps[0].detach() : maps[static_cast<size_t>(all.row[r])];
-        };
         for (const auto& name : routes[r].names) {
+            const auto drawn = [&](const std::vector<Tensor>& maps) {
+                // Without a row of its own it borrows the first one's values, not its gradient.
+                const auto& map =
+                    all.row[r] < 0 ? maps[0].detach() : maps[static_cast<size_t>(all.row[r])];
+                return box && !routes[r].whole.contains(name) ? box->cut(map) : map;
+            };
             if (name == "alpha") {
                 out[r].set(name, drawn(alpha));
             } else if (name == "depth") {
@@ -253,15 +299,15 @@ void fade_far_side(PosedSurfels& surfels, const Camera& camera) {
 
 /// All maps that are drawn, in one pass, or two where the far side of depth and normals fades.
 std::vector<Maps> drawn_maps(const std::vector<Route>& routes, const Camera& camera,
-                             const Tiles* tiles) {
-    if (routes.front().surfels.far_side == 1) return draw(routes, camera, tiles);
+                             const Tiles* tiles, const std::optional<Box>& box) {
+    if (routes.front().surfels.far_side == 1) return draw(routes, camera, tiles, box);
     auto surface = with_maps(routes, is_surface);
-    if (!draws_something(surface)) return draw(routes, camera, tiles);
+    if (!draws_something(surface)) return draw(routes, camera, tiles, box);
     for (auto& route : surface) fade_far_side(route.surfels, camera);
-    const auto of_surface = draw(surface, camera, nullptr);
+    const auto of_surface = draw(surface, camera, nullptr, box);
     const auto rest = with_maps(routes, std::not_fn(is_surface));
     if (!draws_something(rest)) return of_surface;
-    const auto of_rest = draw(rest, camera, tiles);
+    const auto of_rest = draw(rest, camera, tiles, box);
     std::vector<Maps> out(routes.size());
     for (size_t r = 0; r < routes.size(); ++r) {
         for (const auto& name : routes[r].names)
@@ -317,21 +363,21 @@ Maps render(const PosedSurfels& surfels, const Camera& camera,
     return render(std::vector<Route>{{surfels, names}}, camera, tiles).front();
 }
 
-std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera,
-                         const Tiles* tiles) {
+std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera, const Tiles* tiles,
+                         const std::optional<Box>& box) {
     if (routes.empty()) throw Error("render: expected at least one route, got none");
     if (tiles) check_tiles(*tiles, camera);
     if (std::none_of(routes.begin(), routes.end(), is_shaded))
-        return drawn_maps(routes, camera, tiles);
-    const auto drawn = drawn_maps(with_ingredients(routes), camera, tiles);
+        return drawn_maps(routes, camera, tiles, box);
+    const auto drawn = drawn_maps(with_ingredients(routes), camera, tiles, {});  // shaders see all
     std::vector<Maps> out(routes.size());
     for (size_t r = 0; r < routes.size(); ++r) {
         for (const auto& name : routes[r].names) {
             const auto* own = drawn[r].find(name);
             const auto* shader = shader_of(routes[r].surfels, name);
-            out[r].set(
-                name,
-                !shader ? *own : (*shader)(own ? *own : Tensor(), drawn[r], camera, /*open=*/true));
+            const auto map =
+                !shader ? *own : (*shader)(own ? *own : Tensor(), drawn[r], camera, /*open=*/true);
+            out[r].set(name, box && !routes[r].whole.contains(name) ? box->cut(map) : map);
         }
     }
     return out;

@@ -1,8 +1,11 @@
 #pragma once
 /// The only way from surfels to maps: world → camera, one rasterization, normalisation.
+#include <fmgs/core/box.h>
 #include <fmgs/core/surfels.h>
 #include <fmgs/raster/rasterize.h>
 
+#include <optional>
+#include <set>
 #include <string_view>
 
 namespace fmgs {
@@ -19,6 +22,7 @@ struct Route {
     PosedSurfels surfels;
     std::vector<std::string> names;  ///< "alpha", "depth", "normal", or any feature of the surfels
     bool features_only = false;  ///< no gradient to the geometry: rides along with the other routes
+    std::set<std::string> whole;  ///< of `names`, those of which a box will not do
 };
 
 /// Renders the named maps: alpha [1,H,W]; depth [1,H,W] = Σwz / max(α, 1e-6), metres; normal
@@ -34,8 +38,9 @@ Maps render(const PosedSurfels& surfels, const Camera& camera,
 
 /// The same for several routes in one pass: routes have equal values (Surfels::posed with different
 /// reaches). Returns one Maps per route. A map takes its gradient from the route that names it; a
-/// map that two routes name is drawn for each.
+/// map that two routes name is drawn for each. With a box, only what lies in it is returned of maps
+/// that are not in route.whole: the same numbers, and a gradient that costs what the box has.
 std::vector<Maps> render(const std::vector<Route>& routes, const Camera& camera,
-                         const Tiles* tiles = nullptr);
+                         const Tiles* tiles = nullptr, const std::optional<Box>& box = {});
 
 }  // namespace fmgs

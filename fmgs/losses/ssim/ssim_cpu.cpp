@@ -1,5 +1,5 @@
 /// SSIM on a CPU: matrix products of the box that is not black.
-#include <fmgs/losses/box.h>
+#include <fmgs/core/box.h>
 #include <fmgs/losses/ssim/ssim_matrices.h>
 #include <fmgs/losses/ssim/ssim_window.h>
 #include <torch/library.h>

@@ -1,4 +1,4 @@
-#include <fmgs/losses/box.h>
+#include <fmgs/core/box.h>
 
 #include <algorithm>
 
