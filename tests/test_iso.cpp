@@ -81,6 +81,14 @@ TEST_CASE("isometry has the right gradient on both sides, and a finite one for c
     REQUIRE(same.grad().isfinite().all().item<bool>());
 }
 
+TEST_CASE("isometry has no second derivative on a CPU, and says so", "[losses]") {
+    IsoPositionLoss loss(scattered(5));
+    const auto x = uniform({5, 3}, -1, 1, 1).requires_grad_(true);
+    const auto scene = surfels(x, uniform({5, 2}, 0.1, 0.5, 2), 1.5 * turn());
+    const auto gradient = torch::autograd::grad({scene(loss)}, {x}, {}, true, true)[0];
+    REQUIRE(throws_error([&] { gradient.sum().backward(); }, "isometry: it has no second"));
+}
+
 TEST_CASE("isometry reads the neighbours that there are now, and owns nothing", "[losses]") {
     const auto set = scattered(7);
     IsoPositionLoss loss(set);
