@@ -53,7 +53,7 @@ class Isometry : public torch::autograd::Function<Isometry> {
         AT_DISPATCH_FLOATING_TYPES(in[0].scalar_type(), "isometry_backward", [&] {
             using T = scalar_t;
             const Pairs<T> c(in[0], in[2]), o(in[1], in[2]);
-            const T each = grads[0].item<T>() / T(in[2].numel());
+            const T each = *grads[0].const_data_ptr<T>() / T(in[2].numel());
             T* to[2];
             for (size_t side : {0, 1})
                 to[side] = out[side].defined() ? out[side].mutable_data_ptr<T>() : nullptr;
