@@ -103,6 +103,7 @@ class Isometry : public torch::autograd::Function<Isometry> {
 torch::Tensor isometry(const torch::Tensor& canonical, const torch::Tensor& observed,
                        const torch::Tensor& neighbours) {
     check_shape(neighbours, {canonical.size(0), -1}, "neighbours");
+    check_shape(observed, {canonical.size(0), -1}, "observed rows");
     if (detail::takes_rows(canonical)) return Isometry::apply(canonical, observed, neighbours);
     return (distances(canonical, neighbours) - distances(observed, neighbours)).abs().mean();
 }
