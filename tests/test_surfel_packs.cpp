@@ -94,10 +94,10 @@ void check_projection(InstructionSet set, int64_t n) {
     if (n > 100) REQUIRE((seen > (n - first) / 4 && seen < (n - first) * 3 / 4));
 }
 
-/// Slots of n surfels: surfel i is listed i % 4 times, and each third position was not written.
+/// Slots of n surfels: surfel i has i % 4, and each third was not written.
 template <class T>
 struct Listed {
-    std::vector<int32_t> start{0}, position;
+    std::vector<int64_t> start{0};
     std::vector<uint8_t> touched;
     std::vector<T> slots;
     size_t size;
@@ -105,10 +105,10 @@ struct Listed {
     Listed(int64_t n, int64_t slot_size) : size(static_cast<size_t>(slot_size)) {
         std::mt19937_64 random(11);
         std::uniform_real_distribution<double> uniform(-1, 1);
-        for (int64_t i = 0; i < n; ++i) start.push_back(start.back() + static_cast<int32_t>(i % 4));
-        for (int32_t j = start.back(); j-- > 0;) position.push_back(j);
-        slots.assign(position.size() * size + 16, std::numeric_limits<T>::quiet_NaN());
-        for (size_t j = 0; j < position.size(); ++j) {
+        for (int64_t i = 0; i < n; ++i) start.push_back(start.back() + i % 4);
+        const auto count = static_cast<size_t>(start.back());
+        slots.assign(count * size + 16, std::numeric_limits<T>::quiet_NaN());
+        for (size_t j = 0; j < count; ++j) {
             touched.push_back(j % 3 != 0);
             for (size_t c = 0; touched[j] && c < size; ++c)
                 slots[j * size + c] = T(uniform(random));
@@ -120,9 +120,8 @@ struct Listed {
         bool any = false;
         for (auto j = static_cast<size_t>(start[static_cast<size_t>(i)]);
              j < static_cast<size_t>(start[static_cast<size_t>(i + 1)]); ++j) {
-            const auto at = static_cast<size_t>(position[j]);
-            for (size_t c = 0; touched[at] && c < size; ++c) sum[c] += slots[at * size + c];
-            any = any || touched[at];
+            for (size_t c = 0; touched[j] && c < size; ++c) sum[c] += slots[j * size + c];
+            any = any || touched[j];
         }
         return any;
     }
@@ -144,9 +143,9 @@ void check_gather(InstructionSet set, int64_t n, int64_t routes, int64_t channel
     const auto rows = surfels.rows();
     functions<T>(tile_backend(set))
         .gather(rows,
-                {listed.start.data(), listed.position.data(), listed.slots.data(),
-                 listed.touched.data(), channel.data(), n, channels, routes, center.data(),
-                 tangents.data(), opacity.data(), features.data(), workspace.data()},
+                {listed.start.data(), listed.slots.data(), listed.touched.data(), channel.data(), n,
+                 channels, routes, center.data(), tangents.data(), opacity.data(), features.data(),
+                 workspace.data()},
                 0, n, intrinsics);
     const auto equal = [](T a, T b) { return a == b || (a != a && b != b); };
     std::vector<T> sum;

@@ -22,6 +22,29 @@ CpuFunctions<T> functions_of(const TileBackend& backend) {
     }
 }
 
+/// The tiles that a surfel's box meets.
+struct TileBox {
+    int32_t x0 = 0, y0 = 0, x1 = -1, y1 = -1;
+
+    TileBox() = default;
+    template <class T>
+    TileBox(const Projected<T>& s, int32_t tile_size) {
+        if (s.x1 < s.x0) return;
+        x0 = s.x0 / tile_size;
+        y0 = s.y0 / tile_size;
+        x1 = s.x1 / tile_size;
+        y1 = s.y1 / tile_size;
+    }
+    int64_t width() const { return x1 - x0 + 1; }
+    int64_t count() const { return width() * (y1 - y0 + 1); }
+    template <class F>
+    void for_tiles(int64_t across, F&& f) const {
+        for (int64_t y = y0; y <= y1; ++y) {
+            for (int64_t x = x0; x <= x1; ++x) f(y * across + x);
+        }
+    }
+};
+
 template <class T>
 bool all_finite(const T* x, int64_t n) {
     T check[4] = {};  // becomes NaN with the first value that is not finite

@@ -36,6 +36,13 @@ struct ForwardTile : Tile<T> {
     T* depth;  ///< [H,W]
 };
 
+/// Where the slots of a surfel lie: one for each tile that its box meets, row by row, and so for
+/// tile (x,y) the slot base + y·width + x.
+struct SlotPlace {
+    int64_t base, width;
+    int64_t of(int64_t x, int64_t y) const { return base + y * width + x; }
+};
+
 /// Gradient sums of each surfel of the tile. A null cotangent counts as zero and costs nothing.
 template <class T>
 struct BackwardTile : Tile<T> {
@@ -43,8 +50,10 @@ struct BackwardTile : Tile<T> {
     const T* const* grad_alpha;  ///< [routes] pointers to [H,W]
     const T* const* grad_depth;  ///< [routes] pointers to [H,W]
     bool needs_features;         ///< fill the feature part of the slots
-    T* slots;  ///< [count, routes·kSums + channels] sums, then dL/df of the ordered channels
-    uint8_t* touched;  ///< [count] set to 1 where the slot was written, else to 0
+    int64_t column, row;         ///< of the tile
+    const SlotPlace* places;     ///< [N]
+    T* slots;          ///< [P, routes·kSums + channels] sums, then dL/df of the ordered channels
+    uint8_t* touched;  ///< [P] set to 1 where a slot is written
 };
 
 /// The surfels of a call.
@@ -59,8 +68,8 @@ struct SurfelRows {
 /// From the sums of the slots to gradients.
 template <class T>
 struct SlotRows {
-    const int32_t *start, *position;  ///< [N+1] into [P], positions at which each surfel is listed
-    const T* slots;  ///< [P, routes·kSums + channels]; what lies up to a pack behind is read
+    const int64_t* start;  ///< [N+1] into [P], slots of each surfel
+    const T* slots;        ///< [P, routes·kSums + channels]; what lies up to a pack behind is read
     const uint8_t* touched;  ///< [P] the slot was written
     const int32_t* channel;  ///< [channels] which a slot's are
     int64_t n, channels, routes;

@@ -320,14 +320,22 @@ FMGS_HD void sum_pairs(const BackwardTile<typename M::Scalar>& t, BackwardState<
     }
 }
 
-/// Asks for the slot of the surfel at a position of the list. Stores leave in order: one to memory
-/// that is not at hand would hold up all after it.
+/// Which slot the surfel at a position of the list has in this tile.
+template <class T>
+FMGS_HD int64_t slot_of(const BackwardTile<T>& t, int64_t i) {
+    return t.places[t.indices[i]].of(t.column, t.row);
+}
+
+/// Asks for the slot of a surfel. Stores leave in order: one to memory that is not at hand would
+/// hold up all after it.
 template <class T>
 FMGS_HD void prefetch_slot(const BackwardTile<T>& t, int64_t i) {
+    if (i >= kAhead) __builtin_prefetch(t.places + t.indices[i - kAhead]);
+    if (i < 0) return;
     const int64_t size = t.routes * kSums + t.channels;
     constexpr int64_t kLine = kCacheLine / static_cast<int64_t>(sizeof(T));
-    for (int64_t at = 0; i >= 0 && at < size; at += kLine)
-        __builtin_prefetch(t.slots + i * size + at, 1);
+    const T* const slot = t.slots + slot_of(t, i) * size;
+    for (int64_t at = 0; at < size; at += kLine) __builtin_prefetch(slot + at, 1);
 }
 
 template <class M>
@@ -335,7 +343,6 @@ void backward(const BackwardTile<typename M::Scalar>& t) {
     using T = typename M::Scalar;
     BackwardState<M> state = backward_state<M>(t);
     const int64_t largest = load_pixels<M>(t, state);
-    memset(t.touched, 0, static_cast<size_t>(t.count));
     const int64_t slot_size = t.routes * kSums + t.channels;
     for (int64_t i = 0; i < kAhead; ++i) prefetch(t, largest - i);
     with_channels(t.channels, state.few, [&](auto channels) {
@@ -350,8 +357,9 @@ void backward(const BackwardTile<typename M::Scalar>& t) {
                 load_features<M>(t, state, t.indices[i]);
                 weigh_pairs<M>(t, state, n);
             }
-            T* const slot = t.slots + i * slot_size;
-            t.touched[i] = 1;
+            const int64_t at = slot_of(t, i);
+            T* const slot = t.slots + at * slot_size;
+            t.touched[at] = 1;
             sum_pairs<M>(t, state, t.surfels[t.indices[i]], n, slot);
             if (!t.needs_features) continue;
             T* out = slot + t.routes * kSums;

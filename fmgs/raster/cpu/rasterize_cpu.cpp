@@ -99,11 +99,11 @@ RasterizeGradients backward(const RasterizeInputs& in, const RasterizeCotangents
                depth = planes<T>(g_depth, call.routes, pixels);
     const auto final = cotangents.transmittance.contiguous(), last = cotangents.last.contiguous();
 
-    const int64_t intersections = in.indices.numel(), slot = call.routes * kSums + call.channels;
+    const SlotPlaces places(call);
+    const int64_t count = places.start.back(), slot = call.routes * kSums + call.channels;
     constexpr int64_t kPack = kCacheLine / static_cast<int64_t>(sizeof(T));  // read behind the last
-    const std::unique_ptr<T[]> slots(new T[static_cast<size_t>(intersections * slot + kPack)]);
-    const std::unique_ptr<uint8_t[]> touched(new uint8_t[static_cast<size_t>(intersections)]());
-    const int32_t* offsets = call.in.offsets.template const_data_ptr<int32_t>();
+    const std::unique_ptr<T[]> slots(new T[static_cast<size_t>(count * slot + kPack)]);
+    const std::unique_ptr<uint8_t[]> touched(new uint8_t[static_cast<size_t>(count)]());
     const bool needs_features = cotangents.needs_features && g_image.defined();
     call.for_tiles(filled_tiles(call), [&](int64_t index, T* workspace) {
         BackwardTile<T> tile;
@@ -116,11 +116,14 @@ RasterizeGradients backward(const RasterizeInputs& in, const RasterizeCotangents
         tile.grad_alpha = alpha.data();
         tile.grad_depth = depth.data();
         tile.needs_features = needs_features;
-        tile.slots = slots.get() + offsets[index] * slot;
-        tile.touched = touched.get() + offsets[index];
+        tile.column = index % call.across;
+        tile.row = index / call.across;
+        tile.places = places.places.data();
+        tile.slots = slots.get();
+        tile.touched = touched.get();
         call.functions.backward(tile);
     });
-    return reduce(call, slots.get(), touched.get(), needs_features);
+    return reduce(call, places, slots.get(), touched.get(), needs_features);
 }
 
 /// The operator takes the best.

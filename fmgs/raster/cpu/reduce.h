@@ -6,35 +6,37 @@
 
 namespace fmgs::raster {
 
-/// Positions at which each surfel stands in the tiles' lists, in order: [offsets [N+1], positions
-/// [P]].
-inline std::pair<std::vector<int32_t>, std::vector<int32_t>> invert(const int32_t* indices,
-                                                                    int64_t intersections,
-                                                                    int64_t n) {
-    std::vector<int32_t> start(static_cast<size_t>(n + 1), 0),
-        position(static_cast<size_t>(intersections));
-    for (int64_t i = 0; i < intersections; ++i) ++start[static_cast<size_t>(indices[i]) + 1];
-    std::partial_sum(start.begin(), start.end(), start.begin());
-    std::vector<int32_t> next(start.begin(), start.end() - 1);
-    for (int64_t i = 0; i < intersections; ++i)
-        position[static_cast<size_t>(next[static_cast<size_t>(indices[i])]++)] =
-            static_cast<int32_t>(i);
-    return {std::move(start), std::move(position)};
-}
+/// Slots for every surfel and tile that its box meets.
+struct SlotPlaces {
+    std::vector<int64_t> start;     ///< [N+1] first slot of each surfel
+    std::vector<SlotPlace> places;  ///< [N]
+
+    template <class T>
+    explicit SlotPlaces(const Call<T>& call)
+        : start(static_cast<size_t>(call.n + 1), 0), places(static_cast<size_t>(call.n)) {
+        const auto size = static_cast<int32_t>(call.in.tile_size);
+        at::parallel_for(0, call.n, 4096, [&](int64_t first, int64_t last) {
+            for (auto i = static_cast<size_t>(first); i < static_cast<size_t>(last); ++i) {
+                const TileBox box(call.surfels[i], size);
+                places[i] = {-box.y0 * box.width() - box.x0, box.width()};
+                start[i + 1] = box.count();
+            }
+        });
+        std::partial_sum(start.begin(), start.end(), start.begin());
+        for (size_t i = 0; i < places.size(); ++i) places[i].base += start[i];
+    }
+};
 
 /// Adds up the slots of every surfel in the order of the tiles and turns the sums into gradients.
 template <class T>
-RasterizeGradients reduce(const Call<T>& call, const T* slots, const uint8_t* touched,
-                          bool needs_features) {
+RasterizeGradients reduce(const Call<T>& call, const SlotPlaces& places, const T* slots,
+                          const uint8_t* touched, bool needs_features) {
     const auto& in = call.in;
-    const auto inverse =
-        invert(in.indices.template const_data_ptr<int32_t>(), in.indices.numel(), call.n);
     RasterizeGradients out{
         torch::empty_like(in.center), torch::empty_like(in.tangents), torch::empty_like(in.opacity),
         needs_features ? torch::empty_like(in.features) : torch::zeros_like(in.features),
         torch::empty_like(in.intrinsics)};
-    SlotRows<T> rows{inverse.first.data(),
-                     inverse.second.data(),
+    SlotRows<T> rows{places.start.data(),
                      slots,
                      touched,
                      call.channel.data(),

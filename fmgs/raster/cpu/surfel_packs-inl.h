@@ -60,26 +60,15 @@ void project_rows(const SurfelRows<typename M::Scalar>& rows, int64_t first, int
     }
 }
 
-/// Asks for the slots of a surfel some time before they are read: they lie anywhere.
-template <class T>
-FMGS_HD void prefetch_slots(const SlotRows<T>& rows, int64_t i, int64_t size) {
-    if (i >= rows.n) return;
-    for (int32_t j = rows.start[i]; j < rows.start[i + 1]; ++j) {
-        for (int64_t c = 0; c < size; c += kCacheLine / static_cast<int64_t>(sizeof(T)))
-            __builtin_prefetch(rows.slots + rows.position[j] * size + c);
-    }
-}
-
 /// The sum of the slots of a surfel, in their order; false, and zeros, when none was written.
 template <class M>
 FMGS_HD bool add_slots(const SlotRows<typename M::Scalar>& rows, int64_t i, int64_t size,
                        typename M::Scalar* sum) {
     constexpr int L = M::kLanes;
     bool any = false;
-    for (int32_t j = rows.start[i]; j < rows.start[i + 1]; ++j) {
-        const int32_t at = rows.position[j];
-        if (!rows.touched[at]) continue;
-        const auto* const slot = rows.slots + at * size;
+    for (int64_t j = rows.start[i]; j < rows.start[i + 1]; ++j) {
+        if (!rows.touched[j]) continue;
+        const auto* const slot = rows.slots + j * size;
         for (int64_t c = 0; c < size; c += L)
             M::store(sum + c, any ? M::load(sum + c) + M::load(slot + c) : M::load(slot + c));
         any = true;
@@ -124,17 +113,14 @@ void gather_rows(const SurfelRows<typename M::Scalar>& surfels,
                  typename M::Scalar* intrinsics) {
     using T = typename M::Scalar;
     constexpr int L = M::kLanes;
-    constexpr int64_t kAhead = 2 * L;
     const int64_t size = rows.routes * kSums + rows.channels, stride = round_up(size, L);
     T* const sums = rows.workspace;  // [L, stride]
     typename M::Value grad_intrinsics[4] = {};
     for (int64_t i = first; i < last; i += L) {
         const int64_t count = last - i < L ? last - i : L;
         Columns<M, 1> any{};
-        for (int l = 0; l < L; ++l) {
-            prefetch_slots(rows, i + l + kAhead, size);
-            if (l < count) any.number[0][l] = add_slots<M>(rows, i + l, size, sums + l * stride);
-        }
+        for (int64_t l = 0; l < count; ++l)
+            any.number[0][l] = add_slots<M>(rows, i + l, size, sums + l * stride);
         const auto written = M::less(M::set(0), any[0]);
         const auto surfel = load_surfels<M>(surfels, i, count);
         for (int64_t r = 0; r < rows.routes; ++r) {

@@ -28,19 +28,6 @@ struct Keyed {
     int32_t surfel;
 };
 
-/// The tiles that a surfel's box meets.
-struct TileBox {
-    int32_t x0, y0, x1, y1;
-
-    template <class F>
-    void for_tiles(int64_t across, F&& f) const {
-        for (int64_t y = y0; y <= y1; ++y) {
-            for (int64_t x = x0; x <= x1; ++x) f(y * across + x);
-        }
-    }
-    int64_t count() const { return int64_t{x1 - x0 + 1} * (y1 - y0 + 1); }
-};
-
 /// A part of n items for each thread: f(part, begin, end). What is made of parts does not depend on
 /// their number.
 template <class F>
@@ -136,7 +123,7 @@ Seen<T> project_all(const TilesInputs& in, int64_t parts) {
                 Keyed<T> item{0, static_cast<int32_t>(i)};
                 std::memcpy(&item.key, &s.z, sizeof s.z);
                 order.push_back(item);
-                const TileBox box{s.x0 / size, s.y0 / size, s.x1 / size, s.y1 / size};
+                const TileBox box(s, size);
                 seen.boxes[static_cast<size_t>(i)] = box;
                 intersections += box.count();
             }
