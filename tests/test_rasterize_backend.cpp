@@ -60,6 +60,25 @@ TEST_CASE("image and gradients have the same bits for any number of threads", "[
     }
 }
 
+TEST_CASE("many surfels are listed by several threads, in the same order", "[raster]") {
+    const auto scene = random_scene(54, 70000, 0, 96, 80, 0.5, 1).to(torch::kFloat);
+    fmgs::Tiles first;
+    for (const int threads : {1, 2, 3}) {
+        const ThreadCount count(threads);
+        const auto tiles = scene.tiles(8);
+        if (threads == 1) first = tiles;
+        REQUIRE(torch::equal(tiles.offsets, first.offsets));
+        REQUIRE(torch::equal(tiles.indices, first.indices));
+    }
+    // Front to back within each tile, and of equal depth in the order of the surfels.
+    const auto depth = scene.center.select(1, 2).index_select(0, first.indices.to(torch::kLong));
+    const int32_t* offsets = first.offsets.data_ptr<int32_t>();
+    for (int64_t t = 0; t + 1 < first.offsets.numel(); ++t) {
+        const auto z = depth.slice(0, offsets[t], offsets[t + 1]);
+        if (z.numel() > 1) REQUIRE((z.diff() >= 0).all().item<bool>());
+    }
+}
+
 TEST_CASE("the image is the same for every tile size, bit by bit", "[raster]") {
     const auto scene = random_scene(53, 200, 5, 61, 47).to(torch::kFloat);
     const auto first = scene.draw(16);

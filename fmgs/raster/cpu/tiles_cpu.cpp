@@ -140,7 +140,10 @@ template <class T>
 TilesOutputs bin(const TilesInputs& in) {
     const auto tiles_along = [&](int64_t n) { return (n + in.tile_size - 1) / in.tile_size; };
     const int64_t across = tiles_along(in.width), tiles = across * tiles_along(in.height);
-    const int64_t parts = at::get_num_threads();
+    // Threads wait for each other some ten times: few surfels are not worth it.
+    constexpr int64_t kSurfels = 16384;
+    const int64_t parts =
+        std::clamp<int64_t>(in.center.size(0) / kSurfels, 1, at::get_num_threads());
     auto seen = project_all<T>(in, parts);
     if (seen.intersections > INT32_MAX)
         throw Error(fmt::format(
