@@ -1,5 +1,4 @@
 /// The tile functions for the avx512 instruction set; compiled with its flags (see CMakeLists.txt).
-/// Surfels are seldom wider than eight pixels: sixteen lanes are two rows.
 #if defined(__AVX512F__)
 #define FMGS_SET avx512
 #define FMGS_LANES 16

@@ -15,7 +15,7 @@ struct Count {
     constexpr operator int64_t() const { return N; }
 };
 
-/// The pixels of a tile in blocks of one pack each, 8×2 pixels for 16 lanes: what one surfel has
+/// The pixels of a tile in blocks of one pack each, 4×4 pixels for 16 lanes: what one surfel has
 /// written the next reads in one piece. Blocks stick out of a surfel's box, where α is below 1/255,
 /// and out of the tile, where pixels have ended.
 template <class M>
