@@ -195,6 +195,18 @@ TEST_CASE("slots add up to the gradients of their surfels; without any these are
     }
 }
 
+TEST_CASE("a surfel whose squares overflow on the way to a sample is culled", "[raster]") {
+    constexpr float kIntrinsics[] = {50, 55, 30.5F, 23.25F};
+    const auto seen = [&](float size) {
+        // q0 is 1e3 times the tangent's image, which alone may still be squared.
+        const Surfel<float> surfel{{0, 0, 1e3F}, {size, 0, 0}, {0, size, 0}, 0.9F};
+        Projected<float> out{};
+        return project<ScalarMath<float>>(surfel, kIntrinsics, 0.2F, 0.7F, kWidth, kHeight, out);
+    };
+    REQUIRE(seen(1e12F));
+    REQUIRE(!seen(1e16F));
+}
+
 TEST_CASE("the logarithm of boxes is that of the standard library", "[raster]") {
     for (double x = 1; x < 300; x *= 1.0037) {
         const auto single = static_cast<float>(x);
