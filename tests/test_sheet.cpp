@@ -33,6 +33,14 @@ TEST_CASE("colours stay in [0,1], are black outside, and differ from near to far
     REQUIRE(image[0][3][4].item<float>() > image[2][3][4].item<float>());    // near: red
     REQUIRE(image[2][3][15].item<float>() > image[0][3][15].item<float>());  // far: blue
     REQUIRE(!colorize_depth(depth, ~all()).any().item<bool>());
+    // What has no depth is black, and the range is that of the rest.
+    auto holed = depth.clone();
+    holed[0][3][5] = 0;
+    const auto around = colorize_depth(holed, where);
+    REQUIRE(!around.select(1, 3).select(1, 5).any().item<bool>());
+    auto there = where.clone();
+    there[0][3][5] = false;
+    REQUIRE(torch::equal(around, colorize_depth(depth, there)));
     REQUIRE_CLOSE(colorize_normal(torch::tensor({0.0F, 0.0F, -1.0F}).view({3, 1, 1}),
                                   torch::ones({1, 1, 1}, torch::kBool)),
                   torch::tensor({0.5F, 0.5F, 1.0F}).view({3, 1, 1}), 0);

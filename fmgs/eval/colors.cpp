@@ -77,7 +77,8 @@ torch::Tensor colorize_depth(const torch::Tensor& depth, const torch::Tensor& wh
     check_shape(depth, {1, -1, -1}, "depth");
     check_where(where, depth);
     const auto d = depth.to(torch::kCPU, torch::kFloat32);
-    const auto inside = where.to(torch::kCPU) & d.isfinite();
+    // 0: alpha is that of the far side, which has no depth
+    const auto inside = where.to(torch::kCPU) & d.isfinite() & (d != 0);
     const auto seen = d.masked_select(inside);
     if (seen.numel() == 0) return torch::zeros({3, d.size(1), d.size(2)});
     if (near >= far) {

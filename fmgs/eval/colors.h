@@ -15,8 +15,8 @@ torch::Tensor colorize(const std::string& name, const torch::Tensor& map,
 /// Over a background b it is C·α + b·(1 - α).
 torch::Tensor straight_alpha(const torch::Tensor& picture, const torch::Tensor& alpha);
 /// Depth [1,H,W] in metres → colours [3,H,W] in [0,1], near is warm; black where `where` [1,H,W]
-/// bool is false. The range runs from the smallest to the largest depth in `where`, or from `near`
-/// to `far` when near < far.
+/// bool is false, and where the depth is 0: only the far side is seen. The range runs from the
+/// smallest to the largest of the others, or from `near` to `far` when near < far.
 torch::Tensor colorize_depth(const torch::Tensor& depth, const torch::Tensor& where,
                              double near = 0, double far = 0);
 /// Values [H,W] → colours [3,H,W] in [0,1]: dark blue at 0 and below, then cyan, green, yellow,
