@@ -12,16 +12,6 @@ using namespace fmgs::test;
 
 namespace {
 
-/// The instruction sets that this machine runs.
-std::vector<raster::InstructionSet> instruction_sets() {
-    std::vector<raster::InstructionSet> sets;
-    for (const auto set : {raster::InstructionSet::portable, raster::InstructionSet::avx2,
-                           raster::InstructionSet::avx512}) {
-        if (set <= raster::best_instruction_set()) sets.push_back(set);
-    }
-    return sets;
-}
-
 /// Pixels further than `band` from any decision at which the image jumps.
 torch::Tensor calm(const torch::Tensor& to_decision, double band) { return to_decision > band; }
 

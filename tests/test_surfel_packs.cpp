@@ -1,37 +1,20 @@
 /// Projection and its gradient a pack of surfels at a time, in every instruction set, against the
 /// same formulas for one surfel.
-#include <fmgs/raster/cpu/composite.h>
+#include <fmgs/raster/cpu/call.h>
 
 #include <cstring>
 #include <limits>
 #include <random>
 #include <vector>
 
-#include "support/test.h"
+#include "support/raster_probe.h"
 
 namespace {
 
 using namespace fmgs::raster;
+using fmgs::test::instruction_sets;
 
 constexpr int64_t kWidth = 61, kHeight = 47;
-
-std::vector<InstructionSet> instruction_sets() {
-    std::vector<InstructionSet> sets;
-    for (const auto set :
-         {InstructionSet::portable, InstructionSet::avx2, InstructionSet::avx512}) {
-        if (static_cast<int>(set) <= static_cast<int>(best_instruction_set())) sets.push_back(set);
-    }
-    return sets;
-}
-
-template <class T>
-const CpuFunctions<T>& functions(const TileBackend& backend) {
-    if constexpr (std::is_same_v<T, float>) {
-        return backend.single;
-    } else {
-        return backend.twofold;
-    }
-}
 
 /// Surfels of all kinds: seen, behind the camera, off screen, faint, and with a number that is
 /// none.
@@ -54,7 +37,6 @@ struct Rows {
             if (i % 17 == 16) opacity.back() = kNone[i % 2];
         }
     }
-    int64_t size() const { return static_cast<int64_t>(opacity.size()); }
     SurfelRows<T> rows() const {
         return {center.data(), tangents.data(), opacity.data(), intrinsics.data(),
                 T(0.2),        T(0.7),          kWidth,         kHeight};
@@ -80,7 +62,7 @@ void check_projection(InstructionSet set, int64_t n) {
     const int64_t first = n / 3;
     std::vector<Projected<T>> out(static_cast<size_t>(n - first + 1));
     out.back().x0 = 77;
-    functions<T>(tile_backend(set)).project(surfels.rows(), first, n, out.data());
+    functions_of<T>(tile_backend(set)).project(surfels.rows(), first, n, out.data());
     REQUIRE(out.back().x0 == 77);
     int64_t seen = 0;
     for (int64_t i = first; i < n; ++i) {
@@ -141,7 +123,7 @@ void check_gather(InstructionSet set, int64_t n, int64_t routes, int64_t channel
     std::vector<T> workspace(static_cast<size_t>(slot_workspace_size(channels, routes)));
     T intrinsics[4] = {1, 2, 3, 4}, expected[4] = {1, 2, 3, 4};
     const auto rows = surfels.rows();
-    functions<T>(tile_backend(set))
+    functions_of<T>(tile_backend(set))
         .gather(rows,
                 {listed.start.data(), listed.slots.data(), listed.touched.data(), channel.data(), n,
                  channels, routes, center.data(), tangents.data(), opacity.data(), features.data(),

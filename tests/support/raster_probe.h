@@ -9,6 +9,16 @@
 
 namespace fmgs::test {
 
+/// The instruction sets that this machine runs.
+inline std::vector<raster::InstructionSet> instruction_sets() {
+    std::vector<raster::InstructionSet> sets;
+    for (const auto set : {raster::InstructionSet::portable, raster::InstructionSet::avx2,
+                           raster::InstructionSet::avx512}) {
+        if (set <= raster::best_instruction_set()) sets.push_back(set);
+    }
+    return sets;
+}
+
 /// A scalar that depends on every output with fixed random weights.
 inline torch::Tensor probe(const Raster& out, uint64_t seed = 5) {
     auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);

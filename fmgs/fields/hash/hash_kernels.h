@@ -125,7 +125,7 @@ void read_ahead(const HashLevel& level, const T* table, int64_t F, int64_t point
 
 /// Calls f(p, q) for N points in L levels: p is the row of one in [N,L], q that in [L,stride].
 template <class F>
-void for_rows(int64_t N, int64_t L, int64_t stride, F&& f) {
+void for_transposed(int64_t N, int64_t L, int64_t stride, F&& f) {
     constexpr int64_t kTile = 64;
     for (int64_t begin = 0; begin < N; begin += kTile) {
         const int64_t end = std::min(begin + kTile, N);
@@ -166,7 +166,7 @@ void forward_kernel(const EncodeInputs& in, Tensor& out) {
         }
         const T* from = by_level.get();
         T* to = result + begin * L * F;
-        for_rows(count, L, count, [=](int64_t p, int64_t q) {
+        for_transposed(count, L, count, [=](int64_t p, int64_t q) {
             copy_row<T, kFeatures>(from + q * F, F, to + p * F);
         });
     });
@@ -182,7 +182,7 @@ Tensor level_major(const Tensor& grad, int64_t L, int64_t F) {
     at::parallel_for(0, N, 512, [=](int64_t begin, int64_t end) {
         const T* from = all + begin * L * F;
         T* to = result + begin * F;
-        for_rows(end - begin, L, N, [=](int64_t p, int64_t q) {
+        for_transposed(end - begin, L, N, [=](int64_t p, int64_t q) {
             copy_row<T, kFeatures>(from + p * F, F, to + q * F);
         });
     });

@@ -22,6 +22,19 @@ CpuFunctions<T> functions_of(const TileBackend& backend) {
     }
 }
 
+/// The surfels of contiguous inputs of find_tiles or rasterize.
+template <class T, class Inputs>
+SurfelRows<T> rows_of(const Inputs& in) {
+    return {in.center.template const_data_ptr<T>(),
+            in.tangents.template const_data_ptr<T>(),
+            in.opacity.template const_data_ptr<T>(),
+            in.intrinsics.template const_data_ptr<T>(),
+            static_cast<T>(in.near),
+            static_cast<T>(in.low_pass),
+            in.width,
+            in.height};
+}
+
 /// The tiles that a surfel's box meets.
 struct TileBox {
     int32_t x0 = 0, y0 = 0, x1 = -1, y1 = -1;
@@ -83,14 +96,7 @@ Call<T>::Call(const RasterizeInputs& inputs, const TileBackend& backend)
     for (auto* x : {&in.center, &in.tangents, &in.opacity, &in.features, &in.intrinsics,
                     &in.offsets, &in.indices, &in.channel_route})
         *x = x->contiguous();
-    rows = {in.center.const_data_ptr<T>(),
-            in.tangents.const_data_ptr<T>(),
-            in.opacity.const_data_ptr<T>(),
-            in.intrinsics.const_data_ptr<T>(),
-            static_cast<T>(in.near),
-            static_cast<T>(in.low_pass),
-            in.width,
-            in.height};
+    rows = rows_of<T>(in);
 
     const int64_t* route = in.channel_route.const_data_ptr<int64_t>();
     channel.resize(static_cast<size_t>(channels));

@@ -131,15 +131,17 @@ FMGS_HD void load_features(const BackwardTile<typename M::Scalar>& t, BackwardSt
 }
 
 /// Puts samples of weight zero, at the first sample's pixel, behind the n listed, to a whole pack.
-template <class M>
+template <class M, int kChannels>
 FMGS_HD void fill_pack(const Samples<M>& p, int64_t n, int64_t routes, int64_t capacity) {
     const auto zero = M::set(0);
     M::store(p.dx + n, zero);
     M::store(p.dy + n, zero);
     M::store(p.before + n, zero);
-    M::store(p.weight + n, zero);
     M::store(p.gauss + n, zero);
-    M::store_lanes(p.pixel + n, M::set_lanes(p.pixel[0]));
+    if constexpr (kChannels == kMany) {
+        M::store(p.weight + n, zero);
+        M::store_lanes(p.pixel + n, M::set_lanes(p.pixel[0]));
+    }
     for (int64_t r = 0; r < routes; ++r) {
         M::store(p.value + r * capacity + n, zero);
         M::store(p.suffix + r * capacity + n, zero);
@@ -206,7 +208,7 @@ FMGS_HD int64_t list_pairs(const BackwardTile<typename M::Scalar>& t, BackwardSt
     });
     if (n == 0) return 0;
     of_tile.samples.blocks = used;
-    fill_pack<M>(p, n, routes, capacity);
+    fill_pack<M, kChannels>(p, n, routes, capacity);
     if constexpr (kChannels > 0) M::template sums<kChannels>(grad_feature, state.grad_row);
     return n;
 }

@@ -96,6 +96,7 @@ struct Native {
 };
 
 #if defined(__AVX512F__)
+/// What comparisons of 64 bytes give: a bit for each lane.
 struct LaneBits {
     __mmask16 bits;
     friend FMGS_HD LaneBits operator&(LaneBits a, LaneBits b) {
@@ -104,7 +105,7 @@ struct LaneBits {
     friend FMGS_HD LaneBits operator~(LaneBits a) { return {static_cast<__mmask16>(~a.bits)}; }
 };
 
-/// Comparisons of 64 bytes give a bit for each lane.
+/// Sixteen floats with AVX-512.
 template <>
 struct Native<float, 16> {
     typedef float Value __attribute__((vector_size(64)));

@@ -83,36 +83,25 @@ void radix_sort(std::vector<Keyed<T>>& items, int64_t parts) {
     }
 }
 
-/// What is seen, in the order of the surfels, and the tiles of each.
+/// What is seen, in the order of the surfels.
 template <class T>
 struct Seen {
     std::vector<Keyed<T>> order;
-    std::unique_ptr<TileBox[]> boxes;  ///< [N], of those in `order`
-    int64_t intersections = 0;
+    int64_t intersections = 0;  ///< with tiles
 };
 
+/// boxes [N] out: the tiles of those that are seen.
 template <class T>
-Seen<T> project_all(const TilesInputs& in, int64_t parts) {
-    const int64_t n = in.center.size(0);
-    const auto center = in.center.contiguous(), tangents = in.tangents.contiguous(),
-               opacity = in.opacity.contiguous(), intrinsics = in.intrinsics.contiguous();
-    const SurfelRows<T> rows{center.template const_data_ptr<T>(),
-                             tangents.template const_data_ptr<T>(),
-                             opacity.template const_data_ptr<T>(),
-                             intrinsics.template const_data_ptr<T>(),
-                             static_cast<T>(in.near),
-                             static_cast<T>(in.low_pass),
-                             in.width,
-                             in.height};
+Seen<T> project_all(TilesInputs in, int64_t parts, TileBox* boxes) {
+    for (auto* x : {&in.center, &in.tangents, &in.opacity, &in.intrinsics}) *x = x->contiguous();
+    const auto rows = rows_of<T>(in);
     const auto functions = functions_of<T>(tile_backend());
     const auto size = static_cast<int32_t>(in.tile_size);
-    Seen<T> seen;
-    seen.boxes.reset(new TileBox[static_cast<size_t>(n)]);
     std::vector<Seen<T>> own(static_cast<size_t>(parts));
-    for_parts(parts, n, [&](int64_t part, int64_t begin, int64_t end) {
+    for_parts(parts, in.center.size(0), [&](int64_t part, int64_t begin, int64_t end) {
         constexpr int64_t kRows = 256;
         std::array<Projected<T>, kRows> projected;
-        auto& [order, none, intersections] = own[static_cast<size_t>(part)];
+        auto& [order, intersections] = own[static_cast<size_t>(part)];
         order.reserve(static_cast<size_t>(end - begin));
         for (int64_t first = begin; first < end; first += kRows) {
             const int64_t last = std::min(first + kRows, end);
@@ -123,12 +112,12 @@ Seen<T> project_all(const TilesInputs& in, int64_t parts) {
                 Keyed<T> item{0, static_cast<int32_t>(i)};
                 std::memcpy(&item.key, &s.z, sizeof s.z);
                 order.push_back(item);
-                const TileBox box(s, size);
-                seen.boxes[static_cast<size_t>(i)] = box;
-                intersections += box.count();
+                boxes[i] = TileBox(s, size);
+                intersections += boxes[i].count();
             }
         }
     });
+    Seen<T> seen;
     for (const auto& part : own) {
         seen.order.insert(seen.order.end(), part.order.begin(), part.order.end());
         seen.intersections += part.intersections;
@@ -144,7 +133,8 @@ TilesOutputs bin(const TilesInputs& in) {
     constexpr int64_t kSurfels = 16384;
     const int64_t parts =
         std::clamp<int64_t>(in.center.size(0) / kSurfels, 1, at::get_num_threads());
-    auto seen = project_all<T>(in, parts);
+    const std::unique_ptr<TileBox[]> boxes(new TileBox[static_cast<size_t>(in.center.size(0))]);
+    auto seen = project_all<T>(in, parts, boxes.get());
     if (seen.intersections > INT32_MAX)
         throw Error(fmt::format(
             "find_tiles: {} intersections of surfels and tiles; at most {} fit: use larger tiles",
@@ -153,8 +143,8 @@ TilesOutputs bin(const TilesInputs& in) {
     const auto for_tiles = [&](int64_t begin, int64_t end, auto&& f) {
         for (int64_t i = begin; i < end; ++i) {
             const int32_t surfel = seen.order[static_cast<size_t>(i)].surfel;
-            seen.boxes[static_cast<size_t>(surfel)].for_tiles(
-                across, [&](int64_t tile) { f(tile, surfel); });
+            boxes[static_cast<size_t>(surfel)].for_tiles(across,
+                                                         [&](int64_t tile) { f(tile, surfel); });
         }
     };
     const auto count = static_cast<int64_t>(seen.order.size());
