@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <mutex>
 #include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -115,6 +116,15 @@ c10::intrusive_ptr<c10d::ProcessGroupGloo> connect(const RankEnvironment& enviro
     return group;
 }
 
+/// Starts a collective. c10d's flight recorder is one for all groups of a process and takes in a
+/// new one without a lock (LibTorch 2.11): ranks that are threads of one process start one by one.
+template <class Collective>
+c10::intrusive_ptr<c10d::Work> start(Collective collective) {
+    static std::mutex mutex;
+    const std::lock_guard<std::mutex> lock(mutex);
+    return collective();
+}
+
 constexpr int64_t kInOrder = 3;  // ranks: twice their numbers each instead of four thirds
 
 class GlooLink : public Link {
@@ -156,7 +166,9 @@ class GlooLink : public Link {
             Tensors mine = {values.back()};
             for (int64_t r = 0; in_order && r < environment_.size; ++r)
                 parts[k][0].push_back(torch::empty_like(mine[0]));
-            works.push_back(in_order ? group_->allgather(parts[k], mine) : group_->allreduce(mine));
+            works.push_back(start([&] {
+                return in_order ? group_->allgather(parts[k], mine) : group_->allreduce(mine);
+            }));
         }
         for (size_t k = 0; k < tensors.size(); ++k) {
             wait(works[k]);
@@ -169,14 +181,14 @@ class GlooLink : public Link {
 
     void take_from_first(const torch::Tensor& tensor) override {
         auto values = Tensors{tensor};
-        wait(group_->broadcast(values));
+        wait(start([&] { return group_->broadcast(values); }));
     }
 
     Tensors gather(const torch::Tensor& tensor) override {
         auto mine = Tensors{tensor};
         std::vector<Tensors> all(1);
         for (int64_t r = 0; r < environment_.size; ++r) all[0].push_back(torch::empty_like(tensor));
-        wait(group_->allgather(all, mine));
+        wait(start([&] { return group_->allgather(all, mine); }));
         return all[0];
     }
 
