@@ -3,6 +3,7 @@
 #include <fmgs/train/checkpoint.h>
 
 #include <cmath>
+#include <regex>
 #include <sstream>
 
 #include "support/programs.h"
@@ -102,9 +103,9 @@ TEST_CASE("two ranks with a frame each are one process with both, to the bit", "
     CHECK(fs::exists(two / "sheets/000003.png"));
     CHECK(bytes(two / "history.txt").find("2 ranks, Gloo") != std::string::npos);
     CHECK(bytes(one / "history.txt").find("ranks") == std::string::npos);
-    // Rank 0 alone speaks.
+    // Rank 0 alone speaks; c10d may, of names that the DNS does not have.
     CHECK(both[0].text().find("done at step 6") != std::string::npos);
-    CHECK(both[1].text() == "");
+    CHECK(std::regex_replace(both[1].text(), std::regex(".*\\[c10d\\].*\n"), "") == "");
     // Another number of ranks goes on with it: from step 4, to the same bits.
     for (const auto& run : {two, one}) {
         fs::remove_all(run / "checkpoints/000006");
