@@ -83,7 +83,7 @@ int64_t newest_step(const fs::path& output) {
 }
 
 constexpr const char* kLong =
-    "train.steps=100000 train.checkpoint_every=2 train.batch=3 train.timeout=3";
+    "train.steps=100000 train.checkpoint_every=2 train.batch=3 train.timeout=5";
 
 }  // namespace
 
@@ -162,10 +162,10 @@ TEST_CASE("a rank that hangs is named within the time-out", "[ranks]") {
     REQUIRE(group[0].says("step 3/", 30));
     const auto start = std::chrono::steady_clock::now();
     group[1].signal(SIGSTOP);
-    CHECK(group[0].end(15) == 1);
+    CHECK(group[0].end(30) == 1);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     INFO(group[0].text());
-    CHECK(took.count() > 2.5);
+    CHECK(took.count() > 4.5);
     CHECK(group[0].text().find("error: lost rank 1 (") != std::string::npos);
     // What was saved is whole.
     CHECK(newest_step(output) >= 3);

@@ -12,23 +12,29 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <random>
 #include <thread>
 
 #include "support/test.h"
 
 namespace fmgs::test {
 
-/// A port of this machine that nobody listens on.
+/// A port of this machine that nobody listens on; below those that connections of other tests are
+/// given while nobody does yet.
 inline uint16_t free_port() {
-    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    REQUIRE(::bind(socket, reinterpret_cast<sockaddr*>(&address), size) == 0);
-    REQUIRE(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-    ::close(socket);
-    return ntohs(address.sin_port);
+    static std::mt19937 random(std::random_device{}());
+    for (;;) {
+        const auto port = std::uniform_int_distribution<uint16_t>(10000, 15999)(random);
+        const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_ANY);
+        address.sin_port = htons(port);
+        const bool free =
+            ::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+        ::close(socket);
+        if (free) return port;
+    }
 }
 
 /// What each of `size` ranks, threads of this process, ends with: an empty text, or its Error.
