@@ -95,7 +95,7 @@ check_unbroken() {
 
 began=$SECONDS
 copy_sources
-# The compiler and LibTorch of the user's own build, where there is one.
+# With examples: tests start them. The compiler and LibTorch of the user's own build, where there is one.
 mapfile -t chosen < <(sed -nE 's/^(CMAKE_CXX_COMPILER|CMAKE_PREFIX_PATH|Torch_DIR):[A-Z]+=(.+)/-D\1=\2/p' "$build/CMakeCache.txt" 2>/dev/null)
 if ! cmake -S "$copy" -B "$copy/build" -G Ninja -DFMGS_BUILD_EXAMPLES=ON -DFMGS_INSTALL=OFF "${chosen[@]}" >"$log" 2>&1; then
     cat "$log" >&2

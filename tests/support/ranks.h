@@ -26,6 +26,7 @@ inline uint16_t free_port() {
     for (;;) {
         const auto port = std::uniform_int_distribution<uint16_t>(10000, 15999)(random);
         const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        REQUIRE(socket >= 0);
         sockaddr_in address{};
         address.sin_family = AF_INET;
         address.sin_addr.s_addr = htonl(INADDR_ANY);
