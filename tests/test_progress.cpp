@@ -52,3 +52,14 @@ TEST_CASE("an interrupt sets a flag instead of ending the program", "[progress]"
     REQUIRE(interrupted());
     std::signal(SIGTERM, SIG_DFL);
 }
+
+TEST_CASE("errors of LibTorch are read without its stack, and with what() too", "[progress]") {
+    print_no_stacks();
+    try {
+        TORCH_CHECK(false, "the reason");
+    } catch (const c10::Error& error) {
+        CHECK(std::string(error.what_without_backtrace()) == "the reason");
+        CHECK(std::string(error.what()).find("the reason\n") == 0);
+        CHECK(std::string(error.what()).find("frame #") == std::string::npos);
+    }
+}

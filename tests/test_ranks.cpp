@@ -111,8 +111,34 @@ TEST_CASE("a rank that does not come is named", "[ranks]") {
                            std::to_string(first.port) + " within 1 s: 1, 2"));
     auto second = first;
     second.rank = 1;
-    CHECK(throws_error([&] { (void)Ranks::join(second, 1); },
-                       "rank 1: rank 0 was not found within 1 s at 127.0.0.1:"));
+    const auto absent = "rank 1: rank 0 was not found at 127.0.0.1:" + std::to_string(first.port) +
+                        ", MASTER_ADDR:MASTER_PORT (nobody answered within 1 s)";
+    CHECK(throws_error([&] { (void)Ranks::join(second, 1); }, absent));
+    auto nowhere = second;
+    nowhere.address = "no-such-host.invalid";
+    CHECK(throws_error([&] { (void)Ranks::join(nowhere, 1); },
+                       "(MASTER_ADDR: there is no host 'no-such-host.invalid')"));
+}
+
+TEST_CASE("somebody else who listens where ranks meet is told from rank 0", "[ranks]") {
+    RankEnvironment environment;
+    environment.size = 2;
+    environment.address = "127.0.0.1";
+    environment.port = free_port();
+    const int stranger = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int reuse = 1;
+    (void)::setsockopt(stranger, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(environment.port);
+    REQUIRE(::bind(stranger, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::listen(stranger, 8) == 0);
+    CHECK(throws_error([&] { (void)Ranks::join(environment, 5); }, "rank 0: cannot listen at "));
+    environment.rank = 1;
+    const auto start = std::chrono::steady_clock::now();
+    CHECK(throws_error([&] { (void)Ranks::join(environment, 1); }, "rank 1: rank 0 was not found"));
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(4));
+    ::close(stranger);
 }
 
 TEST_CASE("gradients and reports are means over the batch, whoever drew its frames", "[ranks]") {

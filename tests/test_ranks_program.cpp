@@ -206,10 +206,17 @@ TEST_CASE("what fails on one rank ends all of them with its reason", "[ranks]") 
     CHECK(half.end(30) == 1);
     CHECK(half.text().find("environment variable WORLD_SIZE: not set, though RANK is") !=
           std::string::npos);
+    Process lone(std::string(FMGS_BINARY_DIR) + "/bin/" +
+                     train(folder.path / "lone", "train.batch=2 train.timeout=2"),
+                 rank_variables(1, 2, free_port()), folder.path / "lone.log");
+    CHECK(lone.end(30) == 1);
+    CHECK(std::regex_match(
+        lone.text(), std::regex("\nerror: rank 1: rank 0 was not found at 127.0.0.1:\\d+, "
+                                "MASTER_ADDR:MASTER_PORT \\(nobody answered within 2 s\\)\n")));
     for (auto* group : {&differ, &fails, &few, &strange})
         CHECK(group->ends() == std::vector<int>{1, 1});
     for (const size_t rank : {size_t{0}, size_t{1}}) {
-        INFO(differ[rank].text() << fails[rank].text() << few[rank].text());
+        INFO(differ[rank].text() << fails[rank].text() << few[rank].text() << strange[rank].text());
         CHECK(differ[rank].text().find("rank 1: option train.seed is 3, rank 0 has 0") !=
               std::string::npos);
         CHECK(fails[rank].text().find("error: rank 0: ") != std::string::npos);

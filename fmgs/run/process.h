@@ -19,7 +19,8 @@ void open_standard_streams();
 /// nothing with another C library.
 void keep_freed_memory();
 
-/// Keeps LibTorch from printing its own call stack with each warning about a connection.
+/// Keeps LibTorch from printing its own call stack with each error and each warning about a
+/// connection.
 void print_no_stacks();
 
 }  // namespace fmgs

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <mutex>
 #include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -59,22 +60,44 @@ std::string own_address(const RankEnvironment& environment) {
     throw Error(fmt::format("MASTER_ADDR: '{}' cannot be reached", environment.address));
 }
 
+/// Whether this rank holds the store.
+bool serves(const RankEnvironment& environment) {
+    return environment.rank == 0 && !environment.hosted;
+}
+
+/// The connection to the store, within `timeout` seconds. c10d alone takes up to three times as
+/// long, and for ever where somebody else listens who does not answer: it tries on a thread of its
+/// own.
+c10::intrusive_ptr<c10d::TCPStore> open_store(const RankEnvironment& environment, double timeout) {
+    c10d::TCPStoreOptions options;
+    options.port = environment.port;
+    options.isServer = serves(environment);
+    options.waitWorkers = false;
+    options.timeout = milliseconds(timeout + 5);  // later than this rank, which says more
+    std::packaged_task<c10::intrusive_ptr<c10d::TCPStore>()> open(
+        [options, address = environment.address] {
+            return c10::make_intrusive<c10d::TCPStore>(address, options);
+        });
+    auto opened = open.get_future();
+    std::thread(std::move(open)).detach();
+    if (opened.wait_for(milliseconds(timeout)) != std::future_status::ready) {
+        (void)own_address(environment);  // throws if there is no such host
+        throw Error(fmt::format("nobody answered within {:.0f} s", timeout));
+    }
+    const auto store = opened.get();
+    store->setTimeout(milliseconds(timeout));
+    return store;
+}
+
 /// The store at which the ranks meet, once all are there.
 c10::intrusive_ptr<c10d::TCPStore> meet(const RankEnvironment& environment, double timeout) {
     const auto place = fmt::format("{}:{}", environment.address, environment.port);
-    c10d::TCPStoreOptions options;
-    options.port = environment.port;
-    options.isServer = environment.rank == 0 && !environment.hosted;
-    options.waitWorkers = false;
-    options.timeout = milliseconds(timeout);
     c10::intrusive_ptr<c10d::TCPStore> store;
     try {
-        store = c10::make_intrusive<c10d::TCPStore>(environment.address, options);
+        store = open_store(environment, timeout);
     } catch (...) {
         throw Error(fmt::format("rank {}: {} at {}, MASTER_ADDR:MASTER_PORT ({})", environment.rank,
-                                options.isServer
-                                    ? "cannot listen"
-                                    : fmt::format("rank 0 was not found within {:.0f} s", timeout),
+                                serves(environment) ? "cannot listen" : "rank 0 was not found",
                                 place, message_of(std::current_exception())));
     }
     const auto here = [&](int64_t rank) {
@@ -231,8 +254,7 @@ class GlooLink : public Link {
     [[noreturn]] void lose(const std::string& who) {
         watch_->give_up(who);
         // The others read it in the store, which rank 0 takes along.
-        std::this_thread::sleep_for(std::chrono::milliseconds(
-            environment_.rank == 0 && !environment_.hosted ? 2500 : 1000));
+        std::this_thread::sleep_for(std::chrono::milliseconds(serves(environment_) ? 2500 : 1000));
         // Threads of Gloo may be inside a call that has no end: the process leaves without them.
         lost_ = true;
         (void)group_.release();

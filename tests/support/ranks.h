@@ -12,30 +12,26 @@
 #include <fstream>
 #include <iterator>
 #include <map>
-#include <random>
 #include <thread>
 
 #include "support/test.h"
 
 namespace fmgs::test {
 
-/// A port of this machine that nobody listens on; below those that connections of other tests are
-/// given while nobody does yet.
+/// A port of this machine for a group that meets there later. It stays bound, so that neither a
+/// test beside this one nor a connection is given it; nobody listens on it, and whoever asks for
+/// SO_REUSEADDR, as c10d does, still can.
 inline uint16_t free_port() {
-    static std::mt19937 random(std::random_device{}());
-    for (;;) {
-        const auto port = std::uniform_int_distribution<uint16_t>(10000, 15999)(random);
-        const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        REQUIRE(socket >= 0);
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_ANY);
-        address.sin_port = htons(port);
-        const bool free =
-            ::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-        ::close(socket);
-        if (free) return port;
-    }
+    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    REQUIRE(socket >= 0);
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    address.sin_family = AF_INET;
+    REQUIRE(::bind(socket, reinterpret_cast<sockaddr*>(&address), size) == 0);
+    REQUIRE(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    const int reuse = 1;  // only now: two that ask for it beforehand may be given the same port
+    REQUIRE(::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse) == 0);
+    return ntohs(address.sin_port);
 }
 
 /// What each of `size` ranks, threads of this process, ends with: an empty text, or its Error.
