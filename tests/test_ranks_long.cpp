@@ -58,7 +58,7 @@ TEST_CASE("a cable that is cut ends the ranks on both sides, each naming the oth
     if (!machines.there) return;
     const TemporaryFolder folder;
     const auto output = folder.path / "run";
-    const auto command = std::string(FMGS_BINARY_DIR) + "/bin/" + train(output, kOptions);
+    const auto command = program(train(output, kOptions));
     std::vector<std::unique_ptr<Process>> ranks;
     for (int k = 0; k < 2; ++k)
         ranks.push_back(std::make_unique<Process>(
@@ -116,11 +116,10 @@ TEST_CASE("torchrun starts ranks", "[.torchrun]") {
     }
     const TemporaryFolder folder;
     const auto output = folder.path / "run";
-    const auto ran =
-        shell(fmt::format("python3 -m torch.distributed.run --nproc-per-node 2 --master-port {} "
-                          "--no-python {}/bin/{}",
-                          free_port(), FMGS_BINARY_DIR,
-                          train(output, "train.timeout=20 train.steps=3 train.batch=2")));
+    const auto ran = shell(fmt::format(
+        "python3 -m torch.distributed.run --nproc-per-node 2 --master-port {} "
+        "--no-python {}",
+        free_port(), program(train(output, "train.timeout=20 train.steps=3 train.batch=2"))));
     INFO(ran.text);
     REQUIRE(ran.code == 0);
     CHECK(list_checkpoints(output / "checkpoints").back().state.step == 3);

@@ -48,7 +48,7 @@ class Group {
         for (int64_t rank = 0; rank < size; ++rank) {
             const auto options = own.contains(rank) ? " " + own.at(rank) : std::string();
             ranks_.push_back(std::make_unique<Process>(
-                std::string(FMGS_BINARY_DIR) + "/bin/" + command + options,
+                program(command + options),
                 size == 1 ? std::map<std::string, std::string>{} : rank_variables(rank, size, port),
                 output.string() + ".log" + std::to_string(rank)));
         }
@@ -201,13 +201,12 @@ TEST_CASE("what fails on one rank ends all of them with its reason", "[ranks]") 
                   fs::copy_options::overwrite_existing);
     Group strange(2, folder.path / "strange", "train.batch=2 data.check=off",
                   {{1, "data.root=" + other.string()}});
-    Process half(std::string(FMGS_BINARY_DIR) + "/bin/" + train(folder.path / "half", ""),
-                 {{"RANK", "0"}}, folder.path / "half.log");
+    Process half(program(train(folder.path / "half", "")), {{"RANK", "0"}},
+                 folder.path / "half.log");
     CHECK(half.end(30) == 1);
     CHECK(half.text().find("environment variable WORLD_SIZE: not set, though RANK is") !=
           std::string::npos);
-    Process lone(std::string(FMGS_BINARY_DIR) + "/bin/" +
-                     train(folder.path / "lone", "train.batch=2 train.timeout=2"),
+    Process lone(program(train(folder.path / "lone", "train.batch=2 train.timeout=2")),
                  rank_variables(1, 2, free_port()), folder.path / "lone.log");
     CHECK(lone.end(30) == 1);
     CHECK(std::regex_match(

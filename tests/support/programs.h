@@ -27,10 +27,15 @@ inline Outcome shell(const std::string& command) {
     return out;
 }
 
+/// The command line of a program of this build with its arguments.
+inline std::string program(const std::string& arguments) {
+    return FMGS_BINARY_DIR "/bin/" + arguments;
+}
+
 /// `before`: a command that runs the program.
 inline Outcome run(const std::string& arguments, const std::string& before = {}) {
     // Threads that wait without spinning: the tests share the machine with others.
-    return shell("OMP_WAIT_POLICY=passive " + before + FMGS_BINARY_DIR + "/bin/" + arguments);
+    return shell("OMP_WAIT_POLICY=passive " + before + program(arguments));
 }
 
 inline std::string bytes(const std::filesystem::path& file) {
