@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <functional>
+#include <set>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include "support/ranks.h"
@@ -101,6 +102,12 @@ TEST_CASE("what one rank throws all throw, with its name", "[ranks]") {
     CHECK(throws_error([&] { alone.guarded([] { throw Error("as it was"); }); }, "as it was"));
 }
 
+TEST_CASE("no two groups are given one port, though nobody listens there yet", "[ranks]") {
+    std::set<uint16_t> ports;
+    for (int k = 0; k < 300; ++k) ports.insert(free_port());
+    CHECK(ports.size() == 300);
+}
+
 TEST_CASE("a rank that does not come is named", "[ranks]") {
     RankEnvironment first;
     first.size = 3;
@@ -126,8 +133,6 @@ TEST_CASE("somebody else who listens where ranks meet is told from rank 0", "[ra
     environment.address = "127.0.0.1";
     environment.port = free_port();
     const int stranger = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const int reuse = 1;
-    (void)::setsockopt(stranger, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(environment.port);

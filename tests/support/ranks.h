@@ -4,34 +4,52 @@
 #include <fmgs/train/ranks.h>
 #include <spawn.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <random>
 #include <thread>
 
 #include "support/test.h"
 
 namespace fmgs::test {
 
-/// A port of this machine for a group that meets there later. It stays bound, so that neither a
-/// test beside this one nor a connection is given it; nobody listens on it, and whoever asks for
-/// SO_REUSEADDR, as c10d does, still can.
+/// A port of this machine where nobody listens, for a group that meets there later. No other test
+/// is given it, here or in another process: an abstract socket of its name holds it until this
+/// process ends. It lies below the ports that connections are given.
 inline uint16_t free_port() {
-    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    REQUIRE(socket >= 0);
-    sockaddr_in address{};
-    socklen_t size = sizeof address;
-    address.sin_family = AF_INET;
-    REQUIRE(::bind(socket, reinterpret_cast<sockaddr*>(&address), size) == 0);
-    REQUIRE(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-    const int reuse = 1;  // only now: two that ask for it beforehand may be given the same port
-    REQUIRE(::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse) == 0);
-    return ntohs(address.sin_port);
+    static std::mt19937 random(std::random_device{}());
+    const auto bound = [](int socket, const auto& address, size_t size) {
+        REQUIRE(socket >= 0);
+        return ::bind(socket, reinterpret_cast<const sockaddr*>(&address),
+                      static_cast<socklen_t>(size)) == 0;
+    };
+    for (;;) {
+        const auto port = std::uniform_int_distribution<uint16_t>(10000, 15999)(random);
+        const auto name = "fmgs-test-port-" + std::to_string(port);
+        sockaddr_un claim{};
+        claim.sun_family = AF_UNIX;
+        name.copy(claim.sun_path + 1, name.size());
+        const int claimed = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (!bound(claimed, claim, offsetof(sockaddr_un, sun_path) + 1 + name.size())) {
+            ::close(claimed);
+            continue;
+        }
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(port);
+        const int listens = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        const bool free = bound(listens, address, sizeof address);
+        ::close(listens);
+        if (free) return port;
+    }
 }
 
 /// What each of `size` ranks, threads of this process, ends with: an empty text, or its Error.
