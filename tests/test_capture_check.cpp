@@ -6,6 +6,7 @@
 #include <fmgs/data/synthetic/synthetic.h>
 #include <torch/types.h>
 
+#include <cmath>
 #include <regex>
 
 #include "support/test.h"
@@ -246,6 +247,24 @@ TEST_CASE("inverse depth that is given as depth is told") {
     }));
     CHECK(found.problems.size() == 1);
     check_said(found, "\"kind\": \"inverse\"");
+}
+
+TEST_CASE("equal depths share their rank") {
+    const auto correlation = [](const Frames& frames) {
+        const auto lines = all(check(frames).lines);
+        INFO(lines);
+        std::smatch match;
+        REQUIRE(std::regex_search(lines, match, std::regex("rank correlation .* ([0-9.]+)\n")));
+        return std::stod(match[1]);
+    };
+    const auto halves = changed([](Frame& f) {
+        const auto depth = f.maps.at("depth");
+        const auto middle = depth.index({depth > 0}).median();
+        set_map(f, "depth", torch::where(depth > middle, 2.f, 1.f) * (depth > 0));
+    });
+    // Spearman's of an order with its two halves, each of one value, is √3/2.
+    CHECK(correlation(halves) / correlation(subject().frames) ==
+          Approx(std::sqrt(3) / 2).margin(0.03));
 }
 
 TEST_CASE("left and right labels that are exchanged are told") {
