@@ -117,8 +117,7 @@ TEST_CASE("torchrun starts ranks", "[.torchrun]") {
     const TemporaryFolder folder;
     const auto output = folder.path / "run";
     const auto ran = shell(fmt::format(
-        "python3 -m torch.distributed.run --nproc-per-node 2 --master-port {} "
-        "--no-python {}",
+        "python3 -m torch.distributed.run --nproc-per-node 2 --master-port {} --no-python {}",
         free_port(), program(train(output, "train.timeout=20 train.steps=3 train.batch=2"))));
     INFO(ran.text);
     REQUIRE(ran.code == 0);
